@@ -1,0 +1,37 @@
+//! Everything that a change must pass.
+
+use crate::report::{Outcome, Report};
+use crate::{docs, examples, features, fuzz, lint, msrv, outside, package, tests, tidy};
+
+type Step = (&'static str, fn() -> Outcome);
+
+/// Cheap steps first; those that share artefacts next to each other.
+const STEPS: [Step; 11] = [
+    ("fmt", || lint::fmt(true)),
+    ("tidy", tidy::run),
+    ("clippy", lint::clippy),
+    ("features", features::run),
+    ("test", || tests::run(&[])),
+    ("docs", docs::run),
+    ("examples", examples::run),
+    ("outside", outside::run),
+    ("package", package::run),
+    ("msrv", msrv::run),
+    ("fuzz targets", fuzz::check),
+];
+
+/// Runs the steps in order and prints a table of how they ended.
+pub(crate) fn run(keep_going: bool) -> Outcome {
+    let mut report = Report::default();
+    let mut reached = STEPS.len();
+    for (index, (name, step)) in STEPS.iter().enumerate() {
+        if report.step(name, step) && !keep_going {
+            reached = index + 1;
+            break;
+        }
+    }
+    report.covered("fuzz seeds", "test", "replayed");
+    report.covered("benches", "clippy", "compiled");
+    let not_reached: Vec<_> = STEPS.iter().skip(reached).map(|(name, _)| *name).collect();
+    report.finish(&not_reached)
+}

@@ -1,0 +1,124 @@
+//! What the people who work on grid run; `cargo xtask help` lists it.
+//!
+//! This file only reads the command line: every task has a file of its own.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program of the command line talks to its terminal"
+)]
+
+mod ci;
+mod demo;
+mod docs;
+mod examples;
+mod features;
+mod fuzz;
+mod lint;
+mod msrv;
+mod outside;
+mod package;
+mod process;
+mod report;
+mod tests;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::report::{Done, Stop};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The tasks of the grid workspace")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Everything that a change must pass, in order; stops at the first failure
+    Ci {
+        /// Go on after a failure, and fail at the end
+        #[arg(long)]
+        keep_going: bool,
+    },
+    /// Every test of the workspace: nextest where it is installed, else `cargo test`; then the doctests
+    Test {
+        /// Arguments for the test runner, for example a filter; the doctests are left out then
+        #[arg(last = true)]
+        runner_args: Vec<String>,
+    },
+    /// Formats the workspace
+    Fmt {
+        /// Only say what is not formatted
+        #[arg(long)]
+        check: bool,
+    },
+    /// Clippy on all targets with all features; warnings are errors
+    Lint,
+    /// Each library alone, without features and with each public feature
+    Features,
+    /// The API documentation; warnings are errors
+    Docs,
+    /// The rules of the house that no compiler checks
+    Tidy,
+    /// Builds and runs every example; each must end by itself
+    Examples,
+    /// Builds and runs three small crates outside the workspace, one against each layer
+    Outside,
+    /// Packages each library, verifies it alone and runs its file-reading tests from the package
+    Package,
+    /// Checks the workspace with the compiler that `rust-version` names
+    Msrv,
+    /// Fuzzes every target for a while (needs nightly and cargo-fuzz)
+    Fuzz {
+        /// Seconds for each target
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+        /// Only this target
+        #[arg(long)]
+        target: Option<String>,
+    },
+    /// Four nodes on this machine work together, are cut apart and find each other again
+    Demo {
+        /// Arguments for `grid demo`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        demo_args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Ci { keep_going } => ci::run(keep_going),
+        Task::Test { runner_args } => tests::run(&runner_args),
+        Task::Fmt { check } => lint::fmt(check),
+        Task::Lint => lint::clippy(),
+        Task::Features => features::run(),
+        Task::Docs => docs::run(),
+        Task::Tidy => tidy::run(),
+        Task::Examples => examples::run(),
+        Task::Outside => outside::run(),
+        Task::Package => package::run(),
+        Task::Msrv => msrv::run(),
+        Task::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
+        Task::Demo { demo_args } => demo::run(&demo_args),
+    };
+    match done {
+        Ok(Done::Ok | Done::With(_)) => ExitCode::SUCCESS,
+        Ok(Done::NotRun(reason)) => {
+            println!("not run: {reason}");
+            ExitCode::SUCCESS
+        }
+        Err(Stop::Failed(reason)) => {
+            eprintln!("error: {reason}");
+            ExitCode::from(1)
+        }
+        Err(Stop::Missing(reason)) => {
+            eprintln!("error: {reason}");
+            ExitCode::from(2)
+        }
+    }
+}

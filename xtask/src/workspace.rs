@@ -1,0 +1,117 @@
+//! What cargo knows about the workspace.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::process;
+use crate::report::Stop;
+
+/// The root of the workspace that `cargo xtask` was called in.
+pub(crate) fn root() -> PathBuf {
+    let manifest_dir =
+        env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    Path::new(&manifest_dir)
+        .parent()
+        .map_or_else(PathBuf::new, Path::to_path_buf)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Metadata {
+    pub(crate) packages: Vec<Package>,
+    #[serde(default)]
+    pub(crate) target_directory: PathBuf,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) version: String,
+    pub(crate) manifest_path: PathBuf,
+    pub(crate) dependencies: Vec<Dependency>,
+    pub(crate) targets: Vec<Target>,
+    #[serde(default)]
+    pub(crate) features: BTreeMap<String, Vec<String>>,
+    pub(crate) rust_version: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Dependency {
+    pub(crate) name: String,
+    pub(crate) path: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Target {
+    pub(crate) name: String,
+    pub(crate) kind: Vec<String>,
+    pub(crate) src_path: PathBuf,
+}
+
+impl Target {
+    pub(crate) fn is(&self, kind: &str) -> bool {
+        self.kind.iter().any(|own| own == kind)
+    }
+}
+
+impl Package {
+    /// The folder that holds its manifest.
+    pub(crate) fn folder(&self) -> &Path {
+        self.manifest_path.parent().unwrap_or_else(|| Path::new(""))
+    }
+
+    /// Whether it depends on another package, by name.
+    pub(crate) fn uses(&self, name: &str) -> bool {
+        self.name != name
+            && self
+                .dependencies
+                .iter()
+                .any(|dependency| dependency.name == name)
+    }
+
+    /// Whether it is one of the libraries that people depend on.
+    pub(crate) fn is_library(&self) -> bool {
+        self.targets.iter().any(|target| target.is("lib"))
+    }
+}
+
+impl Metadata {
+    /// Of the workspace.
+    pub(crate) fn load() -> Result<Self, Stop> {
+        Self::of(&root().join("Cargo.toml"))
+    }
+
+    /// Of a workspace by its manifest; looks at no dependency, so it needs no network.
+    pub(crate) fn of(manifest: &Path) -> Result<Self, Stop> {
+        let mut command = process::cargo([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+            "--manifest-path",
+        ]);
+        let text = process::capture(command.arg(manifest))?;
+        Self::parse(&text)
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, Stop> {
+        serde_json::from_str(text)
+            .map_err(|error| Stop::Failed(format!("can't read `cargo metadata`: {error}")))
+    }
+
+    /// The libraries, each before those that depend on it.
+    pub(crate) fn libraries(&self) -> Vec<&Package> {
+        let mut libraries: Vec<_> = self
+            .packages
+            .iter()
+            .filter(|package| package.is_library())
+            .collect();
+        let all = libraries.clone();
+        libraries
+            .sort_by_key(|package| all.iter().filter(|other| package.uses(&other.name)).count());
+        libraries
+    }
+}
