@@ -1,0 +1,351 @@
+//! What a caller wants: requests, streams, items, credit, cancel (protocol sections 6 and 7, the caller's side).
+
+use std::time::Instant;
+
+use crate::{
+    HandlerId, MuxId, Payload, SubrouteId,
+    wire::{Flags, Message, Op},
+};
+
+#[cfg(feature = "__faults")]
+use super::Fault;
+use super::{
+    Connection, Dirty, TimerKey,
+    budget::Charge,
+    config::Capacity,
+    error::{CallError, SendError, SubmitError},
+    event::Event,
+    outgoing::{Call, OutRequest, OutStream},
+    time::millis_left,
+};
+
+/// A single request to make.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct NewRequest {
+    /// The handler to call.
+    pub handler: HandlerId,
+    /// The part of the handler to call, if it is split.
+    pub subroute: Option<SubrouteId>,
+    /// The request. One that is present and empty arrives as absent: the wire can't tell them apart here.
+    pub payload: Payload,
+    /// When to give up; `None` means after the default of the configuration.
+    pub deadline: Option<Instant>,
+}
+
+impl NewRequest {
+    /// A request without subroute, with the default deadline.
+    pub fn new(handler: HandlerId, payload: Payload) -> Self {
+        Self {
+            handler,
+            subroute: None,
+            payload,
+            deadline: None,
+        }
+    }
+}
+
+/// A stream to open.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct NewStream {
+    /// The handler to call.
+    pub handler: HandlerId,
+    /// The part of the handler to call, if it is split.
+    pub subroute: Option<SubrouteId>,
+    /// The initial payload.
+    pub payload: Payload,
+    /// The capacities of the handler, by its definition.
+    pub capacity: Capacity,
+    /// When to give up; `None` means never.
+    pub deadline: Option<Instant>,
+}
+
+impl NewStream {
+    /// A stream without subroute and deadline.
+    pub fn new(handler: HandlerId, capacity: Capacity, payload: Payload) -> Self {
+        Self {
+            handler,
+            subroute: None,
+            payload,
+            capacity,
+            deadline: None,
+        }
+    }
+}
+
+impl Connection {
+    /// Makes a single request. [`Event::Answered`] follows, once, unless it is cancelled.
+    ///
+    /// # Errors
+    /// Why nothing was sent.
+    pub fn request(&mut self, now: Instant, new: NewRequest) -> Result<MuxId, SubmitError> {
+        if self.open_requests >= self.config.max_requests {
+            return Err(SubmitError::TooManyOpen {
+                limit: self.config.max_requests,
+            });
+        }
+        let mut message = self.message(Op::Request, self.next_mux);
+        message.flags |= Flags::EOF;
+        message.handler = new.handler;
+        message.subroute = new.subroute;
+        message.payload = new.payload.into_bytes();
+        // What is left when the message leaves is no more, so its length is known now.
+        message.deadline_ms = match new.deadline {
+            Some(deadline) => millis_left(deadline, now),
+            None => u32::try_from(self.config.default_deadline.as_millis()).unwrap_or(u32::MAX),
+        };
+        self.admit(now, &message, new.deadline)?;
+        let deadline = new.deadline.unwrap_or(now + self.config.default_deadline);
+        let mux = self.take_mux();
+        let mut request = OutRequest {
+            explicit_deadline: new.deadline.is_some(),
+            deadline,
+            sent: false,
+            timer: None,
+        };
+        self.timers
+            .set(TimerKey::Call(mux), &mut request.timer, Some(deadline));
+        self.calls.insert(mux, Call::Request(request));
+        self.open_requests += 1;
+        self.queue.push(message, 0);
+        Ok(MuxId::new(mux))
+    }
+
+    /// Opens a stream. [`Event::Item`], [`Event::Writable`] and at the end [`Event::Ended`] follow.
+    ///
+    /// # Errors
+    /// Why nothing was sent.
+    pub fn open(&mut self, now: Instant, new: NewStream) -> Result<MuxId, SubmitError> {
+        if self.open_streams() >= self.config.max_streams {
+            return Err(SubmitError::TooManyOpen {
+                limit: self.config.max_streams,
+            });
+        }
+        let mut message = self
+            .message(Op::ConnectMux, self.next_mux)
+            .with_content(new.payload);
+        if new.capacity.input == 0 {
+            message.flags |= Flags::EOF;
+        }
+        message.handler = new.handler;
+        message.subroute = new.subroute;
+        message.deadline_ms = new
+            .deadline
+            .map_or(0, |deadline| millis_left(deadline, now));
+        self.admit(now, &message, new.deadline)?;
+        let mux = self.take_mux();
+        let mut stream = OutStream::new(
+            new.capacity,
+            new.deadline,
+            now,
+            self.config.stream_ping_interval,
+        );
+        #[cfg(feature = "__faults")]
+        if self.faulty(Fault::DeadlineIgnored) {
+            stream.deadline = None;
+        }
+        let due = stream.due(self.config.stream_ping_interval);
+        self.timers.set(TimerKey::Call(mux), &mut stream.timer, due);
+        self.calls.insert(mux, Call::Stream(Box::new(stream)));
+        self.queue.push(message, 0);
+        Ok(MuxId::new(mux))
+    }
+
+    /// Sends an item on a stream of ours.
+    ///
+    /// # Errors
+    /// Why nothing was sent; on [`SendError::NoCredit`] wait for [`Event::Writable`].
+    pub fn send(&mut self, mux: MuxId, item: Payload) -> Result<(), SendError> {
+        let message = self
+            .message(Op::MuxClientMsg, mux.get())
+            .with_content(present(item));
+        let (len, limit) = (numbered_len(&message), self.config.max_message);
+        let room = self.queue.has_room();
+        let Some(Call::Stream(stream)) = self.calls.get_mut(&mux.get()) else {
+            return Err(SendError::Ended);
+        };
+        if stream.capacity.input == 0 {
+            return Err(SendError::NoInput);
+        }
+        if stream.finished {
+            return Err(SendError::Finished);
+        }
+        if len > limit {
+            return Err(SendError::TooLarge { len, limit });
+        }
+        if !room {
+            return Err(SendError::QueueFull);
+        }
+        if !stream.credits.take() {
+            return Err(SendError::NoCredit);
+        }
+        self.queue.push(message, 0);
+        #[cfg(feature = "__faults")]
+        if self.faulty(Fault::ItemsSwapped) {
+            self.queue.swap_last();
+        }
+        Ok(())
+    }
+
+    /// Says that no more items are sent on a stream of ours; what was sent goes before. Always succeeds.
+    pub fn finish(&mut self, mux: MuxId) {
+        let mut message = self.message(Op::MuxClientMsg, mux.get());
+        message.flags |= Flags::EOF;
+        if let Some(Call::Stream(stream)) = self.calls.get_mut(&mux.get())
+            && stream.capacity.input > 0
+            && !stream.finished
+        {
+            stream.finished = true;
+            self.queue.push(message, 0);
+            #[cfg(feature = "__faults")]
+            if self.faulty(Fault::EofOvertakesItem) {
+                self.queue.swap_last();
+            }
+        }
+    }
+
+    /// Says that `items` items of a stream of ours, `bytes` in all, were handed to the user: their credit is returned.
+    pub fn consumed(&mut self, mux: MuxId, items: u32, bytes: usize) {
+        #[cfg(feature = "__faults")]
+        let lose = self.faulty(Fault::CreditLost) && self.counters.messages_in % 8 == 7;
+        let Some(Call::Stream(stream)) = self.calls.get_mut(&mux.get()) else {
+            return;
+        };
+        let items = items.min(stream.unconsumed);
+        stream.unconsumed -= items;
+        stream.held_bytes = stream.held_bytes.saturating_sub(bytes);
+        #[cfg(feature = "__faults")]
+        if lose {
+            return;
+        }
+        stream.unblock_owed += items;
+        if stream.unblock_owed > 0 {
+            Self::owe(&mut self.dirty, &mut stream.dirty, Dirty::Call(mux.get()));
+        }
+    }
+
+    /// Gives up a call of ours: its mux is free at once, no event follows, and the remote is told where it listens.
+    pub fn cancel(&mut self, mux: MuxId) {
+        let Some(call) = self.remove_call(mux.get()) else {
+            return;
+        };
+        match call {
+            Call::Request(request) => {
+                if request.sent && self.config.peer_cancels_requests {
+                    self.tell_cancel(mux.get());
+                }
+            }
+            Call::Stream(stream) => self.cancel_remote(mux.get(), &stream),
+        }
+    }
+
+    /// Ends a call of ours with an error, and tells the remote if it is a stream that it knows of.
+    pub(super) fn fail_call(&mut self, mux: u64, error: CallError) {
+        let Some(call) = self.remove_call(mux) else {
+            return;
+        };
+        let event = self.call_event(mux, &call, error);
+        self.events.push_back(event);
+        if let Call::Stream(stream) = call {
+            self.cancel_remote(mux, &stream);
+        }
+    }
+
+    pub(super) fn remove_call(&mut self, mux: u64) -> Option<Call> {
+        let call = self.calls.remove(&mux)?;
+        if let Call::Request(_) = call {
+            self.open_requests -= 1;
+        }
+        #[cfg(feature = "__faults")]
+        if self.faulty(Fault::TimerLeaks) {
+            return Some(call);
+        }
+        self.timers.clear(TimerKey::Call(mux), call.timer());
+        Some(call)
+    }
+
+    /// The event by which a call ends.
+    pub(super) fn call_event(&self, mux: u64, call: &Call, error: CallError) -> Event {
+        let mux = MuxId::new(mux);
+        match call {
+            Call::Request(_) => Event::Answered {
+                mux,
+                outcome: Err(error),
+                charge: Charge::default(),
+            },
+            Call::Stream(_) => {
+                #[cfg(feature = "__faults")]
+                if error == CallError::Closed && self.faulty(Fault::CleanEndOnClose) {
+                    return Event::Ended {
+                        mux,
+                        outcome: Ok(()),
+                    };
+                }
+                Event::Ended {
+                    mux,
+                    outcome: Err(error),
+                }
+            }
+        }
+    }
+
+    fn cancel_remote(&mut self, mux: u64, stream: &OutStream) {
+        #[cfg(feature = "__faults")]
+        if self.faulty(Fault::CancelNotSent) {
+            return;
+        }
+        // A ConnectMux that has not left is dropped when its turn comes; the remote never hears of the stream.
+        if stream.opened {
+            self.tell_cancel(mux);
+        }
+    }
+
+    /// At most one a call, and only for calls that have left for the socket: it needs no bound of its own.
+    fn tell_cancel(&mut self, mux: u64) {
+        let message = self.message(Op::DisconnectServerMux, mux);
+        self.control.push_back((message, 0));
+    }
+
+    /// What has to hold before a call may be started.
+    fn admit(
+        &self,
+        now: Instant,
+        message: &Message,
+        deadline: Option<Instant>,
+    ) -> Result<(), SubmitError> {
+        if self.closed.is_some() {
+            return Err(SubmitError::Closed);
+        }
+        if deadline.is_some_and(|deadline| millis_left(deadline, now) == 0) {
+            return Err(SubmitError::DeadlinePassed);
+        }
+        let (len, limit) = (message.encoded_len(), self.config.max_message);
+        if len > limit {
+            return Err(SubmitError::TooLarge { len, limit });
+        }
+        if !self.queue.has_room() {
+            return Err(SubmitError::QueueFull);
+        }
+        Ok(())
+    }
+
+    fn take_mux(&mut self) -> u64 {
+        let mux = self.next_mux;
+        // 0 is the connection itself.
+        self.next_mux = self.next_mux.checked_add(1).unwrap_or(1);
+        mux
+    }
+}
+
+/// The encoded length of a message that gets its sequence number later: with the longest that it can get.
+pub(super) fn numbered_len(message: &Message) -> usize {
+    let mut frame = message.as_frame();
+    frame.seq = u32::MAX;
+    frame.encoded_len()
+}
+
+/// Every stream item is present (protocol section 7).
+pub(super) fn present(item: Payload) -> Payload {
+    Payload::Present(item.into_bytes())
+}

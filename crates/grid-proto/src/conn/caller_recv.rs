@@ -1,0 +1,262 @@
+//! What arrives for the caller's side of a mux.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    MuxId, Payload,
+    wire::{Flags, Message, MuxConnectError, MuxRejection, Op, Text},
+};
+
+#[cfg(feature = "__faults")]
+use super::Fault;
+use super::{
+    Connection,
+    caller::present,
+    error::CallError,
+    event::Event,
+    outgoing::{Call, OutStream},
+};
+
+impl Connection {
+    pub(super) fn on_response(&mut self, message: Message) {
+        let mux = message.mux.get();
+        #[cfg(feature = "__faults")]
+        let mux = if self.faulty(Fault::AnswerToNeighbour) && !self.calls.contains_key(&mux) {
+            mux + 1
+        } else {
+            mux
+        };
+        let Some(Call::Request(_)) = self.calls.get(&mux) else {
+            // The caller has gone, or it is an answer to somebody before us: normal after a reconnect.
+            self.counters.unknown_mux += 1;
+            return;
+        };
+        let outcome = if message.seq != 0 {
+            Err(CallError::OutOfSequence {
+                want: 0,
+                got: message.seq,
+            })
+        } else if message.flags.contains(Flags::PAYLOAD_IS_ERR) {
+            Err(CallError::Remote(Text::from(message.payload).detached()))
+        } else {
+            Ok(message.content())
+        };
+        self.remove_call(mux);
+        let bytes = outcome.as_ref().map_or(0, Payload::len);
+        let charge = self.config.inbound.charge_over(bytes);
+        self.events.push_back(Event::Answered {
+            mux: MuxId::new(mux),
+            outcome,
+            charge,
+        });
+    }
+
+    pub(super) fn on_ack(&mut self, now: Instant, message: &Message) {
+        let Some(stream) = self.counted(now, message) else {
+            return;
+        };
+        let excess = if stream.acked {
+            1
+        } else {
+            stream.acked = true;
+            let capacity = stream.capacity.input;
+            stream.credits.add(capacity)
+        };
+        let writable = stream.capacity.input > 0;
+        self.counters.excess_credit += u64::from(excess);
+        if writable && excess == 0 {
+            self.events.push_back(Event::Writable { mux: message.mux });
+        }
+    }
+
+    pub(super) fn on_unblock_client(&mut self, now: Instant, message: &Message) {
+        #[cfg(feature = "__faults")]
+        let missed = self.faulty(Fault::MissedWake);
+        let Some(stream) = self.counted(now, message) else {
+            return;
+        };
+        // Credit before the ack is credit for nothing: the ack brings all that there is.
+        let excess = if stream.acked {
+            stream.credits.add(1)
+        } else {
+            1
+        };
+        self.counters.excess_credit += u64::from(excess);
+        #[cfg(feature = "__faults")]
+        if missed {
+            return;
+        }
+        if excess == 0 {
+            self.events.push_back(Event::Writable { mux: message.mux });
+        }
+    }
+
+    pub(super) fn on_server_msg(&mut self, now: Instant, message: Message) {
+        let mux = message.mux.get();
+        let eof = message.flags.contains(Flags::EOF);
+        let failed = message.flags.contains(Flags::PAYLOAD_IS_ERR);
+        let Some(stream) = self.counted(now, &message) else {
+            return;
+        };
+        let (capacity, unconsumed) = (stream.capacity.output, stream.unconsumed);
+        if failed {
+            let error = CallError::Remote(Text::from(message.payload).detached());
+            if eof {
+                self.end_call(mux, Err(error));
+            } else {
+                // It doesn't say that it is over: the remote is told to stop.
+                self.fail_call(mux, error);
+            }
+            return;
+        }
+        let content = message.content();
+        if !(eof && content.is_absent()) {
+            if unconsumed >= capacity {
+                self.fail_call(mux, CallError::CapacityMismatch { capacity });
+                return;
+            }
+            self.deliver_item(mux, content);
+        }
+        if eof {
+            self.end_call(mux, Ok(()));
+        }
+    }
+
+    fn deliver_item(&mut self, mux: u64, payload: Payload) {
+        let payload = present(payload);
+        let bytes = payload.len();
+        if let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) {
+            stream.unconsumed += 1;
+            stream.held_bytes += bytes;
+            let full = stream.unconsumed == stream.capacity.output;
+            #[cfg(feature = "__faults")]
+            if full && stream.capacity.output > 1 && self.faulty(Fault::ItemDropped) {
+                return;
+            }
+            let _ = full;
+        }
+        if !self.config.inbound.has_room() {
+            self.shed();
+            if !self.calls.contains_key(&mux) {
+                return;
+            }
+        }
+        #[cfg(feature = "__faults")]
+        if self.faulty(Fault::ItemTwice) && bytes % 16 == 7 {
+            let charge = self.config.inbound.charge_over(bytes);
+            self.events.push_back(Event::Item {
+                mux: MuxId::new(mux),
+                payload: payload.clone(),
+                charge,
+            });
+        }
+        let charge = self.config.inbound.charge_over(bytes);
+        self.events.push_back(Event::Item {
+            mux: MuxId::new(mux),
+            payload,
+            charge,
+        });
+    }
+
+    /// The remote ended a stream of ours: nothing is left to tell it.
+    fn end_call(&mut self, mux: u64, outcome: Result<(), CallError>) {
+        if self.remove_call(mux).is_some() {
+            self.events.push_back(Event::Ended {
+                mux: MuxId::new(mux),
+                outcome,
+            });
+        }
+    }
+
+    pub(super) fn on_disconnect_client(&mut self, now: Instant, message: Message) {
+        let mux = message.mux.get();
+        let error = if message.flags.contains(Flags::PAYLOAD_IS_ERR) {
+            CallError::Remote(Text::from(message.payload).detached())
+        } else {
+            let deadline = match self.calls.get(&mux) {
+                Some(Call::Request(request)) => Some(request.deadline),
+                Some(Call::Stream(stream)) => stream.deadline,
+                None => return self.counters.unknown_mux += 1,
+            };
+            // The handler's clock may be the first to tell: a MinIO node says no more than this when it does.
+            let near = (self.round_trip().unwrap_or_default() * 2).max(Duration::from_millis(5));
+            if deadline.is_some_and(|deadline| deadline.saturating_duration_since(now) <= near) {
+                CallError::Deadline
+            } else {
+                CallError::RemoteDisconnected
+            }
+        };
+        if self.calls.contains_key(&mux) {
+            self.fail_call(mux, error);
+        } else {
+            self.counters.unknown_mux += 1;
+        }
+    }
+
+    pub(super) fn on_mux_connect_error(&mut self, message: &Message) {
+        if self.calls.contains_key(&message.mux.get()) {
+            let rejection = match MuxConnectError::decode(&message.payload) {
+                Ok(refused) => MuxRejection::from_text(refused.error.as_bytes()),
+                Err(_) => MuxRejection::Other(Text::from("the reason could not be read")),
+            };
+            self.fail_call(message.mux.get(), CallError::Rejected(rejection));
+        } else {
+            self.counters.unknown_mux += 1;
+        }
+    }
+
+    /// The stream of ours that a counted message is for, with its sequence number checked.
+    fn counted(&mut self, now: Instant, message: &Message) -> Option<&mut OutStream> {
+        let mux = message.mux.get();
+        // Looked up twice, because a stream that is returned can't be failed in the same breath.
+        match self.calls.get_mut(&mux) {
+            Some(Call::Stream(stream)) => {
+                if message.op != Op::AckMux {
+                    // An ack tells nothing but that the stream was opened: silence is counted from there.
+                    stream.heard = now;
+                }
+                let want = stream.recv_seq;
+                if message.seq != want {
+                    self.fail_call(
+                        mux,
+                        CallError::OutOfSequence {
+                            want,
+                            got: message.seq,
+                        },
+                    );
+                    return None;
+                }
+            }
+            _ => {
+                self.unknown_call(message);
+                return None;
+            }
+        }
+        match self.calls.get_mut(&mux) {
+            Some(Call::Stream(stream)) => {
+                stream.recv_seq = stream.recv_seq.wrapping_add(1);
+                Some(stream)
+            }
+            _ => None,
+        }
+    }
+
+    /// A message for a call that is not open. A remote that still works for one that was never ours is told to stop,
+    /// once; for one of ours it has been told already.
+    pub(super) fn unknown_call(&mut self, message: &Message) {
+        self.counters.unknown_mux += 1;
+        let mux = message.mux.get();
+        if (self.first_mux..self.next_mux).contains(&mux) {
+            return;
+        }
+        self.abuse("messages for calls that were never made");
+        let wants_answer = matches!(message.op, Op::MuxServerMsg | Op::AckMux | Op::Pong);
+        if wants_answer
+            && !message.flags.contains(Flags::EOF)
+            && !self.unknown_calls.answer(mux).answered
+        {
+            let stop = self.message(Op::DisconnectServerMux, mux);
+            self.answer(stop);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! How a connection ends.
+
+use crate::MuxId;
+
+use super::{
+    Connection,
+    error::{CallError, CloseReason},
+    event::{CancelReason, Event, ServeId},
+    incoming::Served,
+    outgoing::Call,
+};
+
+impl Connection {
+    /// Ends the connection: every call of ours fails, every handler is told to stop, nothing more is sent.
+    ///
+    /// The first reason counts.
+    pub fn close(&mut self, reason: CloseReason) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.closed = Some(reason);
+        let mut calls: Vec<(u64, Call)> = self.calls.drain().collect();
+        calls.sort_unstable_by_key(|(mux, _)| *mux);
+        for (mux, call) in calls {
+            self.events
+                .push_back(self.call_event(mux, &call, CallError::Closed));
+        }
+        let mut incoming: Vec<(u64, u64)> = self
+            .incoming
+            .drain()
+            .map(|(mux, stream)| (mux, stream.serial))
+            .collect();
+        incoming.sort_unstable();
+        for (mux, serial) in incoming {
+            let stream = ServeId {
+                mux: MuxId::new(mux),
+                serial,
+            };
+            self.events.push_back(Event::Cancelled {
+                stream,
+                why: CancelReason::Link,
+            });
+        }
+        let mut served: Vec<(u64, Served)> = self
+            .served
+            .drain()
+            .filter(|(_, served)| !served.cancelled)
+            .collect();
+        served.sort_unstable_by_key(|(serial, _)| *serial);
+        for (serial, served) in served {
+            self.events.push_back(Event::RequestCancelled {
+                ticket: served.ticket(serial),
+                why: CancelReason::Link,
+            });
+        }
+        self.open_requests = 0;
+        self.served_by_mux.clear();
+        self.timers.drop_all();
+        self.queue.drop_all();
+        self.control.clear();
+        self.control_bytes = 0;
+        self.link_ping_owed = false;
+        self.link_pong_owed = None;
+        self.dirty.clear();
+    }
+}

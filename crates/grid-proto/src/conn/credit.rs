@@ -1,0 +1,44 @@
+//! Credits: how many items may still be sent on a mux.
+
+/// Credits in hand, never more than the capacity.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Credits {
+    left: u32,
+    capacity: u32,
+}
+
+impl Credits {
+    pub(super) fn new(left: u32, capacity: u32) -> Self {
+        Self { left, capacity }
+    }
+
+    /// Takes one, if there is one.
+    pub(super) fn take(&mut self) -> bool {
+        let some = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        some
+    }
+
+    /// Adds up to `count`; gives how many were more than the capacity allows. A peer that returns more than it was
+    /// sent gets nothing by it.
+    pub(super) fn add(&mut self, count: u32) -> u32 {
+        let room = self.capacity - self.left;
+        self.left += count.min(room);
+        count.saturating_sub(room)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_above_the_capacity_nor_below_none() {
+        let mut credits = Credits::new(0, 2);
+        assert!(!credits.take());
+        assert_eq!(credits.add(2), 0);
+        assert_eq!(credits.add(u32::MAX), u32::MAX);
+        assert!(credits.take() && credits.take() && !credits.take());
+        assert_eq!(credits.add(5), 3);
+    }
+}

@@ -1,0 +1,270 @@
+//! What a handler wants: answers, items, credit, the end (protocol sections 6 and 7, the handler's side).
+
+use crate::{
+    Payload,
+    wire::{Flags, Message, MuxConnectError, MuxRejection, Op, Text},
+};
+
+#[cfg(feature = "__faults")]
+use super::Fault;
+use super::{
+    Connection, Dirty, TimerKey,
+    caller::{numbered_len, present},
+    error::{RespondError, SendError},
+    event::{CancelReason, Event, ServeId, Ticket},
+    incoming::{Ending, Incoming, Served},
+};
+
+impl Connection {
+    /// Answers a single request.
+    ///
+    /// # Errors
+    /// Why nothing was sent. After [`RespondError::Gone`] the ticket is spent, else it stays good.
+    pub fn respond(
+        &mut self,
+        ticket: Ticket,
+        answer: Result<Payload, Text>,
+    ) -> Result<(), RespondError> {
+        let mut message = self.message(Op::Response, ticket.mux.get());
+        message.seq = ticket.seq;
+        message.flags |= Flags::EOF;
+        let message = match answer {
+            Ok(payload) => message.with_content(payload),
+            Err(text) => {
+                message.flags |= Flags::PAYLOAD_IS_ERR;
+                message.payload = text.into_bytes();
+                message
+            }
+        };
+        let wanted = self
+            .served
+            .get(&ticket.serial)
+            .is_some_and(|served| !served.cancelled);
+        #[cfg(feature = "__faults")]
+        let wanted =
+            wanted || (self.closed.is_none() && self.faulty(Fault::AnswerAcrossGenerations));
+        if !wanted {
+            #[cfg(feature = "__faults")]
+            if self.faulty(Fault::ServedLeaks) {
+                return Err(RespondError::Gone);
+            }
+            self.abandon(ticket);
+            self.counters.discarded_answers += 1;
+            return Err(RespondError::Gone);
+        }
+        let (len, limit) = (message.encoded_len(), self.config.max_message);
+        if len > limit {
+            return Err(RespondError::TooLarge { len, limit });
+        }
+        if !self.queue.has_room() {
+            return Err(RespondError::QueueFull);
+        }
+        self.abandon(ticket);
+        self.queue.push(message, 0);
+        Ok(())
+    }
+
+    /// Refuses a single request that was never run.
+    pub fn refuse(&mut self, ticket: Ticket, rejection: MuxRejection) {
+        if self.abandon(ticket).is_some_and(|served| !served.cancelled) {
+            self.counters.refused += 1;
+            let mut message = self.message(Op::MuxConnectError, ticket.mux.get());
+            message.seq = ticket.seq;
+            message.flags |= Flags::EOF;
+            message.payload = rejection_payload(&rejection);
+            self.answer(message);
+        }
+    }
+
+    /// Forgets a single request whose handler ended without an answer; its caller waits until its deadline.
+    pub fn forget(&mut self, ticket: Ticket) {
+        self.abandon(ticket);
+    }
+
+    pub(super) fn abandon(&mut self, ticket: Ticket) -> Option<Served> {
+        let served = self.served.remove(&ticket.serial)?;
+        self.timers
+            .clear(TimerKey::Served(ticket.serial), served.timer);
+        if self.served_by_mux.get(&served.mux.get()) == Some(&ticket.serial) {
+            self.served_by_mux.remove(&served.mux.get());
+        }
+        Some(served)
+    }
+
+    /// Sends an item on a stream that is being served.
+    ///
+    /// # Errors
+    /// Why nothing was sent; on [`SendError::NoCredit`] wait for [`Event::ServeWritable`].
+    pub fn serve_send(&mut self, stream: ServeId, item: Payload) -> Result<(), SendError> {
+        let message = self
+            .message(Op::MuxServerMsg, stream.mux.get())
+            .with_content(present(item));
+        let (len, limit) = (numbered_len(&message), self.config.max_message);
+        let room = self.queue.has_room();
+        #[cfg(feature = "__faults")]
+        let stream = self.misled(stream);
+        #[cfg(feature = "__faults")]
+        let over = self.faulty(Fault::CapacityOffByOne);
+        let Some(open) = open_stream(&mut self.incoming, stream) else {
+            return Err(SendError::Ended);
+        };
+        if open.ending != Ending::Open {
+            return Err(SendError::Ended);
+        }
+        if len > limit {
+            return Err(SendError::TooLarge { len, limit });
+        }
+        if !room {
+            return Err(SendError::QueueFull);
+        }
+        let credit = open.credits.take();
+        #[cfg(feature = "__faults")]
+        let credit = credit || (over && open.send_seq.is_multiple_of(5));
+        if !credit {
+            return Err(SendError::NoCredit);
+        }
+        self.queue.push(message, stream.serial);
+        Ok(())
+    }
+
+    /// Says that `items` items of a stream that is being served, `bytes` in all, were handed to the handler: their
+    /// credit is returned.
+    pub fn serve_consumed(&mut self, stream: ServeId, items: u32, bytes: usize) {
+        #[cfg(feature = "__faults")]
+        let twice = self.faulty(Fault::CreditTwice);
+        let Some(open) = open_stream(&mut self.incoming, stream) else {
+            return;
+        };
+        let items = items.min(open.unconsumed);
+        open.unconsumed -= items;
+        open.held_bytes = open.held_bytes.saturating_sub(bytes);
+        open.unblock_owed += items;
+        #[cfg(feature = "__faults")]
+        if twice {
+            open.unblock_owed += items;
+        }
+        if open.unblock_owed > 0 {
+            Self::owe(
+                &mut self.dirty,
+                &mut open.dirty,
+                Dirty::Incoming(stream.mux.get()),
+            );
+        }
+    }
+
+    /// The handler of a stream returned. Always succeeds: the end goes out behind the items, once there is a credit
+    /// for it.
+    pub fn serve_finish(&mut self, stream: ServeId, end: Result<(), Text>) {
+        #[cfg(feature = "__faults")]
+        let (forget, clean) = (
+            self.faulty(Fault::HeldEndForgotten),
+            self.faulty(Fault::ErrorAsCleanEnd),
+        );
+        #[cfg(feature = "__faults")]
+        let end = if clean { Ok(()) } else { end };
+        let Some(open) = open_stream(&mut self.incoming, stream) else {
+            return;
+        };
+        if open.ending != Ending::Open {
+            return;
+        }
+        if open.credits.take() {
+            open.ending = Ending::Queued;
+            self.queue_end(stream, end);
+        } else {
+            #[cfg(feature = "__faults")]
+            if forget {
+                open.ending = Ending::Queued;
+                return;
+            }
+            open.ending = Ending::Held(end);
+        }
+    }
+
+    /// The stream that has the number of `stream` now: only a planted fault takes it for the same.
+    #[cfg(feature = "__faults")]
+    fn misled(&self, stream: ServeId) -> ServeId {
+        match self.incoming.get(&stream.mux.get()) {
+            Some(open) if self.faulty(Fault::StaleHandler) => ServeId {
+                serial: open.serial,
+                ..stream
+            },
+            _ => stream,
+        }
+    }
+
+    /// Queues the message that ends a stream; its credit has been taken.
+    pub(super) fn queue_end(&mut self, stream: ServeId, end: Result<(), Text>) {
+        let mut message = self.message(Op::MuxServerMsg, stream.mux.get());
+        message.flags |= Flags::EOF;
+        if let Err(text) = end {
+            message.flags |= Flags::PAYLOAD_IS_ERR;
+            message = message.with_content(Payload::Present(text.into_bytes()));
+        }
+        self.queue.push(message, stream.serial);
+    }
+
+    /// Ends a served stream at once: what waits for it is dropped, its handler is told to stop, its caller gets a
+    /// DisconnectClientMux.
+    pub(super) fn cut_incoming(&mut self, mux: u64, why: CancelReason) {
+        let Some(stream) = self.remove_incoming(mux) else {
+            return;
+        };
+        let text = match &why {
+            CancelReason::Protocol(text) => Some(text.clone()),
+            CancelReason::Overloaded => Some(Text::from("too many bytes were held unread")),
+            _ => None,
+        };
+        self.cancelled(mux, &stream, why);
+        let message = self.disconnect_client(mux, text);
+        self.answer(message);
+    }
+
+    /// A DisconnectClientMux, with an error text or plain.
+    pub(super) fn disconnect_client(&self, mux: u64, text: Option<Text>) -> Message {
+        let mut message = self.message(Op::DisconnectClientMux, mux);
+        if let Some(text) = text {
+            message.flags |= Flags::PAYLOAD_IS_ERR;
+            message.payload = text.into_bytes();
+        }
+        message
+    }
+
+    /// Tells the handler of a stream to stop, unless it has returned.
+    pub(super) fn cancelled(&mut self, mux: u64, stream: &Incoming, why: CancelReason) {
+        if stream.ending == Ending::Open {
+            let stream = ServeId {
+                mux: crate::MuxId::new(mux),
+                serial: stream.serial,
+            };
+            self.events.push_back(Event::Cancelled { stream, why });
+        }
+    }
+
+    pub(super) fn remove_incoming(&mut self, mux: u64) -> Option<Incoming> {
+        let stream = self.incoming.remove(&mux)?;
+        self.timers.clear(TimerKey::Incoming(mux), stream.timer);
+        self.ended_incoming.remember(mux);
+        Some(stream)
+    }
+}
+
+/// The stream that is served under `stream`, if it is still that one.
+pub(super) fn open_stream(
+    incoming: &mut super::Table<Incoming>,
+    stream: ServeId,
+) -> Option<&mut Incoming> {
+    incoming
+        .get_mut(&stream.mux.get())
+        .filter(|open| open.serial == stream.serial)
+}
+
+/// The payload of a MuxConnectError.
+pub(super) fn rejection_payload(rejection: &MuxRejection) -> bytes::Bytes {
+    let refused = MuxConnectError {
+        error: Text::from(rejection.to_string()),
+    };
+    let mut payload = Vec::with_capacity(refused.encoded_len());
+    refused.encode(&mut payload);
+    payload.into()
+}

@@ -1,0 +1,348 @@
+//! What arrives for the handler's side of a mux.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    MuxId,
+    wire::{Flags, Message, MuxRejection, Op, Text, stream_text},
+};
+
+#[cfg(feature = "__faults")]
+use super::Fault;
+use super::{
+    Connection, Dirty, TimerKey,
+    credit::Credits,
+    event::{CancelReason, Event, InboundRequest, InboundStream, Routes, ServeId, Ticket},
+    handler::rejection_payload,
+    incoming::{Ending, Incoming, Served},
+};
+
+impl Connection {
+    pub(super) fn on_request(&mut self, now: Instant, message: Message, routes: &dyn Routes) {
+        let route = self
+            .may_serve(self.served.len() < self.config.max_requests)
+            .and_then(|()| {
+                let route = routes.single(message.handler, message.subroute.as_ref())?;
+                if self.config.inbound.has_room() {
+                    Ok(route)
+                } else {
+                    Err(MuxRejection::Overloaded)
+                }
+            });
+        let route = match route {
+            Ok(route) => route,
+            Err(rejection) => return self.reject(&message, &rejection),
+        };
+        let serial = self.take_serial();
+        let ticket = Ticket {
+            mux: message.mux,
+            seq: message.seq,
+            serial,
+        };
+        let deadline = inbound_deadline(now, message.deadline_ms);
+        let mut served = Served {
+            mux: message.mux,
+            seq: message.seq,
+            cancelled: false,
+            timer: None,
+        };
+        self.timers
+            .set(TimerKey::Served(serial), &mut served.timer, deadline);
+        self.served.insert(serial, served);
+        if self.config.peer_cancels_requests {
+            self.served_by_mux.insert(message.mux.get(), serial);
+        }
+        let charge = self.config.inbound.charge_over(message.payload.len());
+        self.events.push_back(Event::Request(InboundRequest {
+            ticket,
+            route,
+            handler: message.handler,
+            subroute: message.subroute,
+            deadline,
+            payload: message.content(),
+            charge,
+        }));
+    }
+
+    pub(super) fn on_connect_mux(&mut self, now: Instant, message: Message, routes: &dyn Routes) {
+        let mux = message.mux.get();
+        if self.incoming.contains_key(&mux) {
+            // Answering would end the one that is open.
+            self.counters.duplicate_mux += 1;
+            return;
+        }
+        let route = if message.flags.contains(Flags::STATELESS) {
+            Err(MuxRejection::Stateless)
+        } else {
+            self.may_serve(self.incoming.len() < self.config.max_streams)
+                .and_then(|()| {
+                    let route = routes.stream(message.handler, message.subroute.as_ref())?;
+                    if self.config.inbound.has_room() {
+                        Ok(route)
+                    } else {
+                        Err(MuxRejection::Overloaded)
+                    }
+                })
+        };
+        let (route, capacity) = match route {
+            Ok(route) => route,
+            Err(rejection) => return self.reject(&message, &rejection),
+        };
+        let serial = self.take_serial();
+        let deadline = inbound_deadline(now, message.deadline_ms);
+        // A caller pings streams that may live longer than a minute; four periods without one mean that it has gone.
+        let pinged = message.deadline_ms == 0 || message.deadline_ms > 60_000;
+        let mut open = Incoming {
+            serial,
+            capacity,
+            deadline,
+            send_seq: message.seq,
+            recv_seq: message.seq.wrapping_add(1),
+            credits: Credits::new(capacity.output, capacity.output),
+            input_ended: false,
+            unconsumed: 0,
+            held_bytes: 0,
+            ack_owed: true,
+            unblock_owed: 0,
+            pong_owed: None,
+            dirty: false,
+            ending: Ending::Open,
+            ping_deadline: pinged.then(|| now + self.config.stream_ping_interval * 4),
+            timer: None,
+        };
+        #[cfg(feature = "__faults")]
+        if self.faulty(Fault::AckForgotten) && serial % 8 == 3 {
+            open.ack_owed = false;
+        }
+        let due = open.due();
+        self.timers
+            .set(TimerKey::Incoming(mux), &mut open.timer, due);
+        Self::owe(&mut self.dirty, &mut open.dirty, Dirty::Incoming(mux));
+        self.ended_incoming.forget(mux);
+        self.incoming.insert(mux, open);
+        let charge = self.config.inbound.charge_over(message.payload.len());
+        self.events.push_back(Event::Opened(InboundStream {
+            stream: ServeId {
+                mux: message.mux,
+                serial,
+            },
+            route,
+            handler: message.handler,
+            subroute: message.subroute,
+            deadline,
+            payload: message.content(),
+            capacity,
+            charge,
+        }));
+    }
+
+    pub(super) fn on_client_msg(&mut self, message: Message) {
+        let mux = message.mux.get();
+        if !self.incoming.contains_key(&mux) {
+            return self.unknown_stream(mux, true);
+        }
+        let Some(open) = self.counted_incoming(&message) else {
+            return;
+        };
+        let stream = ServeId {
+            mux: message.mux,
+            serial: open.serial,
+        };
+        let gone = open.ending != Ending::Open;
+        if open.capacity.input == 0 || open.input_ended {
+            return self.break_off(mux, Text::from(stream_text::UNEXPECTED_INPUT));
+        }
+        if message.flags.contains(Flags::EOF) {
+            // A payload beside it is dropped, as every node does.
+            open.input_ended = true;
+            if !gone {
+                self.events.push_back(Event::InputEnded { stream });
+            }
+            return;
+        }
+        if gone {
+            // The handler has returned: there is nobody to read it, and no credit for it either.
+            return;
+        }
+        // One more than the credit allows is still taken in, as the reference does: there is room for it.
+        if open.unconsumed > open.capacity.input {
+            return self.break_off(mux, Text::from(stream_text::HANDLER_BLOCKED));
+        }
+        let payload = super::caller::present(message.content());
+        let bytes = payload.len();
+        open.unconsumed += 1;
+        open.held_bytes += bytes;
+        if !self.config.inbound.has_room() {
+            self.shed();
+            if !self.incoming.contains_key(&mux) {
+                return;
+            }
+        }
+        let charge = self.config.inbound.charge_over(bytes);
+        self.events.push_back(Event::Received {
+            stream,
+            payload,
+            charge,
+        });
+    }
+
+    pub(super) fn on_unblock_server(&mut self, message: &Message) {
+        if !self.incoming.contains_key(&message.mux.get()) {
+            return self.unknown_stream(message.mux.get(), false);
+        }
+        let Some(open) = self.counted_incoming(message) else {
+            return;
+        };
+        let stream = ServeId {
+            mux: message.mux,
+            serial: open.serial,
+        };
+        let excess = open.credits.add(1);
+        let end = match &mut open.ending {
+            Ending::Held(end) if open.credits.take() => Some(std::mem::replace(end, Ok(()))),
+            _ => None,
+        };
+        let writable = open.ending == Ending::Open && excess == 0;
+        if end.is_some() {
+            open.ending = Ending::Queued;
+        }
+        self.counters.excess_credit += u64::from(excess);
+        if let Some(end) = end {
+            self.queue_end(stream, end);
+        } else if writable {
+            self.events.push_back(Event::ServeWritable { stream });
+        }
+    }
+
+    pub(super) fn on_disconnect_server(&mut self, message: &Message) {
+        let mux = message.mux.get();
+        if self.incoming.contains_key(&mux) {
+            self.cut_incoming(mux, CancelReason::Caller);
+        } else if let Some(serial) = self.served_by_mux.remove(&mux) {
+            self.cancel_served(serial, CancelReason::Caller);
+        } else {
+            self.counters.unknown_mux += 1;
+        }
+    }
+
+    /// Nobody waits for an answer any more; the handler's work still counts against the limit.
+    pub(super) fn cancel_served(&mut self, serial: u64, why: CancelReason) {
+        if let Some(served) = self.served.get_mut(&serial)
+            && !served.cancelled
+        {
+            served.cancelled = true;
+            let ticket = served.ticket(serial);
+            self.timers
+                .clear(TimerKey::Served(serial), served.timer.take());
+            self.events
+                .push_back(Event::RequestCancelled { ticket, why });
+        }
+    }
+
+    /// Checks the sequence number of a message for a stream that is being served.
+    pub(super) fn counted_incoming(&mut self, message: &Message) -> Option<&mut Incoming> {
+        let mux = message.mux.get();
+        let want = self.incoming.get(&mux)?.recv_seq;
+        if message.seq != want {
+            self.break_off(mux, mismatch(want, message.seq));
+            return None;
+        }
+        let open = self.incoming.get_mut(&mux)?;
+        open.recv_seq = want.wrapping_add(1);
+        Some(open)
+    }
+
+    /// The caller broke the rules of a stream: it ends with the reason, and the handler stops.
+    fn break_off(&mut self, mux: u64, text: Text) {
+        let Some(open) = self.incoming.get_mut(&mux) else {
+            return;
+        };
+        let stream = ServeId {
+            mux: MuxId::new(mux),
+            serial: open.serial,
+        };
+        if open.ending == Ending::Open && open.credits.take() {
+            open.ending = Ending::Queued;
+            self.events.push_back(Event::Cancelled {
+                stream,
+                why: CancelReason::Protocol(text.clone()),
+            });
+            self.queue_end(stream, Err(text));
+        } else if open.ending != Ending::Queued {
+            // No credit for a last message: a MinIO caller would take one without for a clean end.
+            self.cut_incoming(mux, CancelReason::Protocol(text));
+        }
+    }
+
+    fn reject(&mut self, message: &Message, rejection: &MuxRejection) {
+        self.counters.refused += 1;
+        let refusal = Message {
+            op: Op::MuxConnectError,
+            flags: (message.flags - Flags::SUBROUTE - Flags::PAYLOAD_IS_ZERO) | self.base_flags(),
+            payload: rejection_payload(rejection),
+            subroute: None,
+            ..*message
+        };
+        self.answer(refusal);
+    }
+
+    fn may_serve(&self, below_limit: bool) -> Result<(), MuxRejection> {
+        if self.draining {
+            Err(MuxRejection::ShuttingDown)
+        } else if below_limit {
+            Ok(())
+        } else {
+            Err(MuxRejection::Overloaded)
+        }
+    }
+
+    /// A message for a stream that is not open. The caller of one that it still sends items on is told, once.
+    pub(super) fn unknown_stream(&mut self, mux: u64, wants_answer: bool) {
+        self.counters.unknown_mux += 1;
+        let known = if wants_answer {
+            self.ended_incoming.answer(mux)
+        } else {
+            self.ended_incoming.known(mux)
+        };
+        if !known.was_open {
+            self.abuse("messages for streams that were never opened");
+        }
+        if wants_answer && !known.answered {
+            let disconnect = self.disconnect_client(mux, None);
+            self.answer(disconnect);
+        }
+    }
+
+    /// Makes room by ending the stream that holds most bytes unread. Where none holds any, others do, and ending one of
+    /// these would free nothing.
+    pub(super) fn shed(&mut self) {
+        let call = self.calls.iter().filter_map(|(mux, call)| match call {
+            super::Call::Stream(stream) => Some((stream.held_bytes, *mux, true)),
+            super::Call::Request(_) => None,
+        });
+        let incoming = self
+            .incoming
+            .iter()
+            .map(|(mux, open)| (open.held_bytes, *mux, false));
+        match call.chain(incoming).max() {
+            None | Some((0, ..)) => {}
+            Some((_, mux, true)) => self.fail_call(mux, super::CallError::Overloaded),
+            Some((_, mux, false)) => self.cut_incoming(mux, CancelReason::Overloaded),
+        }
+    }
+
+    fn take_serial(&mut self) -> u64 {
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        serial
+    }
+}
+
+/// The text by which the reference tells a wrong sequence number.
+pub(super) fn mismatch(want: u32, got: u32) -> Text {
+    Text::from(stream_text::sequence_mismatch(want, got))
+}
+
+fn inbound_deadline(now: Instant, millis: u32) -> Option<Instant> {
+    (millis > 0).then(|| now + Duration::from_millis(u64::from(millis)))
+}

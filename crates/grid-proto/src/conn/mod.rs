@@ -1,0 +1,303 @@
+//! One connection as a state machine: muxes, sequence numbers, credits, deadlines, pings (protocol sections 6 to 9).
+//!
+//! A [`Connection`] holds no socket, task, lock or clock. Whoever drives it feeds it with messages and the time, tells
+//! it what the application wants, and asks it what to do next:
+//!
+//! | class | methods |
+//! | --- | --- |
+//! | what the world did | [`handle_message`](Connection::handle_message), [`handle_alive`](Connection::handle_alive), [`handle_timeout`](Connection::handle_timeout) |
+//! | what a caller wants | [`request`](Connection::request), [`open`](Connection::open), [`send`](Connection::send), [`consumed`](Connection::consumed), [`finish`](Connection::finish), [`cancel`](Connection::cancel) |
+//! | what a handler wants | [`respond`](Connection::respond), [`refuse`](Connection::refuse), [`serve_send`](Connection::serve_send), [`serve_consumed`](Connection::serve_consumed), [`serve_finish`](Connection::serve_finish) |
+//! | what to do next | [`poll_event`](Connection::poll_event), [`poll_transmit`](Connection::poll_transmit), [`poll_timeout`](Connection::poll_timeout) |
+//!
+//! After any of the first three classes: drain `poll_event`, then `poll_transmit` while
+//! [`wants_transmit`](Connection::wants_transmit), then arm a timer for `poll_timeout`.
+//!
+//! What a mux owes (an ack, credits, a pong, a cancel) is state and not bytes in a queue: it becomes messages, and is
+//! numbered, when there is room to send. So a cancel always succeeds, and reading never waits for writing.
+//!
+//! ```
+//! use std::time::Instant;
+//! use grid_proto::{HandlerId, Payload, conn::{Config, Connection, Event, NewRequest}, wire::Op};
+//!
+//! let now = Instant::now();
+//! let mut connection = Connection::new(Config::default(), now);
+//! let mux = connection.request(now, NewRequest::new(HandlerId::new(9), Payload::from("hello")))?;
+//!
+//! let mut out = Vec::new();
+//! connection.poll_transmit(now, &mut out, 64 << 10);
+//! assert_eq!((out[0].op, out[0].mux, out[0].deadline_ms), (Op::Request, mux, 60_000));
+//! # Ok::<(), grid_proto::conn::SubmitError>(())
+//! ```
+
+mod budget;
+mod caller;
+mod caller_recv;
+mod close;
+mod config;
+mod counters;
+mod credit;
+mod ended;
+mod error;
+mod event;
+#[cfg(feature = "__faults")]
+mod fault;
+mod handler;
+mod handler_recv;
+//HANDSHAKE pub mod handshake;
+mod incoming;
+mod keepalive;
+mod outgoing;
+mod ping;
+mod queue;
+mod status;
+mod table;
+mod time;
+mod timers;
+mod transmit;
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use crate::{
+    HandlerId, MuxId,
+    wire::{Flags, Message, Op, Timestamp},
+};
+
+#[cfg(feature = "__faults")]
+pub use self::fault::Fault;
+pub use self::{
+    budget::{Budget, Charge},
+    caller::{NewRequest, NewStream},
+    config::{Capacity, Config},
+    counters::Counters,
+    error::{CallError, CloseReason, RespondError, SendError, SubmitError},
+    event::{CancelReason, Event, InboundRequest, InboundStream, Routes, ServeId, Ticket},
+};
+use self::{
+    ended::Ended,
+    incoming::{Incoming, Served},
+    keepalive::Keepalive,
+    outgoing::Call,
+    queue::OutQueue,
+    table::{Seeded, Table},
+    timers::{TimerKey, Timers},
+};
+
+/// Something that a mux owes the peer.
+#[derive(Debug, Clone, Copy)]
+enum Dirty {
+    Call(u64),
+    Incoming(u64),
+}
+
+/// One connection between two nodes; see the [module](self).
+pub struct Connection {
+    config: Config,
+    born: Instant,
+    calls: Table<Call>,
+    first_mux: u64,
+    next_mux: u64,
+    open_requests: usize,
+    served: Table<Served>,
+    /// The serial of the latest request of a mux, for peers that cancel requests.
+    served_by_mux: Table<u64>,
+    incoming: Table<Incoming>,
+    next_serial: u64,
+    ended_incoming: Ended,
+    unknown_calls: Ended,
+    timers: Timers,
+    keepalive: Keepalive,
+    queue: OutQueue,
+    /// Messages that belong to no open mux, with what they count of `max_control_bytes`.
+    control: VecDeque<(Message, usize)>,
+    control_bytes: usize,
+    link_ping_owed: bool,
+    link_pong_owed: Option<Message>,
+    dirty: VecDeque<Dirty>,
+    events: VecDeque<Event>,
+    counters: Counters,
+    abuse: u32,
+    draining: bool,
+    closed: Option<CloseReason>,
+}
+
+impl Connection {
+    /// A connection whose handshake has just been done.
+    pub fn new(mut config: Config, now: Instant) -> Self {
+        // A period of nothing would be due for ever.
+        config.ping_interval = config.ping_interval.max(Duration::from_millis(1));
+        config.stream_ping_interval = config.stream_ping_interval.max(Duration::from_millis(1));
+        let seed = Seeded(config.hash_seed);
+        Self {
+            born: now,
+            calls: Table::with_hasher(seed),
+            first_mux: config.first_mux.get(),
+            next_mux: config.first_mux.get(),
+            open_requests: 0,
+            served: Table::with_hasher(seed),
+            served_by_mux: Table::with_hasher(seed),
+            incoming: Table::with_hasher(seed),
+            next_serial: u64::from(config.generation) << 32,
+            ended_incoming: Ended::new(config.hash_seed),
+            unknown_calls: Ended::new(config.hash_seed),
+            timers: Timers::default(),
+            keepalive: Keepalive::new(config.ping_interval, now),
+            queue: OutQueue::new(config.max_queued_bytes, config.queued.clone()),
+            control: VecDeque::new(),
+            control_bytes: 0,
+            link_ping_owed: false,
+            link_pong_owed: None,
+            dirty: VecDeque::new(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+            abuse: 0,
+            draining: false,
+            closed: None,
+            config,
+        }
+    }
+
+    /// Takes a message in.
+    ///
+    /// A peer that breaks the rules of a stream ends that stream; one that breaks those of the connection closes it
+    /// ([`close_reason`](Self::close_reason)).
+    pub fn handle_message(&mut self, now: Instant, message: Message, routes: &dyn Routes) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.keepalive.heard(now);
+        self.counters.messages_in += 1;
+        match message.op {
+            Op::Request => self.on_request(now, message, routes),
+            Op::ConnectMux => self.on_connect_mux(now, message, routes),
+            Op::MuxClientMsg => self.on_client_msg(message),
+            Op::UnblockSrvMux => self.on_unblock_server(&message),
+            Op::DisconnectServerMux => self.on_disconnect_server(&message),
+            Op::Ping if message.mux == MuxId::CONNECTION => self.on_link_ping(&message),
+            Op::Ping => self.on_stream_ping(now, &message),
+            Op::Response => self.on_response(message),
+            Op::AckMux => self.on_ack(now, &message),
+            Op::MuxServerMsg => self.on_server_msg(now, message),
+            Op::UnblockClMux => self.on_unblock_client(now, &message),
+            Op::DisconnectClientMux => self.on_disconnect_client(now, message),
+            Op::MuxConnectError => self.on_mux_connect_error(&message),
+            Op::Pong if message.mux == MuxId::CONNECTION => self.keepalive.pong(now),
+            Op::Pong => self.on_stream_pong(now, &message),
+            // Reserved, or for the handshake only: MinIO nodes log and ignore them.
+            Op::Connect | Op::ConnectResponse | Op::Disconnect | Op::Merged | Op::Unknown(_) => {
+                self.counters.ignored += 1;
+                self.abuse("messages that mean nothing");
+            }
+        }
+    }
+
+    /// Bytes arrived, though not yet a whole message: the peer is alive.
+    pub fn handle_alive(&mut self, now: Instant) {
+        self.keepalive.heard(now);
+    }
+
+    /// Refuses what the peer calls from now on; what is being served goes on.
+    pub fn refuse_new(&mut self) {
+        self.draining = true;
+    }
+
+    /// The next thing that happened. Events come in the order in which they happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        if event.is_none() && self.events.capacity() > 1024 {
+            self.events = VecDeque::new();
+        }
+        event
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` once the connection has ended.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.closed.is_some() {
+            return None;
+        }
+        let keepalive = self.keepalive.next();
+        Some(
+            self.timers
+                .next()
+                .map_or(keepalive, |due| due.min(keepalive)),
+        )
+    }
+
+    /// Whether [`poll_transmit`](Self::poll_transmit) has something to give.
+    pub fn wants_transmit(&self) -> bool {
+        !self.dirty.is_empty()
+            || !self.queue.is_empty()
+            || !self.control.is_empty()
+            || self.link_ping_owed
+            || self.link_pong_owed.is_some()
+    }
+
+    /// A message of this connection with nothing in it but what all have.
+    fn message(&self, op: Op, mux: u64) -> Message {
+        Message {
+            mux: MuxId::new(mux),
+            seq: 0,
+            deadline_ms: 0,
+            handler: HandlerId::new(0),
+            op,
+            flags: self.base_flags(),
+            payload: Bytes::new(),
+            subroute: None,
+        }
+    }
+
+    fn base_flags(&self) -> Flags {
+        if self.config.checksums {
+            Flags::CRC
+        } else {
+            Flags::empty()
+        }
+    }
+
+    /// The wall clock, as far as it can be told from the time that has passed since the connection was made.
+    fn wall_clock(&self, now: Instant) -> Timestamp {
+        self.config
+            .wall_clock
+            .saturating_add(now.saturating_duration_since(self.born))
+    }
+
+    /// Sends an answer that belongs to no open mux.
+    fn answer(&mut self, message: Message) {
+        // What is being handled may have closed the connection before it comes to its answer.
+        if self.closed.is_some() {
+            return;
+        }
+        let bytes = message.encoded_len();
+        self.control_bytes += bytes;
+        self.control.push_back((message, bytes));
+        if self.control_bytes > self.config.max_control_bytes {
+            self.close(CloseReason::PeerNotReading);
+        }
+    }
+
+    /// Counts something that no honest peer does in number.
+    fn abuse(&mut self, what: &'static str) {
+        self.abuse += 1;
+        if self.abuse > self.config.max_abuse {
+            self.close(CloseReason::Abuse(what));
+        }
+    }
+
+    /// Lists a mux among those that owe something.
+    fn owe(dirty: &mut VecDeque<Dirty>, listed: &mut bool, entry: Dirty) {
+        if !*listed {
+            *listed = true;
+            dirty.push_back(entry);
+        }
+    }
+
+    #[cfg(feature = "__faults")]
+    fn faulty(&self, fault: Fault) -> bool {
+        self.config.fault == Some(fault)
+    }
+}

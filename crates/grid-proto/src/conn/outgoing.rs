@@ -1,0 +1,114 @@
+//! The caller's side of a mux: what is known of a call of ours.
+
+use std::time::{Duration, Instant};
+
+use super::{config::Capacity, credit::Credits};
+
+/// A call of ours.
+#[derive(Debug)]
+pub(super) enum Call {
+    Request(OutRequest),
+    Stream(Box<OutStream>),
+}
+
+impl Call {
+    pub(super) fn timer(&self) -> Option<Instant> {
+        match self {
+            Self::Request(request) => request.timer,
+            Self::Stream(stream) => stream.timer,
+        }
+    }
+}
+
+/// A single request that waits for its answer.
+#[derive(Debug)]
+pub(super) struct OutRequest {
+    /// The caller set it, so that what is left of it is sent; else the default was sent as it is.
+    pub(super) explicit_deadline: bool,
+    pub(super) deadline: Instant,
+    /// It has left for the socket.
+    pub(super) sent: bool,
+    pub(super) timer: Option<Instant>,
+}
+
+/// A stream that we opened.
+///
+/// ```text
+///            open              AckMux: credit            finish
+/// (nothing) ------> [opening] ---------------> [open] -----------> [input finished]
+///                       |                        |                        |
+///                       +------------------------+------------------------+
+///                       |  EOF, error, refusal, deadline, cancel, lost link
+///                       v
+///                   (nothing)
+/// ```
+///
+/// Items from the handler may come in any of the three.
+#[derive(Debug)]
+pub(super) struct OutStream {
+    pub(super) capacity: Capacity,
+    pub(super) deadline: Option<Instant>,
+    /// ConnectMux has left for the socket: the remote knows of the stream.
+    pub(super) opened: bool,
+    pub(super) acked: bool,
+    /// The caller sends no more items; the message that says so waits or has left.
+    pub(super) finished: bool,
+    pub(super) send_seq: u32,
+    pub(super) recv_seq: u32,
+    pub(super) credits: Credits,
+    /// Items delivered and not yet consumed, and their bytes.
+    pub(super) unconsumed: u32,
+    pub(super) held_bytes: usize,
+    pub(super) unblock_owed: u32,
+    pub(super) ping_owed: bool,
+    pub(super) dirty: bool,
+    /// When the next ping is due; `None` where the stream is too short to be pinged.
+    pub(super) next_ping: Option<Instant>,
+    pub(super) heard: Instant,
+    pub(super) timer: Option<Instant>,
+}
+
+impl OutStream {
+    pub(super) fn new(
+        capacity: Capacity,
+        deadline: Option<Instant>,
+        now: Instant,
+        ping: Duration,
+    ) -> Self {
+        let long = deadline.is_none_or(|deadline| deadline.saturating_duration_since(now) > ping);
+        Self {
+            capacity,
+            deadline,
+            opened: false,
+            acked: false,
+            finished: false,
+            send_seq: 0,
+            recv_seq: 0,
+            credits: Credits::new(0, capacity.input),
+            unconsumed: 0,
+            held_bytes: 0,
+            unblock_owed: 0,
+            ping_owed: false,
+            dirty: false,
+            next_ping: long.then(|| now + ping),
+            heard: now,
+            timer: None,
+        }
+    }
+
+    /// When something of this stream is due next.
+    pub(super) fn due(&self, ping: Duration) -> Option<Instant> {
+        let silent = self.next_ping.map(|next| next.min(self.heard + ping * 2));
+        match (self.deadline, silent) {
+            (Some(deadline), Some(silent)) => Some(deadline.min(silent)),
+            (deadline, silent) => deadline.or(silent),
+        }
+    }
+
+    /// Numbers a message that leaves.
+    pub(super) fn number(&mut self) -> u32 {
+        let seq = self.send_seq;
+        self.send_seq = seq.wrapping_add(1);
+        seq
+    }
+}

@@ -1,0 +1,79 @@
+//! Pings that arrive and their pongs, of the link and of streams (protocol section 8).
+
+use std::time::Instant;
+
+use crate::wire::{Flags, Message, Op, Ping, Pong, Text, Timestamp};
+
+use super::{
+    Connection, Dirty, TimerKey, error::CallError, handler_recv::mismatch, outgoing::Call,
+};
+
+impl Connection {
+    pub(super) fn on_link_ping(&mut self, message: &Message) {
+        // Only the newest is answered: a flood of pings can't make us owe more than one pong.
+        self.link_pong_owed = Some(self.pong(message, false, None));
+        self.abuse("pings");
+    }
+
+    pub(super) fn on_stream_ping(&mut self, now: Instant, message: &Message) {
+        let mux = message.mux.get();
+        if !self.incoming.contains_key(&mux) {
+            self.unknown_stream(mux, false);
+            let pong = self.pong(message, true, None);
+            return self.answer(pong);
+        }
+        let refusal = self
+            .incoming
+            .get(&mux)
+            .map(|open| mismatch(open.recv_seq, message.seq));
+        if self.counted_incoming(message).is_none() {
+            let pong = self.pong(message, false, refusal);
+            return self.answer(pong);
+        }
+        let pong = self.pong(message, false, None);
+        let patience = self.config.stream_ping_interval * 4;
+        let Some(open) = self.incoming.get_mut(&mux) else {
+            return;
+        };
+        if open.ping_deadline.is_some() {
+            open.ping_deadline = Some(now + patience);
+            let due = open.due();
+            self.timers
+                .set(TimerKey::Incoming(mux), &mut open.timer, due);
+        }
+        open.pong_owed = Some(pong);
+        Self::owe(&mut self.dirty, &mut open.dirty, Dirty::Incoming(mux));
+    }
+
+    pub(super) fn on_stream_pong(&mut self, now: Instant, message: &Message) {
+        let mux = message.mux.get();
+        let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) else {
+            return self.unknown_call(message);
+        };
+        stream.heard = now;
+        // One that can't be read still shows that the remote knows of the ping.
+        let pong = Pong::decode(&message.payload).unwrap_or_default();
+        if pong.not_found || pong.error.is_some() {
+            self.fail_call(mux, CallError::Terminated { text: pong.error });
+        }
+    }
+
+    /// The answer to a ping: the ping with another op and payload (protocol section 8).
+    fn pong(&self, ping: &Message, not_found: bool, error: Option<Text>) -> Message {
+        let time = Ping::decode(&ping.payload).map_or(Timestamp::ZERO, |ping| ping.time);
+        let pong = Pong {
+            not_found,
+            error,
+            time,
+        };
+        let mut payload = Vec::with_capacity(pong.encoded_len());
+        pong.encode(&mut payload);
+        Message {
+            op: Op::Pong,
+            flags: (ping.flags - Flags::SUBROUTE - Flags::PAYLOAD_IS_ZERO) | self.base_flags(),
+            payload: payload.into(),
+            subroute: None,
+            ..*ping
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What can be read off a connection.
+
+use std::{fmt, time::Duration};
+
+use crate::MuxId;
+
+use super::{Connection, counters::Counters, error::CloseReason};
+
+impl Connection {
+    /// Why the connection ended, if it has.
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        self.closed.as_ref()
+    }
+
+    /// Whether a message of the application would be admitted to the queue.
+    pub fn has_room(&self) -> bool {
+        self.queue.has_room()
+    }
+
+    /// Whether nothing is open, being served, or waiting to be sent.
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+            && self.served.is_empty()
+            && self.incoming.is_empty()
+            && !self.wants_transmit()
+    }
+
+    /// The number of the next call: where the next connection of the link goes on.
+    pub fn next_mux(&self) -> MuxId {
+        MuxId::new(self.next_mux)
+    }
+
+    /// Single requests of ours that wait for their answer.
+    pub fn open_requests(&self) -> usize {
+        self.open_requests
+    }
+
+    /// Streams of ours that are open.
+    pub fn open_streams(&self) -> usize {
+        self.calls.len() - self.open_requests
+    }
+
+    /// Single requests of the peer that are being served.
+    pub fn serving_requests(&self) -> usize {
+        self.served.len()
+    }
+
+    /// Streams of the peer that are being served.
+    pub fn serving_streams(&self) -> usize {
+        self.incoming.len()
+    }
+
+    /// Timers that are set: never more than there are open muxes.
+    pub fn timers(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// Bytes that wait to be written.
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.bytes() + self.control_bytes
+    }
+
+    /// The round-trip time that the last ping of the link measured.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.keepalive.round_trip()
+    }
+
+    /// Counts since the connection was made.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("next_mux", &self.next_mux)
+            .field("open_requests", &self.open_requests)
+            .field("open_streams", &self.open_streams())
+            .field("serving_requests", &self.served.len())
+            .field("serving_streams", &self.incoming.len())
+            .field("queued_bytes", &self.queued_bytes())
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}

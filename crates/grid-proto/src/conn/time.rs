@@ -1,0 +1,102 @@
+//! What the passing of time does: deadlines, pings, silence.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Connection, Dirty, TimerKey,
+    error::{CallError, CloseReason},
+    event::CancelReason,
+    outgoing::Call,
+};
+
+impl Connection {
+    /// Does what is due by now; see [`poll_timeout`](Self::poll_timeout). Calling it early or late does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.closed.is_some() {
+            return;
+        }
+        if let Some(silence) = self.keepalive.silent(now) {
+            return self.close(CloseReason::PeerSilent(silence));
+        }
+        if self.keepalive.take_ping(now) {
+            self.link_ping_owed = true;
+            self.abuse = 0;
+        }
+        while let Some(key) = self.timers.pop_due(now) {
+            match key {
+                TimerKey::Call(mux) => self.call_due(now, mux),
+                TimerKey::Served(serial) => self.served_due(serial),
+                TimerKey::Incoming(mux) => self.incoming_due(now, mux),
+            }
+        }
+    }
+
+    fn call_due(&mut self, now: Instant, mux: u64) {
+        let interval = self.config.stream_ping_interval;
+        let stream = match self.calls.get_mut(&mux) {
+            None => return,
+            Some(Call::Request(request)) => {
+                request.timer = None;
+                return self.request_deadline(mux);
+            }
+            Some(Call::Stream(stream)) => stream,
+        };
+        stream.timer = None;
+        if stream.deadline.is_some_and(|deadline| deadline <= now) {
+            return self.fail_call(mux, CallError::Deadline);
+        }
+        if !stream.opened {
+            // The remote can't answer what has not left: a long queue is no sign of its death.
+            stream.heard = now;
+        }
+        if let Some(next) = stream.next_ping {
+            if now.saturating_duration_since(stream.heard) >= interval * 2 {
+                return self.fail_call(mux, CallError::NoPong);
+            }
+            if next <= now {
+                stream.next_ping = Some(now + interval);
+                stream.ping_owed = true;
+                Self::owe(&mut self.dirty, &mut stream.dirty, Dirty::Call(mux));
+            }
+        }
+        let due = stream.due(interval);
+        self.timers.set(TimerKey::Call(mux), &mut stream.timer, due);
+    }
+
+    /// The remote knows the deadline too: nothing has to be sent.
+    fn request_deadline(&mut self, mux: u64) {
+        self.fail_call(mux, CallError::Deadline);
+    }
+
+    fn served_due(&mut self, serial: u64) {
+        let Some(served) = self.served.get_mut(&serial) else {
+            return;
+        };
+        served.timer = None;
+        self.cancel_served(serial, CancelReason::Deadline);
+    }
+
+    fn incoming_due(&mut self, now: Instant, mux: u64) {
+        let Some(open) = self.incoming.get_mut(&mux) else {
+            return;
+        };
+        open.timer = None;
+        let why = if open.deadline.is_some_and(|deadline| deadline <= now) {
+            CancelReason::Deadline
+        } else if open.ping_deadline.is_some_and(|deadline| deadline <= now) {
+            CancelReason::NoPing
+        } else {
+            let due = open.due();
+            return self
+                .timers
+                .set(TimerKey::Incoming(mux), &mut open.timer, due);
+        };
+        self.cut_incoming(mux, why);
+    }
+}
+
+/// The whole milliseconds that are left, rounded down, as they stand in a message.
+pub(super) fn millis_left(deadline: Instant, now: Instant) -> u32 {
+    let left: Duration = deadline.saturating_duration_since(now);
+    u32::try_from(left.as_millis()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,230 @@
+//! Turns what is owed and what waits into numbered messages.
+
+use std::time::Instant;
+
+use crate::{
+    MuxId,
+    wire::{Flags, Message, Op, Ping},
+};
+
+#[cfg(feature = "__faults")]
+use super::Fault;
+use super::{
+    Connection, Dirty, event::ServeId, handler::open_stream, outgoing::Call, queue::Queued,
+    time::millis_left,
+};
+
+/// Messages on their way out, and how many bytes they take.
+struct Batch<'a> {
+    out: &'a mut Vec<Message>,
+    bytes: usize,
+    max: usize,
+}
+
+impl Batch<'_> {
+    fn push(&mut self, message: Message) {
+        self.bytes += message.encoded_len();
+        self.out.push(message);
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= self.max
+    }
+}
+
+impl Connection {
+    /// Appends what has to be sent, in order, until about `max_bytes` are reached: at least one message if there is
+    /// any, and never a part of one. Gives the encoded length of what it appended.
+    ///
+    /// What a mux owes goes first, because it is small and somebody waits for it; then what waits, in order of
+    /// submission.
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        out: &mut Vec<Message>,
+        max_bytes: usize,
+    ) -> usize {
+        let before = out.len();
+        let mut batch = Batch {
+            out,
+            bytes: 0,
+            max: max_bytes.max(1),
+        };
+        self.transmit_link(now, &mut batch);
+        while !batch.is_full()
+            && let Some((message, counted)) = self.control.pop_front()
+        {
+            self.control_bytes -= counted;
+            batch.push(message);
+        }
+        while !batch.is_full()
+            && let Some(dirty) = self.dirty.pop_front()
+        {
+            match dirty {
+                Dirty::Call(mux) => self.transmit_call(mux, &mut batch),
+                Dirty::Incoming(mux) => self.transmit_incoming(mux, &mut batch),
+            }
+        }
+        while !batch.is_full()
+            && let Some(queued) = self.queue.pop()
+        {
+            self.transmit_queued(now, queued, &mut batch);
+        }
+        let (bytes, sent) = (batch.bytes, out.len() - before);
+        self.counters.messages_out += sent as u64;
+        bytes
+    }
+
+    fn transmit_link(&mut self, now: Instant, batch: &mut Batch<'_>) {
+        if std::mem::take(&mut self.link_ping_owed) {
+            let ping = Ping {
+                time: self.wall_clock(now),
+            };
+            let mut payload = Vec::with_capacity(ping.encoded_len());
+            ping.encode(&mut payload);
+            let mut message = self.message(Op::Ping, MuxId::CONNECTION.get());
+            // The one message after the handshake that has no checksum (protocol section 3).
+            message.flags = Flags::empty();
+            message.deadline_ms =
+                u32::try_from(self.config.ping_interval.as_millis()).unwrap_or(u32::MAX);
+            message.payload = payload.into();
+            self.keepalive.ping_left(now);
+            batch.push(message);
+        }
+        if let Some(pong) = self.link_pong_owed.take() {
+            batch.push(pong);
+        }
+    }
+
+    fn transmit_call(&mut self, mux: u64, batch: &mut Batch<'_>) {
+        let (unblock, ping) = (
+            self.message(Op::UnblockSrvMux, mux),
+            self.message(Op::Ping, mux),
+        );
+        #[cfg(feature = "__faults")]
+        let uncounted = self.faulty(Fault::WrongSeqAfterPing);
+        let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) else {
+            return;
+        };
+        stream.dirty = false;
+        while stream.unblock_owed > 0 && !batch.is_full() {
+            stream.unblock_owed -= 1;
+            batch.push(Message {
+                seq: stream.number(),
+                ..unblock.clone()
+            });
+        }
+        if stream.ping_owed && stream.opened {
+            stream.ping_owed = false;
+            batch.push(Message {
+                seq: stream.number(),
+                ..ping
+            });
+            #[cfg(feature = "__faults")]
+            if uncounted {
+                stream.send_seq -= 1;
+            }
+        }
+        if stream.unblock_owed > 0 {
+            Self::owe(&mut self.dirty, &mut stream.dirty, Dirty::Call(mux));
+        }
+    }
+
+    fn transmit_incoming(&mut self, mux: u64, batch: &mut Batch<'_>) {
+        let (ack, unblock) = (
+            self.message(Op::AckMux, mux),
+            self.message(Op::UnblockClMux, mux),
+        );
+        let Some(open) = self.incoming.get_mut(&mux) else {
+            return;
+        };
+        open.dirty = false;
+        if std::mem::take(&mut open.ack_owed) {
+            batch.push(Message {
+                seq: open.number(),
+                ..ack
+            });
+        }
+        while open.unblock_owed > 0 && !batch.is_full() {
+            open.unblock_owed -= 1;
+            batch.push(Message {
+                seq: open.number(),
+                ..unblock.clone()
+            });
+        }
+        if let Some(pong) = open.pong_owed.take() {
+            batch.push(pong);
+        }
+        if open.unblock_owed > 0 {
+            Self::owe(&mut self.dirty, &mut open.dirty, Dirty::Incoming(mux));
+        }
+    }
+
+    /// Numbers a message that waited, or drops it when its mux is gone.
+    fn transmit_queued(&mut self, now: Instant, queued: Queued, batch: &mut Batch<'_>) {
+        let Queued {
+            mut message,
+            serial,
+            ..
+        } = queued;
+        let mux = message.mux.get();
+        match message.op {
+            Op::Request => {
+                let Some(Call::Request(request)) = self.calls.get_mut(&mux) else {
+                    return;
+                };
+                if request.explicit_deadline {
+                    message.deadline_ms = millis_left(request.deadline, now);
+                    if message.deadline_ms == 0 {
+                        // 0 would mean "none" to the remote; the caller is about to get its deadline error.
+                        return;
+                    }
+                }
+                request.sent = true;
+            }
+            Op::ConnectMux => {
+                let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) else {
+                    return;
+                };
+                if let Some(deadline) = stream.deadline {
+                    message.deadline_ms = millis_left(deadline, now);
+                    if message.deadline_ms == 0 {
+                        return;
+                    }
+                }
+                stream.opened = true;
+                stream.heard = now;
+                message.seq = stream.number();
+            }
+            Op::MuxClientMsg => {
+                let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) else {
+                    return;
+                };
+                if !stream.opened {
+                    return;
+                }
+                message.seq = stream.number();
+            }
+            Op::MuxServerMsg => {
+                let stream = ServeId {
+                    mux: message.mux,
+                    serial,
+                };
+                let Some(open) = open_stream(&mut self.incoming, stream) else {
+                    return;
+                };
+                message.seq = open.number();
+                if message.flags.contains(Flags::EOF) {
+                    // The stream is over on this side: what else it owes nobody waits for.
+                    batch.push(message);
+                    self.remove_incoming(mux);
+                    let disconnect = self.disconnect_client(mux, None);
+                    batch.push(disconnect);
+                    return;
+                }
+            }
+            _ => {}
+        }
+        batch.push(message);
+    }
+}

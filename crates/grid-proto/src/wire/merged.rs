@@ -1,0 +1,161 @@
+//! Several messages in one (protocol section 4).
+
+use bytes::Bytes;
+
+use super::error::{DecodeError, Field};
+use super::frame::Frame;
+use super::message::Message;
+use super::op::Op;
+use super::reader::Reader;
+use super::writer::{bin_len, put_bin_head};
+use crate::MuxId;
+
+/// All messages of one websocket message, in order: the one it is, or those that were merged into it.
+///
+/// Each message is decoded when its turn comes, so those before a damaged one are there to be handled. What comes after
+/// an error isn't looked at, nor are bytes after the last message. A merged message inside a merged one is yielded as the
+/// message it is, and not taken apart.
+///
+/// ```
+/// use bytes::Bytes;
+/// use grid_proto::MuxId;
+/// use grid_proto::wire::{Message, Op, encode_merged, unfold};
+///
+/// let messages = [Message::new(Op::AckMux, MuxId::new(1)), Message::new(Op::UnblockClMux, MuxId::new(2))];
+/// let mut bytes = Vec::new();
+/// encode_merged(&messages, &mut bytes);
+///
+/// let inside: Vec<_> = unfold(Bytes::from(bytes)).collect::<Result<_, _>>()?;
+/// assert_eq!(inside, messages);
+/// # Ok::<(), grid_proto::wire::DecodeError>(())
+/// ```
+pub fn unfold(bytes: Bytes) -> Unfold {
+    match Frame::decode_parts(&bytes) {
+        Ok((frame, at, rest)) if frame.op == Op::Merged => Unfold(Next::Inside {
+            left: frame.seq,
+            end: at + rest.len(),
+            at,
+            bytes,
+        }),
+        Ok((frame, end, _)) => {
+            let (message, len) = (Message::without_payload(&frame), frame.payload.len());
+            Unfold(Next::Single(message.with_tail(bytes, end, len)))
+        }
+        Err(error) => Unfold(Next::Damaged(error)),
+    }
+}
+
+/// The messages of one websocket message. Made by [`unfold`].
+#[derive(Debug)]
+#[must_use]
+pub struct Unfold(Next);
+
+#[derive(Debug)]
+enum Next {
+    /// The whole is one message.
+    Single(Message),
+    /// The whole is a merged message, of which this is still to come.
+    Inside {
+        bytes: Bytes,
+        left: u32,
+        /// Where the next message begins.
+        at: usize,
+        /// Where the trailers begin.
+        end: usize,
+    },
+    Damaged(DecodeError),
+    Nothing,
+}
+
+impl Iterator for Unfold {
+    type Item = Result<Message, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Next::Inside {
+            bytes,
+            left,
+            at,
+            end,
+        } = &mut self.0
+        {
+            *left = left.checked_sub(1)?;
+            let message = next_inside(bytes, at, *end);
+            if message.is_err() {
+                self.0 = Next::Nothing;
+            }
+            return Some(message);
+        }
+        match std::mem::replace(&mut self.0, Next::Nothing) {
+            Next::Single(message) => Some(Ok(message)),
+            Next::Damaged(error) => Some(Err(error)),
+            Next::Inside { .. } | Next::Nothing => None,
+        }
+    }
+}
+
+impl std::iter::FusedIterator for Unfold {}
+
+/// The message that stands in `bytes` between `at` and at most `end`; moves `at` behind it.
+fn next_inside(bytes: &Bytes, at: &mut usize, end: usize) -> Result<Message, DecodeError> {
+    let rest = bytes.get(*at..end).unwrap_or_default();
+    let mut reader = Reader::new(rest);
+    let part = reader
+        .bin(Field::MergedPart)
+        .map_err(|error| error.inside(*at))?;
+    let part_end = *at + reader.position();
+    let frame =
+        Frame::decode(part).map_err(|error| error.inside(part_end.saturating_sub(part.len())))?;
+    *at = part_end;
+    let payload = bytes.slice_ref(frame.payload);
+    Ok(Message {
+        payload,
+        ..Message::without_payload(&frame)
+    })
+}
+
+/// The number of bytes of a merged message whose messages have these [encoded lengths](Message::encoded_len).
+#[must_use]
+pub fn merged_len(lens: impl Iterator<Item = usize>) -> usize {
+    let (count, parts) = lens.fold((0_u32, 0), |(count, sum), len| {
+        (count.saturating_add(1), sum + bin_len(len))
+    });
+    head(count).encoded_len() + parts
+}
+
+/// Appends one merged message that holds `messages`, in order.
+///
+/// # Panics
+///
+/// When a message has 4 GiB or more, or when there are 2³² of them.
+pub fn encode_merged(messages: &[Message], out: &mut Vec<u8>) {
+    let count = u32::try_from(messages.len()).expect("a merged message counts in 32 bits");
+    out.reserve(merged_len(messages.iter().map(Message::encoded_len)));
+    encode_merged_head(count, out);
+    for message in messages {
+        encode_merged_part(&message.as_frame(), out);
+    }
+}
+
+/// Appends the head of a merged message. [`encode_merged_part`] must follow `count` times.
+pub fn encode_merged_head(count: u32, out: &mut Vec<u8>) {
+    head(count).encode(out);
+}
+
+/// Appends one message inside a merged one.
+///
+/// # Panics
+///
+/// When the message has 4 GiB or more.
+pub fn encode_merged_part(frame: &Frame<'_>, out: &mut Vec<u8>) {
+    let len = frame.encoded_len();
+    out.reserve(bin_len(len));
+    put_bin_head(out, len);
+    frame.write(out);
+}
+
+fn head(count: u32) -> Frame<'static> {
+    Frame {
+        seq: count,
+        ..Frame::new(Op::Merged, MuxId::CONNECTION)
+    }
+}
