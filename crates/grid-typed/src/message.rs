@@ -1,0 +1,198 @@
+//! How a value becomes a payload.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::shortened;
+use crate::{DecodeError, EncodeError, msgpack};
+
+/// A type that can be the request, answer or item of a typed handler.
+///
+/// There is nothing to write for a serde type: everything that is [`Serialize`] and
+/// [`DeserializeOwned`] is a message, coded as [`msgpack`] has it. So are the reference's helper
+/// types ([`StringMap`](crate::StringMap), [`Bytes`](crate::Bytes),
+/// [`UrlValues`](crate::UrlValues), [`Array`](crate::Array), `Json`), which are
+/// serde types with its encodings and can stand inside other messages too.
+/// [`NoPayload`](crate::NoPayload) is the one that isn't msgpack: it has no bytes at all.
+///
+/// A type of your own with another coding implements this trait instead of serde's two:
+///
+/// ```
+/// use grid_typed::{DecodeError, EncodeError, Message};
+///
+/// /// Eight bytes, big endian.
+/// struct Generation(u64);
+///
+/// impl Message for Generation {
+///     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+///         out.extend_from_slice(&self.0.to_be_bytes());
+///         Ok(())
+///     }
+///
+///     fn decode(input: &mut &[u8]) -> Result<Self, DecodeError> {
+///         let Some((head, rest)) = input.split_first_chunk() else {
+///             return Err(DecodeError::invalid("fewer than 8 bytes"));
+///         };
+///         *input = rest;
+///         Ok(Self(u64::from_be_bytes(*head)))
+///     }
+/// }
+///
+/// let payload = grid_typed::encode(&Generation(7))?;
+/// assert_eq!(payload, [0, 0, 0, 0, 0, 0, 0, 7]);
+/// # Ok::<_, EncodeError>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a message",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it; it must own its data"
+)]
+pub trait Message: Sized {
+    /// Appends the payload to `out`.
+    ///
+    /// # Errors
+    ///
+    /// When the value has no encoding; what was appended by then is not sent.
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+
+    /// Takes the value from the front of `input` and leaves the bytes behind it. Callers accept and
+    /// ignore these, as the reference does.
+    ///
+    /// # Errors
+    ///
+    /// When `input` doesn't begin with a value of this type.
+    fn decode(input: &mut &[u8]) -> Result<Self, DecodeError>;
+}
+
+impl<T: Serialize + DeserializeOwned> Message for T {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        msgpack::encode(self, out)
+    }
+
+    fn decode(input: &mut &[u8]) -> Result<Self, DecodeError> {
+        msgpack::decode(input)
+    }
+}
+
+/// The payload of a message, as typed calls and handlers make it: a panic of the value's own code
+/// is an error.
+///
+/// # Errors
+///
+/// When the value has no encoding or its code panics.
+pub fn encode<M: Message>(value: &M) -> Result<Vec<u8>, EncodeError> {
+    let attempt = catch_unwind(AssertUnwindSafe(|| {
+        let mut out = Vec::new();
+        value.encode(&mut out).map(|()| out)
+    }));
+    attempt.unwrap_or_else(|panic| {
+        Err(EncodeError::Panicked {
+            reason: panic_text(panic),
+        })
+    })
+}
+
+/// The message that a payload begins with, as typed calls and handlers read it: bytes behind it are
+/// ignored, a panic of the type's own code is an error, and a value is given out whole or not at
+/// all.
+///
+/// # Errors
+///
+/// When the payload doesn't begin with a value of this type or its code panics.
+pub fn decode<M: Message>(payload: &[u8]) -> Result<M, DecodeError> {
+    let attempt = catch_unwind(|| {
+        let mut rest = payload;
+        M::decode(&mut rest)
+    });
+    attempt.unwrap_or_else(|panic| {
+        Err(DecodeError::Panicked {
+            reason: panic_text(panic),
+        })
+    })
+}
+
+fn panic_text(panic: Box<dyn Any + Send>) -> Box<str> {
+    let text = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => shortened(text),
+        (_, Some(text)) => shortened(text),
+        _ => shortened("no text"),
+    };
+    // What was thrown can be anything, and dropping it may panic in turn.
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::panic_any;
+
+    use serde::{Deserializer, Serializer};
+
+    use super::*;
+
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("second"));
+        }
+    }
+
+    struct Throws<const KIND: u8>;
+
+    impl<const KIND: u8> Throws<KIND> {
+        fn throw() -> ! {
+            match KIND {
+                0 => panic!("plain"),
+                1 => panic!("formatted {}", 1),
+                _ => panic_any(Bomb),
+            }
+        }
+    }
+
+    impl<const KIND: u8> Serialize for Throws<KIND> {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Self::throw()
+        }
+    }
+
+    impl<'de, const KIND: u8> serde::Deserialize<'de> for Throws<KIND> {
+        fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Self::throw()
+        }
+    }
+
+    #[test]
+    fn panics_are_errors() {
+        fn texts<const KIND: u8>() -> [String; 2] {
+            let encoding = encode(&Throws::<KIND>).expect_err("it panics").to_string();
+            let decoding = decode::<Throws<KIND>>(&[0xc0])
+                .err()
+                .expect("it panics")
+                .to_string();
+            [encoding, decoding]
+        }
+        assert_eq!(
+            texts::<0>(),
+            ["panic while encoding: plain", "panic while decoding: plain"]
+        );
+        assert_eq!(
+            texts::<1>(),
+            [
+                "panic while encoding: formatted 1",
+                "panic while decoding: formatted 1"
+            ]
+        );
+        assert_eq!(
+            texts::<2>(),
+            [
+                "panic while encoding: no text",
+                "panic while decoding: no text"
+            ]
+        );
+    }
+}

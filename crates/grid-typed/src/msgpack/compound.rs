@@ -1,0 +1,157 @@
+//! Arrays and maps that are being written.
+
+use rmp::encode;
+use serde::ser::{self, Serialize};
+
+use super::encode::{Serializer, length};
+use crate::EncodeError;
+
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    Array,
+    Map,
+}
+
+impl Shape {
+    pub(super) fn write(self, out: &mut Vec<u8>, len: u32) -> Result<(), EncodeError> {
+        match self {
+            Self::Array => encode::write_array_len(out, len)?,
+            Self::Map => encode::write_map_len(out, len)?,
+        };
+        Ok(())
+    }
+}
+
+/// An array or map that is being written.
+pub(super) struct Compound<'s, 'o> {
+    serializer: &'s mut Serializer<'o>,
+    shape: Shape,
+    /// Where its header stands, how long that is and what it says.
+    start: usize,
+    header: usize,
+    declared: u32,
+    /// Elements or pairs written.
+    count: usize,
+    /// Levels that its end closes: a variant's contents stand in two.
+    closes: usize,
+}
+
+impl<'s, 'o> Compound<'s, 'o> {
+    /// Writes the header. A length that isn't known is put right at the end.
+    pub(super) fn open(
+        serializer: &'s mut Serializer<'o>,
+        shape: Shape,
+        len: Option<usize>,
+        closes: usize,
+    ) -> Result<Self, EncodeError> {
+        let start = serializer.out.len();
+        let declared = length(len.unwrap_or(0))?;
+        shape.write(serializer.out, declared)?;
+        let header = serializer.out.len() - start;
+        Ok(Self {
+            serializer,
+            shape,
+            start,
+            header,
+            declared,
+            count: 0,
+            closes,
+        })
+    }
+
+    fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        value.serialize(&mut *self.serializer)
+    }
+
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        self.count += 1;
+        self.write(value)
+    }
+
+    fn field<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), EncodeError> {
+        self.element(name)?;
+        self.write(value)
+    }
+
+    fn close(self) -> Result<(), EncodeError> {
+        self.serializer.levels_left += self.closes;
+        let count = length(self.count)?;
+        // A length may have been unknown, or wrong, and a wrong header would damage all that
+        // follows.
+        if count != self.declared {
+            let mut header = Vec::new();
+            self.shape.write(&mut header, count)?;
+            self.serializer
+                .out
+                .splice(self.start..self.start + self.header, header);
+        }
+        Ok(())
+    }
+}
+
+macro_rules! elements {
+    ($($of:ident $method:ident),*) => {$(
+        impl ser::$of for Compound<'_, '_> {
+            type Ok = ();
+            type Error = EncodeError;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+                self.element(value)
+            }
+
+            fn end(self) -> Result<(), EncodeError> {
+                self.close()
+            }
+        }
+    )*};
+}
+
+macro_rules! fields {
+    ($($of:ident),*) => {$(
+        impl ser::$of for Compound<'_, '_> {
+            type Ok = ();
+            type Error = EncodeError;
+
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), EncodeError> {
+                self.field(name, value)
+            }
+
+            fn end(self) -> Result<(), EncodeError> {
+                self.close()
+            }
+        }
+    )*};
+}
+
+elements!(
+    SerializeSeq serialize_element,
+    SerializeTuple serialize_element,
+    SerializeTupleStruct serialize_field,
+    SerializeTupleVariant serialize_field
+);
+fields!(SerializeStruct, SerializeStructVariant);
+
+impl ser::SerializeMap for Compound<'_, '_> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), EncodeError> {
+        self.element(key)
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        self.write(value)
+    }
+
+    fn end(self) -> Result<(), EncodeError> {
+        self.close()
+    }
+}
