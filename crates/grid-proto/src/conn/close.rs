@@ -6,7 +6,7 @@ use super::{
     Connection,
     error::{CallError, CloseReason},
     event::{CancelReason, Event, ServeId},
-    incoming::Served,
+    incoming::{Ending, Served},
     outgoing::Call,
 };
 
@@ -28,6 +28,7 @@ impl Connection {
         let mut incoming: Vec<(u64, u64)> = self
             .incoming
             .drain()
+            .filter(|(_, stream)| stream.ending == Ending::Open)
             .map(|(mux, stream)| (mux, stream.serial))
             .collect();
         incoming.sort_unstable();

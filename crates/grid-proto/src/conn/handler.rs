@@ -168,6 +168,8 @@ impl Connection {
         if open.ending != Ending::Open {
             return;
         }
+        // What the handler has not read went with it: nothing is won by ending the stream.
+        open.held_bytes = 0;
         if open.credits.take() {
             open.ending = Ending::Queued;
             self.queue_end(stream, end);

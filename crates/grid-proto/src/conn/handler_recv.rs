@@ -164,8 +164,7 @@ impl Connection {
             // The handler has returned: there is nobody to read it, and no credit for it either.
             return;
         }
-        // One more than the credit allows is still taken in, as the reference does: there is room for it.
-        if open.unconsumed > open.capacity.input {
+        if open.unconsumed >= open.capacity.input {
             return self.break_off(mux, Text::from(stream_text::HANDLER_BLOCKED));
         }
         let payload = super::caller::present(message.content());

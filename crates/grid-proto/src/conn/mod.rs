@@ -44,7 +44,7 @@ mod event;
 mod fault;
 mod handler;
 mod handler_recv;
-//HANDSHAKE pub mod handshake;
+pub mod handshake;
 mod incoming;
 mod keepalive;
 mod outgoing;

@@ -128,6 +128,7 @@ pub fn merged_len(lens: impl Iterator<Item = usize>) -> usize {
 ///
 /// When a message has 4 GiB or more, or when there are 2³² of them.
 pub fn encode_merged(messages: &[Message], out: &mut Vec<u8>) {
+    // tidy: expect: the count is of our own messages, of which memory does not hold as many
     let count = u32::try_from(messages.len()).expect("a merged message counts in 32 bits");
     out.reserve(merged_len(messages.iter().map(Message::encoded_len)));
     encode_merged_head(count, out);

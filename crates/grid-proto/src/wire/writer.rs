@@ -86,5 +86,6 @@ pub(crate) fn put_nil(out: &mut Vec<u8>) {
 }
 
 fn wire_len(len: usize) -> u32 {
+    // tidy: expect: documented on every encoder; a sender checks the limit of a message, far below, first
     u32::try_from(len).expect("a value of 4 GiB or more has no form on the wire")
 }
