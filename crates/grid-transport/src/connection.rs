@@ -1,0 +1,184 @@
+//! The handle that callers hold.
+
+use std::{fmt, sync::Arc};
+
+use grid_proto::{HandlerId, Payload, Route, SubrouteId, conn::Capacity};
+use tokio::sync::watch;
+
+use crate::{
+    error::CallError,
+    link::shared::LinkShared,
+    request::{Call, RequestBuilder},
+    state::{LinkCause, LinkState},
+    stats::{LinkStats, SessionStats},
+    stream::StreamBuilder,
+};
+
+/// A remote: calls to it, and how its link is. Cheap to clone; it outlives reconnects.
+///
+/// ```no_run
+/// # async fn example(peer: grid_transport::Connection) -> Result<(), grid_transport::CallError> {
+/// use std::time::Duration;
+/// use grid_transport::HandlerId;
+///
+/// const READ: HandlerId = HandlerId::new(201);
+/// let answer = peer
+///     .subroute("disk1")
+///     .request(READ, "a/b/c")
+///     .timeout(Duration::from_secs(5))
+///     .await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Connection {
+    link: Arc<LinkShared>,
+    route: Option<Arc<Subroute>>,
+}
+
+struct Subroute {
+    route: Route,
+    /// Its id but for the first byte, which is the handler's.
+    id: SubrouteId,
+}
+
+impl Connection {
+    pub(crate) fn new(link: Arc<LinkShared>) -> Self {
+        Self { link, route: None }
+    }
+
+    /// Makes a single request when awaited (protocol section 6). An empty payload arrives as
+    /// absent: the wire can't tell them apart here.
+    pub fn request(&self, handler: HandlerId, payload: impl Into<Payload>) -> RequestBuilder {
+        RequestBuilder(self.call(handler, payload.into()))
+    }
+
+    /// Opens a stream when awaited (protocol section 7). `capacity` is part of the handler's
+    /// definition, and the same on both nodes; the handler need not be registered on this one.
+    ///
+    /// The stream is there as soon as its first message is queued. Errors of opening it come from
+    /// the first [`recv`](crate::Stream::recv) or [`send`](crate::Stream::send).
+    pub fn stream(
+        &self,
+        handler: HandlerId,
+        capacity: Capacity,
+        payload: impl Into<Payload>,
+    ) -> StreamBuilder {
+        StreamBuilder::new(self.call(handler, payload.into()), capacity)
+    }
+
+    /// The same remote, with handlers registered under this route; of one that has a route
+    /// already, the parts are joined with `/` (protocol section 5).
+    #[must_use]
+    pub fn subroute(&self, part: &str) -> Self {
+        let route = match &self.route {
+            Some(before) => before.route.join(part),
+            None => Route::new(part),
+        };
+        let id = route.id(HandlerId::new(0));
+        Self {
+            link: self.link.clone(),
+            route: Some(Arc::new(Subroute { route, id })),
+        }
+    }
+
+    /// Waits until the link is up; returns at once where it is.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::ShuttingDown`] or [`CallError::NotConnected`] once the link has ended for good,
+    /// because this node shuts down or the remote was removed. There is no other end: put a
+    /// timeout around it where the remote may stay away.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn connected(&self) -> Result<(), CallError> {
+        let mut states = self.link.subscribe();
+        let state = tokio::select! {
+            state = states.wait_for(|state| state.is_connected() || state.is_closed()) => match state {
+                Ok(state) => state.clone(),
+                Err(_) => return Err(CallError::ShuttingDown),
+            },
+            () = self.link.node.shutdown.draining().cancelled() => return Err(CallError::ShuttingDown),
+        };
+        match state {
+            LinkState::Closed { cause } if !matches!(*cause, LinkCause::ShuttingDown) => {
+                Err(CallError::NotConnected { cause })
+            }
+            LinkState::Closed { .. } => Err(CallError::ShuttingDown),
+            _ => Ok(()),
+        }
+    }
+
+    /// How the link is now.
+    #[must_use]
+    pub fn state(&self) -> LinkState {
+        self.link.state()
+    }
+
+    /// Follows the link's state: the channel always holds the newest, so nobody who waits can
+    /// miss that it changed.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<LinkState> {
+        self.link.subscribe()
+    }
+
+    /// The link in numbers.
+    #[must_use]
+    pub fn stats(&self) -> LinkStats {
+        let live = match self.link.session() {
+            Some(session) => session.stats(),
+            None => SessionStats::default(),
+        };
+        self.link.counters.snapshot(
+            self.link.name.clone(),
+            self.link.dials,
+            self.link.state(),
+            self.link.handlers.used(),
+            &live,
+        )
+    }
+
+    /// Dials now where this node dials and is in the pause between two attempts; nothing happens
+    /// where the link is up, or where the remote dials.
+    pub fn reconnect_now(&self) {
+        self.link.reconnect.notify_one();
+    }
+
+    /// The remote's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.link.name
+    }
+
+    /// The subroute that calls of this handle go to.
+    #[must_use]
+    pub fn route(&self) -> Option<&str> {
+        self.route.as_ref().map(|subroute| subroute.route.as_str())
+    }
+
+    fn call(&self, handler: HandlerId, payload: Payload) -> Call {
+        Call {
+            link: self.link.clone(),
+            handler,
+            subroute: self.route.as_ref().map(|subroute| {
+                let mut id = *subroute.id.as_bytes();
+                id[0] = handler.get();
+                SubrouteId::from_bytes(id)
+            }),
+            payload,
+            deadline: None,
+            wait_ready: false,
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("remote", &self.link.name)
+            .field("route", &self.route())
+            .field("state", &self.link.state())
+            .finish()
+    }
+}

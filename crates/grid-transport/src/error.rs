@@ -1,0 +1,381 @@
+//! Errors, by operation; a call's error says whether the handler may have run.
+
+use std::{fmt, sync::Arc};
+
+use grid_proto::{HandlerId, wire::Text};
+
+use crate::state::LinkCause;
+
+/// Why a request or a stream failed.
+///
+/// Each variant tells who is to blame and whether the call reached the remote; see
+/// [`is_retryable`](Self::is_retryable) and [`may_have_executed`](Self::may_have_executed).
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The link was down: the call was never sent.
+    #[error("not connected: {cause}")]
+    NotConnected {
+        /// Why the link is down.
+        #[source]
+        cause: Arc<LinkCause>,
+    },
+    /// The link was lost while the call was open: the handler may have run, or may still.
+    #[error("remote disconnected: {cause}")]
+    Disconnected {
+        /// Why the link was lost.
+        #[source]
+        cause: Arc<LinkCause>,
+    },
+    /// This node is shutting down.
+    #[error("this node is shutting down")]
+    ShuttingDown,
+    /// The call's deadline has passed.
+    #[error("deadline exceeded")]
+    Deadline,
+    /// The call was cancelled, by its [`CancelHandle`](crate::CancelHandle) or by its caller.
+    #[error("cancelled")]
+    Cancelled,
+    /// The remote has no such handler or subroute; the text is the remote's.
+    #[error("{0}")]
+    UnknownHandler(Box<str>),
+    /// The call was refused before it was executed.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// The handler failed; the text is the handler's.
+    #[error("{0}")]
+    Remote(RemoteText),
+    /// The payload is larger than the limit; known before anything was sent.
+    #[error("payload of {len} bytes is over the limit of {limit}")]
+    TooLarge {
+        /// The payload's length in bytes.
+        len: usize,
+        /// The most that can be sent, in bytes.
+        limit: usize,
+    },
+    /// The two nodes define the stream with different capacities.
+    #[error(
+        "the remote sent more than the capacity of {capacity} allows: the nodes define this stream differently"
+    )]
+    CapacityMismatch {
+        /// The capacity on this side.
+        capacity: u32,
+    },
+    /// This node held too many unread bytes, and this stream most of them.
+    #[error("too many bytes were held unread")]
+    Overrun,
+    /// The remote broke the protocol on this call, or refused it in words that are not known.
+    #[error("{0}")]
+    Protocol(Box<str>),
+}
+
+impl CallError {
+    /// Whether the same call may succeed later and is certain not to have been executed.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::NotConnected { .. } | Self::Refused(_))
+    }
+
+    /// Whether the remote's handler may have run, in part or whole.
+    #[must_use]
+    pub fn may_have_executed(&self) -> bool {
+        match self {
+            Self::NotConnected { .. }
+            | Self::ShuttingDown
+            | Self::UnknownHandler(_)
+            | Self::Refused(_)
+            | Self::TooLarge { .. } => false,
+            Self::Disconnected { .. }
+            | Self::Deadline
+            | Self::Cancelled
+            | Self::Remote(_)
+            | Self::CapacityMismatch { .. }
+            | Self::Overrun
+            | Self::Protocol(_) => true,
+        }
+    }
+}
+
+/// Who refused a call, and why; a refused call was never executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A limit was met: the remote's, or our own queue towards it.
+    #[error("overloaded")]
+    Overloaded,
+    /// The remote is shutting down.
+    #[error("the remote is shutting down")]
+    ShuttingDown,
+}
+
+/// The text of a remote handler's error: bytes, shown lossily where they are no UTF-8.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RemoteText(Arc<Text>);
+
+impl RemoteText {
+    pub(crate) fn new(text: Text) -> Self {
+        Self(Arc::new(text))
+    }
+
+    /// The bytes as they came.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Display for RemoteText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&*self.0, f)
+    }
+}
+
+impl fmt::Debug for RemoteText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
+    }
+}
+
+impl PartialEq<str> for RemoteText {
+    fn eq(&self, other: &str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for RemoteText {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+/// Why an item could not be sent on a stream.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The stream is defined without messages in this direction.
+    #[error("this stream takes no input")]
+    NoInput,
+    /// This side has finished sending.
+    #[error("sending was finished before")]
+    Finished,
+    /// The stream came to a clean end: the other side doesn't want more.
+    #[error("the stream has ended")]
+    Ended,
+    /// The stream has failed, or this item can't be sent on it.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl SendError {
+    /// The call's error, where that is why.
+    #[must_use]
+    pub fn as_call(&self) -> Option<&CallError> {
+        match self {
+            Self::Call(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// What a handler answers instead of a result: a text that the caller gets.
+///
+/// Every error converts into it by `?`, with its `Display` as the text. It is no
+/// [`std::error::Error`] itself, so that this conversion can exist.
+pub struct HandlerError(Text);
+
+impl HandlerError {
+    /// An error with this text.
+    #[must_use]
+    pub fn new(text: impl Into<Text>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &Text {
+        &self.0
+    }
+
+    pub(crate) fn into_text(self) -> Text {
+        self.0
+    }
+}
+
+impl fmt::Debug for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HandlerError")
+            .field(&self.0.to_string())
+            .finish()
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl<E: std::error::Error> From<E> for HandlerError {
+    fn from(error: E) -> Self {
+        Self(Text::from(error.to_string()))
+    }
+}
+
+/// A handler that can't be registered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// Id 0 is never a handler.
+    #[error("handler id {id} can't be registered{}: 0 is never a handler", At(.subroute))]
+    InvalidId {
+        /// The id.
+        id: HandlerId,
+        /// The subroute that it was to be registered under.
+        subroute: Option<Box<str>>,
+    },
+    /// There is a handler of that id and subroute, single or stream.
+    #[error("handler {id}{} is registered twice", At(.subroute))]
+    Twice {
+        /// The id.
+        id: HandlerId,
+        /// The subroute.
+        subroute: Option<Box<str>>,
+    },
+    /// The node that serves these handlers has started.
+    #[error("handler {id}{} is registered after the node has started", At(.subroute))]
+    Started {
+        /// The id.
+        id: HandlerId,
+        /// The subroute.
+        subroute: Option<Box<str>>,
+    },
+}
+
+struct At<'a>(&'a Option<Box<str>>);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(route) => write!(f, " under subroute {route:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A node that can't be built; each error quotes the value and the list of names.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No authentication was given; there is no default.
+    #[error("no authentication was given for {local:?}: name one, or say NoAuth for an open grid")]
+    NoAuth {
+        /// The local name.
+        local: Box<str>,
+    },
+    /// The local name is not among the peers.
+    #[error("local name {local:?} is not in the list of peers {peers:?}")]
+    LocalMissing {
+        /// The local name.
+        local: Box<str>,
+        /// The peers as given.
+        peers: Vec<String>,
+    },
+    /// A name is there twice.
+    #[error("name {name:?} is in the list of peers twice: {peers:?}")]
+    Twice {
+        /// The name.
+        name: Box<str>,
+        /// The peers as given.
+        peers: Vec<String>,
+    },
+    /// A name is no URL of a node.
+    #[error("name {name:?} can't be used: {reason}; the list of peers is {peers:?}")]
+    BadName {
+        /// The name.
+        name: Box<str>,
+        /// What is wrong with it.
+        reason: &'static str,
+        /// The peers as given.
+        peers: Vec<String>,
+    },
+    /// The route path has to begin with a slash.
+    #[error(
+        "route path {path:?} can't be used: it must begin with a slash and hold no space, ? or #"
+    )]
+    BadPath {
+        /// The path.
+        path: Box<str>,
+    },
+    /// A setting has a value that can't work.
+    #[error("setting {setting} can't be {value}")]
+    BadSetting {
+        /// Its name.
+        setting: &'static str,
+        /// Its value.
+        value: Box<str>,
+    },
+    /// A handler could not be registered.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    /// A node's tasks need a tokio runtime, and there is none here.
+    #[error("a node must be built inside a tokio runtime")]
+    NoRuntime,
+}
+
+/// A remote that this node does not know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown remote {name:?}; known are {known:?}")]
+pub struct UnknownPeer {
+    /// The name that was asked for.
+    pub name: Box<str>,
+    /// The remotes that are known.
+    pub known: Vec<String>,
+}
+
+const _: () = assert!(size_of::<CallError>() <= 32);
+const _: () = assert!(size_of::<SendError>() <= 32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_callers_ask() {
+        let lost = CallError::Disconnected {
+            cause: Arc::new(LinkCause::Replaced),
+        };
+        assert!(lost.may_have_executed() && !lost.is_retryable());
+        let refused = CallError::Refused(Refusal::Overloaded);
+        assert!(!refused.may_have_executed() && refused.is_retryable());
+        let large = CallError::TooLarge { len: 2, limit: 1 };
+        assert!(!large.may_have_executed() && !large.is_retryable());
+    }
+
+    #[test]
+    fn register_errors_name_the_id_and_the_subroute() {
+        let error = RegisterError::Twice {
+            id: HandlerId::new(9),
+            subroute: Some("disk1".into()),
+        };
+        assert_eq!(
+            error.to_string(),
+            "handler 9 under subroute \"disk1\" is registered twice"
+        );
+        let error = RegisterError::InvalidId {
+            id: HandlerId::new(0),
+            subroute: None,
+        };
+        assert_eq!(
+            error.to_string(),
+            "handler id 0 can't be registered: 0 is never a handler"
+        );
+    }
+
+    #[test]
+    fn any_error_becomes_a_handlers_text() {
+        fn fails() -> Result<(), HandlerError> {
+            Err(CallError::Deadline)?
+        }
+        assert_eq!(fails().unwrap_err().to_string(), "deadline exceeded");
+    }
+}

@@ -1,0 +1,258 @@
+//! The acceptor's handshake (protocol section 2), and which of several connections of one remote is the one.
+//!
+//! A connection that has passed every check is a candidate. It becomes the remote's session when there is none, or when
+//! the live one is old enough to be replaced; of several candidates only the newest is kept. It gets its yes only then,
+//! when nothing of the session before is left: so what it sends can't meet what came before (protocol section 9).
+
+use std::{convert::Infallible, sync::Arc};
+
+use grid_proto::{
+    conn::handshake::{self, Acceptor, First, Pending},
+    wire::{ConnectRejection, Text, Timestamp},
+};
+use parking_lot::Mutex;
+use tokio::{
+    sync::Notify,
+    time::{Duration, Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    EXTRA,
+    shared::{LinkShared, NodeShared},
+};
+use crate::{
+    auth::TokenContext,
+    config::Settings,
+    session::{Established, PeerInfo},
+    state::LinkCause,
+    ws::{self, Incoming, Ws, WsError},
+};
+
+/// Handshakes with whoever has upgraded `ws`. `from` is its address, for the log. The caller bounds the time.
+///
+/// # Cancel safety
+///
+/// Dropping the future closes the connection.
+pub(crate) async fn accept(node: &NodeShared, mut ws: Ws, from: &str) {
+    let first = match ws.reader.next_of_any_kind().await {
+        Ok(Incoming::Binary(bytes)) => First::Binary(bytes),
+        Ok(Incoming::Text(bytes)) => First::Text(bytes),
+        Err(WsError::Protocol(what)) => First::Unreadable(what.into()),
+        // Nobody is there to read an answer, or what is owed says it all.
+        Err(error) => {
+            tracing::debug!(target: "grid::accept", local = %node.local, from, %error, "no handshake");
+            let (reader, writer) = ws.split();
+            return ws::hang_up(reader, writer, None).await;
+        }
+    };
+    match check(node, first).await {
+        Ok((link, peer)) => match &link.accept {
+            Some(handle) => handle.offer(Candidate { ws, peer }),
+            // Only a link that the remote dials passes the checks.
+            None => reject(node, ws, from, &ConnectRejection::WrongSide).await,
+        },
+        Err(reason) => reject(node, ws, from, &reason).await,
+    }
+}
+
+async fn check(
+    node: &NodeShared,
+    first: First,
+) -> Result<(Arc<LinkShared>, PeerInfo), ConnectRejection> {
+    let settings = &node.settings;
+    let known = |name: &[u8]| Some(node.link(str::from_utf8(name).ok()?)?.name.clone());
+    let acceptor = Acceptor::new(&node.local, Timestamp::from(node.wall_clock()))
+        .max_skew(settings.max_clock_skew)
+        .strict(settings.strict);
+    let pending = acceptor.receive(first, known)?;
+    let token = check_token(node, &pending).await;
+    let admitted = acceptor.admit(pending, token, known)?;
+    let link = node
+        .link(&admitted.remote)
+        .ok_or_else(|| ConnectRejection::UnknownHost((&*admitted.remote).into()))?;
+    Ok((
+        link,
+        PeerInfo {
+            id: admitted.id,
+            extra: admitted.extra,
+        },
+    ))
+}
+
+async fn check_token(node: &NodeShared, pending: &Pending) -> Result<(), Text> {
+    let remote = pending.host().to_string_lossy();
+    let context = TokenContext::new(&node.local, &remote);
+    node.auth
+        .check(pending.token(), context)
+        .await
+        .map_err(|error| error.reason().into())
+}
+
+async fn reject(node: &NodeShared, mut ws: Ws, from: &str, reason: &ConnectRejection) {
+    if let Some(suppressed) = node.limiter.allow(from, "handshake") {
+        tracing::warn!(
+            target: "grid::accept",
+            local = %node.local,
+            from,
+            suppressed,
+            %reason,
+            "connection rejected"
+        );
+    }
+    if ws
+        .writer
+        .send(handshake::reject(node.id, reason).into())
+        .await
+        .is_ok()
+    {
+        ws.finish().await;
+    }
+}
+
+/// A connection that has passed every check, and was not answered yet.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    ws: Ws,
+    peer: PeerInfo,
+}
+
+impl Candidate {
+    /// Says yes. From here on the remote may send whatever it likes.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection.
+    pub(super) async fn answer(self, link: &LinkShared) -> Result<Established, LinkCause> {
+        let Self { mut ws, peer } = self;
+        let node = &link.node;
+        ws.writer
+            .send(handshake::accept(node.id, Some(EXTRA)).into())
+            .await?;
+        ws.established(&node.settings);
+        Ok(Established {
+            ws,
+            peer,
+            since: Instant::now(),
+            replaced: CancellationToken::new(),
+        })
+    }
+}
+
+/// A place for one candidate, and its two ends.
+pub(crate) fn accept_slot(settings: &Settings) -> (AcceptHandle, AcceptSlot) {
+    let place = Arc::new(Place::default());
+    let handle = AcceptHandle(place.clone());
+    (
+        handle,
+        AcceptSlot {
+            place,
+            replace_after: settings.replace_after,
+            kept: None,
+        },
+    )
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    newest: Mutex<Newest>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Newest {
+    candidate: Option<Candidate>,
+    closed: bool,
+}
+
+impl Place {
+    async fn take(&self) -> Candidate {
+        loop {
+            if let Some(candidate) = self.newest.lock().candidate.take() {
+                return candidate;
+            }
+            self.arrived.notified().await;
+        }
+    }
+}
+
+/// Where accepted connections are handed in.
+#[derive(Debug)]
+pub(crate) struct AcceptHandle(Arc<Place>);
+
+impl AcceptHandle {
+    /// Hands one in; one that was not taken yet is closed. So is this one when the link has ended.
+    fn offer(&self, candidate: Candidate) {
+        let before = {
+            let mut newest = self.0.newest.lock();
+            if newest.closed {
+                Some(candidate)
+            } else {
+                newest.candidate.replace(candidate)
+            }
+        };
+        self.0.arrived.notify_one();
+        drop(before);
+    }
+}
+
+/// Where the link takes them out.
+#[derive(Debug)]
+pub(crate) struct AcceptSlot {
+    place: Arc<Place>,
+    replace_after: Duration,
+    /// The newest, taken out while another connection was live.
+    kept: Option<Candidate>,
+}
+
+impl AcceptSlot {
+    /// The newest candidate, or the next one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub(super) async fn next(&mut self) -> Candidate {
+        let newer = self.place.newest.lock().candidate.take();
+        match newer.or_else(|| self.kept.take()) {
+            Some(candidate) => candidate,
+            None => self.place.take().await,
+        }
+    }
+
+    /// Beside a connection that is live since `since`: keeps the newest candidate, and fires `replaced` when that may
+    /// take over. One whose peer leaves meanwhile replaces nobody.
+    ///
+    /// # Cancel safety
+    ///
+    /// The candidate is kept for [`next`](Self::next).
+    pub(super) async fn supervise(
+        &mut self,
+        since: Instant,
+        replaced: &CancellationToken,
+    ) -> Infallible {
+        let due = since + self.replace_after;
+        loop {
+            let Some(candidate) = &mut self.kept else {
+                self.kept = Some(self.place.take().await);
+                continue;
+            };
+            tokio::select! {
+                biased;
+                newer = self.place.take() => self.kept = Some(newer),
+                () = candidate.ws.reader.closed() => self.kept = None,
+                () = sleep_until(due), if !replaced.is_cancelled() => replaced.cancel(),
+            }
+        }
+    }
+}
+
+impl Drop for AcceptSlot {
+    fn drop(&mut self) {
+        let left = {
+            let mut newest = self.place.newest.lock();
+            newest.closed = true;
+            newest.candidate.take()
+        };
+        drop(left);
+    }
+}

@@ -1,0 +1,121 @@
+//! The dialer's handshake (protocol section 2).
+
+use std::{future::Future, io, sync::Arc, time::Duration};
+
+use grid_proto::{
+    conn::handshake::{self, Acceptance},
+    wire::{ConnectRequest, Timestamp},
+};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{EXTRA, shared::LinkShared};
+use crate::{
+    auth::TokenContext,
+    io::BoxIo,
+    session::{Established, PeerInfo},
+    state::LinkCause,
+    ws::{self, Credentials, Incoming, UpgradeError, Ws, WsError},
+};
+
+/// One attempt: from the look-up of the name to the acceptor's yes. When it fails, its socket is closed.
+///
+/// # Cancel safety
+///
+/// Dropping the future closes the socket.
+pub(super) async fn connect(link: &LinkShared) -> Result<Established, LinkCause> {
+    let node = &link.node;
+    let settings = &node.settings;
+    let io = within(
+        settings.dial_timeout,
+        node.dialer.dial(&link.target),
+        |after| Err(io::Error::other(DialTimeout(after))),
+    );
+    let io = io.await.map_err(dial_cause)?;
+
+    let handshake = within(settings.handshake_timeout, open(link, io), |after| {
+        Err(LinkCause::HandshakeTimeout { after })
+    });
+    let (mut ws, acceptance) = handshake.await?;
+    ws.established(settings);
+    Ok(Established {
+        ws,
+        peer: PeerInfo {
+            id: acceptance.id,
+            extra: acceptance.extra,
+        },
+        since: Instant::now(),
+        replaced: CancellationToken::new(),
+    })
+}
+
+async fn open(link: &LinkShared, io: BoxIo) -> Result<(Ws, Acceptance), LinkCause> {
+    let node = &link.node;
+    let context = TokenContext::new(&node.local, &link.name);
+    let token = node.auth.token(context).await.map_err(LinkCause::Token)?;
+    let credentials = Credentials {
+        token: &token,
+        now: node.wall_clock(),
+    };
+    let mut ws = ws::upgrade(io, &link.target, &node.path, credentials, &node.settings)
+        .await
+        .map_err(upgrade_cause)?;
+    let request = ConnectRequest {
+        id: node.id,
+        host: (&*node.local).into(),
+        time: Timestamp::from(node.wall_clock()),
+        token: token.into(),
+        extra: Some(EXTRA),
+    };
+    match greet(&mut ws, &request).await {
+        Ok(acceptance) => Ok((ws, acceptance)),
+        Err(cause) => {
+            let (reader, writer) = ws.split();
+            ws::hang_up(reader, writer, None).await;
+            Err(cause)
+        }
+    }
+}
+
+async fn greet(ws: &mut Ws, request: &ConnectRequest) -> Result<Acceptance, LinkCause> {
+    ws.writer.send(handshake::connect(request).into()).await?;
+    match ws.reader.next_of_any_kind().await {
+        Ok(Incoming::Binary(bytes)) => Ok(handshake::read_response(bytes)?),
+        Ok(Incoming::Text(_)) => Err(LinkCause::Handshake("the answer is text".into())),
+        Err(WsError::Eof) => Err(LinkCause::Handshake(
+            "the remote left without an answer".into(),
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A time limit that becomes an outcome of the same type.
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = T>,
+    late: impl FnOnce(Duration) -> T,
+) -> T {
+    timeout(limit, work).await.unwrap_or_else(|_| late(limit))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no connection within {0:?}")]
+struct DialTimeout(Duration);
+
+fn dial_cause(error: io::Error) -> LinkCause {
+    match error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<DialTimeout>())
+    {
+        Some(DialTimeout(after)) => LinkCause::DialTimeout { after: *after },
+        None => LinkCause::Dial(Arc::new(error)),
+    }
+}
+
+fn upgrade_cause(error: UpgradeError) -> LinkCause {
+    match error {
+        UpgradeError::Status(status) => LinkCause::Refused { status },
+        UpgradeError::Io(error) => LinkCause::lost(&error),
+        other => LinkCause::Upgrade(other.to_string().into()),
+    }
+}

@@ -1,0 +1,307 @@
+//! What the parts of a node, and of one link of it, share.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
+
+use grid_proto::{InstanceId, MuxId, conn::Budget};
+use parking_lot::{Mutex, RwLock};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, Semaphore, watch},
+    task::JoinHandle,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    auth::Auth,
+    config::Settings,
+    io::{Dialer, Target},
+    limiter::LogLimiter,
+    link::accept::AcceptHandle,
+    registry::Frozen,
+    session::{Permits, Session},
+    shutdown::Shutdown,
+    state::{LinkCause, LinkState},
+    stats::LinkCounters,
+};
+
+/// The wall clock of a node; tests give their own.
+pub(crate) type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// What all links of a node have in common.
+pub(crate) struct NodeShared {
+    /// Our own name.
+    pub(crate) local: Arc<str>,
+    /// The route path, such as `/minio/grid/v1`.
+    pub(crate) path: Arc<str>,
+    /// Drawn once for each grid and process start.
+    pub(crate) id: InstanceId,
+    pub(crate) settings: Settings,
+    pub(crate) auth: Arc<dyn Auth>,
+    pub(crate) dialer: Arc<dyn Dialer>,
+    pub(crate) registry: Arc<Frozen>,
+    pub(crate) budgets: Budgets,
+    pub(crate) shutdown: Shutdown,
+    /// Everything that the node has spawned: links, sessions, handlers, accepted sockets.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) limiter: LogLimiter,
+    pub(crate) clock: WallClock,
+    /// Where the node's tasks run, whoever spawns them.
+    pub(crate) runtime: Handle,
+    /// Wakes those who wait for room in the node's own queue budget.
+    pub(crate) room: Arc<Notify>,
+    /// Somebody does.
+    pub(crate) starved: AtomicBool,
+    /// Threads for handlers that block.
+    pub(crate) blocking: Arc<Semaphore>,
+    /// Connections inside their handshake.
+    pub(crate) handshakes: Arc<Semaphore>,
+    links: RwLock<BTreeMap<Arc<str>, Arc<LinkShared>>>,
+}
+
+/// Limits of the whole node that its links draw from.
+#[derive(Debug)]
+pub(crate) struct Budgets {
+    pub(crate) inbound: Arc<Budget>,
+    pub(crate) queued: Arc<Budget>,
+    pub(crate) handlers: Arc<Permits>,
+}
+
+/// What a node is made of, before it has links.
+pub(crate) struct NodeParts {
+    pub(crate) local: Arc<str>,
+    pub(crate) path: Arc<str>,
+    pub(crate) id: InstanceId,
+    pub(crate) settings: Settings,
+    pub(crate) auth: Arc<dyn Auth>,
+    pub(crate) dialer: Arc<dyn Dialer>,
+    pub(crate) registry: Arc<Frozen>,
+    pub(crate) clock: WallClock,
+    pub(crate) runtime: Handle,
+}
+
+impl NodeShared {
+    pub(crate) fn new(parts: NodeParts) -> Arc<Self> {
+        let settings = parts.settings;
+        Arc::new(Self {
+            local: parts.local,
+            path: parts.path,
+            id: parts.id,
+            auth: parts.auth,
+            dialer: parts.dialer,
+            registry: parts.registry,
+            budgets: Budgets {
+                inbound: Budget::new(settings.max_inbound_node),
+                queued: Budget::new(settings.max_queued_node),
+                handlers: Permits::new(settings.max_handlers),
+            },
+            shutdown: Shutdown::new(),
+            tasks: TaskTracker::new(),
+            limiter: LogLimiter::new(settings.warn_interval),
+            clock: parts.clock,
+            runtime: parts.runtime,
+            room: Arc::new(Notify::new()),
+            starved: AtomicBool::new(false),
+            blocking: Arc::new(Semaphore::new(
+                settings.max_blocking.clamp(1, Semaphore::MAX_PERMITS),
+            )),
+            handshakes: Arc::new(Semaphore::new(
+                settings.max_handshakes.clamp(1, Semaphore::MAX_PERMITS),
+            )),
+            links: RwLock::new(BTreeMap::new()),
+            settings,
+        })
+    }
+
+    /// Runs a task of this node, whose end [`shutdown`](crate::Manager::shutdown) waits for.
+    pub(crate) fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.tasks.spawn_on(task, &self.runtime)
+    }
+
+    /// Now, by the wall clock.
+    pub(crate) fn wall_clock(&self) -> SystemTime {
+        (self.clock)()
+    }
+
+    /// The link to a remote.
+    pub(crate) fn link(&self, name: &str) -> Option<Arc<LinkShared>> {
+        self.links.read().get(name).cloned()
+    }
+
+    /// All links, sorted by name.
+    pub(crate) fn links(&self) -> Vec<Arc<LinkShared>> {
+        self.links.read().values().cloned().collect()
+    }
+
+    /// False, without any change, when there is a link of that name.
+    pub(crate) fn insert_link(&self, link: Arc<LinkShared>) -> bool {
+        let mut links = self.links.write();
+        if links.contains_key(&*link.name) {
+            return false;
+        }
+        links.insert(link.name.clone(), link);
+        true
+    }
+
+    pub(crate) fn remove_link(&self, name: &str) -> Option<Arc<LinkShared>> {
+        self.links.write().remove(name)
+    }
+
+    /// Takes all links out; the node and its links refer to each other.
+    pub(crate) fn clear_links(&self) -> Vec<Arc<LinkShared>> {
+        mem::take(&mut *self.links.write()).into_values().collect()
+    }
+}
+
+impl fmt::Debug for NodeShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeShared")
+            .field("local", &self.local)
+            .field("path", &self.path)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One relationship with a remote: it lives as long as the node, while sessions come and go.
+pub(crate) struct LinkShared {
+    /// The remote's name.
+    pub(crate) name: Arc<str>,
+    /// Where to dial.
+    pub(crate) target: Target,
+    /// Whether we dial, by the rule of protocol section 1.
+    pub(crate) dials: bool,
+    pub(crate) node: Arc<NodeShared>,
+    /// Where accepted connections are handed in, on the side that doesn't dial.
+    pub(crate) accept: Option<AcceptHandle>,
+    /// Fires when the link has to end: the node shuts down or the peer was removed.
+    pub(crate) stop: CancellationToken,
+    /// Whether it ends because the peer was taken off the list.
+    pub(crate) removed: AtomicBool,
+    /// Wakes the pause before the next dial.
+    pub(crate) reconnect: Notify,
+    pub(crate) counters: LinkCounters,
+    /// Handlers that run for this remote, of the live session and of those before.
+    pub(crate) handlers: Arc<Permits>,
+    state: watch::Sender<LinkState>,
+    session: Mutex<Option<Arc<Session>>>,
+    next_mux: AtomicU64,
+}
+
+impl LinkShared {
+    pub(crate) fn new(
+        node: Arc<NodeShared>,
+        target: Target,
+        name: Arc<str>,
+        accept: Option<AcceptHandle>,
+        first_mux: MuxId,
+    ) -> Arc<Self> {
+        let dials = accept.is_none();
+        Arc::new(Self {
+            target,
+            dials,
+            accept,
+            stop: node.shutdown.closing().child_token(),
+            removed: AtomicBool::new(false),
+            reconnect: Notify::new(),
+            counters: LinkCounters::default(),
+            handlers: Permits::child(&node.budgets.handlers, node.settings.max_requests),
+            state: watch::Sender::new(LinkState::initial(dials)),
+            session: Mutex::new(None),
+            next_mux: AtomicU64::new(first_mux.get()),
+            name,
+            node,
+        })
+    }
+
+    /// Publishes a state; those who watch see every one that lasts.
+    pub(crate) fn set_state(&self, state: LinkState) {
+        if let Some(cause) = state.last_cause() {
+            self.counters.down(cause);
+        }
+        let before = self.state.send_replace(state.clone());
+        let (local, remote) = (&*self.node.local, &*self.name);
+        if mem::discriminant(&before) == mem::discriminant(&state) {
+            tracing::debug!(target: "grid::link", local, remote, %state, "link state");
+        } else {
+            self.counters.state_changed();
+            tracing::info!(target: "grid::link", local, remote, %state, "link state");
+        }
+    }
+
+    /// The state right after a session.
+    pub(crate) fn lost_state(&self, cause: Arc<LinkCause>) -> LinkState {
+        if self.dials {
+            LinkState::Connecting {
+                attempt: 1,
+                last: Some(cause),
+            }
+        } else {
+            LinkState::Waiting { last: Some(cause) }
+        }
+    }
+
+    /// Why the link ends, once [`stop`](Self::stop) has fired.
+    pub(crate) fn stop_cause(&self) -> LinkCause {
+        if self.removed.load(Ordering::Relaxed) {
+            LinkCause::Removed
+        } else {
+            LinkCause::ShuttingDown
+        }
+    }
+
+    pub(crate) fn state(&self) -> LinkState {
+        self.state.borrow().clone()
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<LinkState> {
+        self.state.subscribe()
+    }
+
+    /// The live session, if there is one.
+    pub(crate) fn session(&self) -> Option<Arc<Session>> {
+        self.session.lock().clone()
+    }
+
+    pub(crate) fn attach(&self, session: Arc<Session>) {
+        let before = self.session.lock().replace(session);
+        drop(before);
+    }
+
+    pub(crate) fn detach(&self) -> Option<Arc<Session>> {
+        self.session.lock().take()
+    }
+
+    /// The number of the next session's first call: one counter a remote, going on over
+    /// reconnects (protocol section 3).
+    pub(crate) fn next_mux(&self) -> MuxId {
+        MuxId::new(self.next_mux.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_next_mux(&self, next: MuxId) {
+        self.next_mux.store(next.get(), Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for LinkShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkShared")
+            .field("local", &self.node.local)
+            .field("remote", &self.name)
+            .field("dials", &self.dials)
+            .field("state", &*self.state.borrow())
+            .finish_non_exhaustive()
+    }
+}

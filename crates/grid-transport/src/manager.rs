@@ -1,0 +1,268 @@
+//! A node: its links, its handlers, and its end.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use grid_proto::{InstanceId, MuxId, local_dials};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    builder::Builder,
+    config::NameFault,
+    connection::Connection,
+    error::{BuildError, UnknownPeer},
+    io::Target,
+    link::{
+        self,
+        accept::accept_slot,
+        shared::{LinkShared, NodeShared},
+    },
+    stats::{HandlerStats, LinkStats},
+};
+
+/// A node of a grid: one link to each of its peers, and the handlers that it serves them.
+///
+/// Clones are the same node. When the last one is dropped without [`shutdown`](Self::shutdown),
+/// its links are closed without waiting for what is under way.
+#[derive(Clone)]
+pub struct Manager(Arc<Owner>);
+
+/// Ends the node when nobody holds it any more.
+struct Owner(Arc<NodeShared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.shutdown.close();
+        self.0.shutdown.abort_all();
+        self.0.tasks.close();
+        drop(self.0.clear_links());
+    }
+}
+
+/// How a [shutdown](Manager::shutdown) went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Whether all calls came to their end in the time given.
+    pub complete: bool,
+    /// Calls of this node that were ended before.
+    pub calls: usize,
+    /// Handlers that were dropped before their end.
+    pub handlers: usize,
+}
+
+impl Manager {
+    /// Begins a node of this name: a URL without a path, as in `http://10.0.0.1:9000`.
+    pub fn builder(local: impl Into<String>) -> Builder {
+        Builder::new(local.into())
+    }
+
+    pub(crate) fn new(node: Arc<NodeShared>) -> Self {
+        Self(Arc::new(Owner(node)))
+    }
+
+    /// The remote of this name.
+    ///
+    /// # Errors
+    ///
+    /// When it is none; the error lists those that are.
+    pub fn connection(&self, name: &str) -> Result<Connection, UnknownPeer> {
+        self.node()
+            .link(name)
+            .map(Connection::new)
+            .ok_or_else(|| self.unknown(name))
+    }
+
+    /// All remotes, sorted by name.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Connection> {
+        self.node()
+            .links()
+            .into_iter()
+            .map(Connection::new)
+            .collect()
+    }
+
+    /// Adds a remote while the node runs. Its link is dialed or awaited from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the name is no URL of a node, or is there already.
+    pub fn add_peer(&self, name: &str) -> Result<Connection, BuildError> {
+        let bad = |fault: NameFault| BuildError::BadName {
+            name: name.into(),
+            reason: fault.text(),
+            peers: self.names(),
+        };
+        let target = Target::new(name).map_err(bad)?;
+        let twice = || BuildError::Twice {
+            name: name.into(),
+            peers: self.names(),
+        };
+        if name == self.local() {
+            return Err(twice());
+        }
+        self.start_link(target)
+            .map(Connection::new)
+            .ok_or_else(twice)
+    }
+
+    /// Takes a remote off the list while the node runs: its link is closed, and calls that are
+    /// open on it fail.
+    ///
+    /// # Errors
+    ///
+    /// When it is none; the error lists those that are.
+    pub fn remove_peer(&self, name: &str) -> Result<(), UnknownPeer> {
+        let link = self
+            .node()
+            .remove_link(name)
+            .ok_or_else(|| self.unknown(name))?;
+        link.removed
+            .store(true, std::sync::atomic::Ordering::Relaxed);
+        link.stop.cancel();
+        Ok(())
+    }
+
+    /// Ends the node: takes no new calls and connections, waits until the calls under way have
+    /// ended, both ways, but no longer than `grace`; then closes the links. It returns when the
+    /// last byte is flushed, all sockets are closed and all tasks are gone. Detached handlers
+    /// count as calls under way; what still runs after `grace` is dropped.
+    ///
+    /// # Cancel safety
+    ///
+    /// A shutdown that was begun goes on until nothing new begins; dropping the future leaves the
+    /// calls under way to end by themselves. Calling it again goes on.
+    pub async fn shutdown(&self, grace: Duration) -> Drained {
+        let node = self.node();
+        let deadline = Instant::now().checked_add(grace);
+        node.shutdown.begin();
+        let links = node.links();
+        let drain = async {
+            for link in &links {
+                if let Some(session) = link.session() {
+                    session.refuse_new();
+                    session.drained().await;
+                }
+            }
+            node.budgets.handlers.unused().await;
+        };
+        // All links refuse what is new before any is waited for.
+        for session in links.iter().filter_map(|link| link.session()) {
+            session.refuse_new();
+        }
+        let complete = match deadline {
+            Some(deadline) => timeout_at(deadline, drain).await.is_ok(),
+            None => {
+                drain.await;
+                true
+            }
+        };
+        let stats = self.stats();
+        let drained = Drained {
+            complete,
+            calls: stats
+                .iter()
+                .map(|link| link.open_requests + link.open_streams)
+                .sum(),
+            handlers: node.budgets.handlers.used(),
+        };
+        node.shutdown.close();
+        node.shutdown.abort_all();
+        node.tasks.close();
+        node.tasks.wait().await;
+        drop(node.clear_links());
+        drained
+    }
+
+    /// The links in numbers, sorted by name.
+    #[must_use]
+    pub fn stats(&self) -> Vec<LinkStats> {
+        self.connections().iter().map(Connection::stats).collect()
+    }
+
+    /// The handlers in numbers, in order of registration: single ones, then those of streams.
+    #[must_use]
+    pub fn handler_stats(&self) -> Vec<HandlerStats> {
+        let registry = &self.node().registry;
+        let singles = registry.singles().iter().map(|entry| {
+            entry
+                .counters
+                .snapshot(entry.id, entry.subroute.clone(), false)
+        });
+        let streams = registry.streams().iter().map(|entry| {
+            entry
+                .counters
+                .snapshot(entry.id, entry.subroute.clone(), true)
+        });
+        singles.chain(streams).collect()
+    }
+
+    /// The local name.
+    #[must_use]
+    pub fn local(&self) -> &str {
+        &self.node().local
+    }
+
+    /// The route path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.node().path
+    }
+
+    /// The id of this node, drawn when it was built.
+    #[must_use]
+    pub fn id(&self) -> InstanceId {
+        self.node().id
+    }
+
+    pub(crate) fn node(&self) -> &Arc<NodeShared> {
+        &self.0.0
+    }
+
+    /// `None` where there is a link of that name, or the node is ending.
+    pub(crate) fn start_link(&self, target: Target) -> Option<Arc<LinkShared>> {
+        let node = self.node();
+        let name: Arc<str> = target.name().into();
+        let (handle, slot) = if local_dials(&node.local, &name) {
+            (None, None)
+        } else {
+            let (handle, slot) = accept_slot(&node.settings);
+            (Some(handle), Some(slot))
+        };
+        let first_mux = node
+            .settings
+            .first_mux
+            .unwrap_or_else(|| MuxId::new(rand::random_range(1 << 16..1 << 31)));
+        let link = LinkShared::new(node.clone(), target, name, handle, first_mux);
+        if !node.insert_link(link.clone()) {
+            return None;
+        }
+        drop(node.spawn(link::run(link.clone(), slot)));
+        Some(link)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.node()
+            .links()
+            .iter()
+            .map(|link| link.name.to_string())
+            .collect()
+    }
+
+    fn unknown(&self, name: &str) -> UnknownPeer {
+        UnknownPeer {
+            name: name.into(),
+            known: self.names(),
+        }
+    }
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager")
+            .field("local", &self.node().local)
+            .field("path", &self.node().path)
+            .field("peers", &self.names())
+            .finish()
+    }
+}

@@ -1,0 +1,304 @@
+//! Starting calls: the wait for the link, for room, and for the answer.
+
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use grid_proto::{
+    HandlerId, MuxId, Payload, SubrouteId,
+    conn::{NewRequest, SubmitError},
+};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    error::{CallError, Refusal},
+    link::shared::LinkShared,
+    session::{Answer, Session, not_submitted},
+    state::LinkCause,
+};
+
+/// What every call has: where to, and for how long.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) link: Arc<LinkShared>,
+    pub(crate) handler: HandlerId,
+    pub(crate) subroute: Option<SubrouteId>,
+    pub(crate) payload: Payload,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) wait_ready: bool,
+}
+
+/// A single request that is about to be made; await it to make it.
+///
+/// # Errors
+///
+/// [`CallError`] says why there is no answer, and whether the handler may have run.
+///
+/// # Cancel safety
+///
+/// Dropping the future gives the request up: a remote of this project is told so, and sees it by
+/// its handler's token; a MinIO node is not told, as it would ignore it. Whether the handler runs
+/// can't be known then.
+#[derive(Debug)]
+#[must_use = "a request is made when it is awaited"]
+pub struct RequestBuilder(pub(crate) Call);
+
+impl RequestBuilder {
+    /// Fails with [`CallError::Deadline`] when there is no answer after this time. The remote is
+    /// told how long it has. Without one the deadline is
+    /// [`Settings::default_deadline`](crate::Settings#structfield.default_deadline).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.0.deadline = Instant::now().checked_add(timeout);
+        self
+    }
+
+    /// The same as [`timeout`](Self::timeout), with the moment itself.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.0.deadline = Some(deadline);
+        self
+    }
+
+    /// Waits for the link where it is down, at most until the deadline; else a request fails at
+    /// once with [`CallError::NotConnected`].
+    pub fn wait_ready(mut self) -> Self {
+        self.0.wait_ready = true;
+        self
+    }
+}
+
+impl IntoFuture for RequestBuilder {
+    type Output = Result<Payload, CallError>;
+    type IntoFuture = RequestFuture;
+
+    fn into_future(self) -> RequestFuture {
+        RequestFuture {
+            stage: Stage::New(self.0),
+        }
+    }
+}
+
+/// A single request under way; see [`RequestBuilder`] for what dropping it does.
+#[must_use = "futures do nothing unless awaited"]
+pub struct RequestFuture {
+    stage: Stage,
+}
+
+enum Stage {
+    New(Call),
+    /// It waits for the link or for room, which is rare enough for a box.
+    Waiting(Pin<Box<dyn Future<Output = Result<InFlight, CallError>> + Send>>),
+    InFlight(InFlight),
+    Done,
+}
+
+impl Future for RequestFuture {
+    type Output = Result<Payload, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match &mut self.stage {
+                Stage::New(_) => {
+                    let Stage::New(call) = std::mem::replace(&mut self.stage, Stage::Done) else {
+                        continue;
+                    };
+                    self.stage = match call.attempt(request) {
+                        Ok(in_flight) => Stage::InFlight(in_flight),
+                        Err(Attempt::Failed(error)) => return Poll::Ready(Err(error)),
+                        Err(Attempt::Later) => Stage::Waiting(Box::pin(call.submit(request))),
+                    };
+                }
+                Stage::Waiting(submitting) => {
+                    let submitted = ready!(submitting.as_mut().poll(cx));
+                    match submitted {
+                        Ok(in_flight) => self.stage = Stage::InFlight(in_flight),
+                        Err(error) => {
+                            self.stage = Stage::Done;
+                            return Poll::Ready(Err(error));
+                        }
+                    }
+                }
+                Stage::InFlight(in_flight) => {
+                    let outcome = ready!(in_flight.poll_answer(cx));
+                    self.stage = Stage::Done;
+                    return Poll::Ready(outcome);
+                }
+                Stage::Done => return Poll::Ready(Err(CallError::Cancelled)),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RequestFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match &self.stage {
+            Stage::New(_) => "new",
+            Stage::Waiting(_) => "waiting to be sent",
+            Stage::InFlight(_) => "waiting for the answer",
+            Stage::Done => "done",
+        };
+        f.debug_struct("RequestFuture")
+            .field("stage", &stage)
+            .finish()
+    }
+}
+
+/// A request that the machine knows; dropping it gives it up.
+struct InFlight {
+    session: Weak<Session>,
+    mux: MuxId,
+    answer: oneshot::Receiver<Answer>,
+    answered: bool,
+}
+
+impl InFlight {
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, CallError>> {
+        let answer = ready!(Pin::new(&mut self.answer).poll(cx));
+        self.answered = true;
+        Poll::Ready(match answer {
+            Ok((outcome, charge)) => {
+                drop(charge);
+                outcome
+            }
+            // The session was dropped whole, which only happens when the runtime goes down.
+            Err(_) => Err(CallError::Disconnected {
+                cause: Arc::new(LinkCause::Panicked),
+            }),
+        })
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if !self.answered
+            && let Some(session) = self.session.upgrade()
+        {
+            session.cancel_request(self.mux);
+        }
+    }
+}
+
+fn request(session: &Arc<Session>, call: &Call) -> Result<InFlight, SubmitError> {
+    let mut new = NewRequest::new(call.handler, call.payload.clone());
+    new.subroute = call.subroute;
+    new.deadline = call.deadline.map(Instant::into_std);
+    let (mux, answer) = session.request(new)?;
+    Ok(InFlight {
+        session: Arc::downgrade(session),
+        mux,
+        answer,
+        answered: false,
+    })
+}
+
+/// Why a call was not submitted.
+pub(crate) enum Attempt {
+    Failed(CallError),
+    /// The link may come up, or the queue may drain.
+    Later,
+}
+
+impl Call {
+    /// Tries to submit right now.
+    pub(crate) fn attempt<T>(
+        &self,
+        submit: impl Fn(&Arc<Session>, &Self) -> Result<T, SubmitError>,
+    ) -> Result<T, Attempt> {
+        if self.link.node.shutdown.is_draining() {
+            return Err(Attempt::Failed(CallError::ShuttingDown));
+        }
+        let error = match self.link.session() {
+            Some(session) => match submit(&session, self) {
+                Ok(submitted) => return Ok(submitted),
+                Err(error) => error,
+            },
+            None => SubmitError::Closed,
+        };
+        if error == SubmitError::Closed && (!self.wait_ready || self.link.state().is_closed()) {
+            return Err(Attempt::Failed(self.not_connected()));
+        }
+        Err(not_submitted(&error).map_or(Attempt::Later, Attempt::Failed))
+    }
+
+    /// Submits as soon as the link and its queue let it; waits for the link until the deadline,
+    /// and for room a bounded time besides.
+    pub(crate) async fn submit<T>(
+        self,
+        submit: impl Fn(&Arc<Session>, &Self) -> Result<T, SubmitError>,
+    ) -> Result<T, CallError> {
+        let node = &self.link.node;
+        let deadline = self
+            .deadline
+            .unwrap_or(Instant::now() + node.settings.default_deadline);
+        let mut states = self.link.subscribe();
+        let mut patience = None;
+        loop {
+            // All that may wake is in place before the try, so that nothing is missed between.
+            states.borrow_and_update();
+            let session = self.link.session();
+            let node_room = node.room.notified();
+            let room = session.as_ref().map(|session| session.room.notified());
+            match self.attempt(&submit) {
+                Ok(submitted) => return Ok(submitted),
+                Err(Attempt::Failed(error)) => return Err(error),
+                Err(Attempt::Later) => {}
+            }
+            let Some((session, room)) = session.as_ref().zip(room) else {
+                let wait = async {
+                    tokio::select! {
+                        _ = states.changed() => {}
+                        () = node.shutdown.draining().cancelled() => {}
+                    }
+                };
+                if timeout_at(deadline, wait).await.is_err() {
+                    return Err(self.not_connected());
+                }
+                continue;
+            };
+            if session.starve() {
+                continue;
+            }
+            let until = *patience.get_or_insert(Instant::now() + node.settings.room_timeout);
+            let wait = async {
+                tokio::select! {
+                    () = room => {}
+                    () = node_room => {}
+                    _ = states.changed() => {}
+                    () = node.shutdown.draining().cancelled() => {}
+                }
+            };
+            if timeout_at(until.min(deadline), wait).await.is_err() {
+                return Err(if deadline <= until {
+                    CallError::Deadline
+                } else {
+                    CallError::Refused(Refusal::Overloaded)
+                });
+            }
+        }
+    }
+
+    fn not_connected(&self) -> CallError {
+        let state = self.link.state();
+        if matches!(
+            state.last_cause().map(|cause| &**cause),
+            Some(LinkCause::ShuttingDown)
+        ) && state.is_closed()
+        {
+            return CallError::ShuttingDown;
+        }
+        // Between the end of a session and the state that tells of it, the session knows why.
+        let cause = state
+            .last_cause()
+            .cloned()
+            .or_else(|| self.link.session().and_then(|session| session.cause()))
+            .unwrap_or_else(|| Arc::new(LinkCause::NotTried));
+        CallError::NotConnected { cause }
+    }
+}

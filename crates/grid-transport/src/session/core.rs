@@ -1,0 +1,325 @@
+//! The one lock of a link: the machine, and those who wait for it.
+//!
+//! Everything that the machine reports is sorted under the lock into [`Effects`], and done after
+//! it has been released: no handler, no `Drop` of a user's value, no `wake` and no subscriber of
+//! `tracing` ever runs under it.
+
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Instant,
+};
+
+use grid_proto::{
+    MuxId, Payload,
+    conn::{
+        CallError as Failure, Charge, Connection, Event, InboundRequest, InboundStream, ServeId,
+        Ticket,
+    },
+};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::{Session, outcome};
+use crate::{
+    error::CallError,
+    state::LinkCause,
+    stream::{Pipe, Side, Wakes},
+};
+
+/// How a single request of ours ended, with what its answer holds of the inbound budget.
+pub(crate) type Answer = (Result<Payload, CallError>, Charge);
+
+pub(crate) struct Core {
+    pub(crate) conn: Connection,
+    /// Who waits for the answer of a request of ours.
+    pub(crate) calls: HashMap<MuxId, oneshot::Sender<Answer>>,
+    /// Streams of ours.
+    pub(crate) streams: HashMap<MuxId, Arc<Pipe>>,
+    /// Requests that are being served, with what tells their handler that nobody waits.
+    pub(crate) served: HashMap<Ticket, CancellationToken>,
+    /// Streams that are being served.
+    pub(crate) serving: HashMap<ServeId, (Arc<Pipe>, CancellationToken)>,
+    /// Why the session ends; set once, and nothing is submitted afterwards.
+    pub(crate) cause: Option<Arc<LinkCause>>,
+    /// A panic left the machine in a state that nobody knows.
+    pub(crate) broken: bool,
+    /// The node takes no new calls.
+    pub(crate) draining: bool,
+    /// When the timer wakes next.
+    pub(crate) armed: Option<Instant>,
+    pub(crate) writer: Writing,
+    /// Somebody waits for room in the queue.
+    pub(crate) starved: bool,
+}
+
+/// What the writer is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writing {
+    /// It waits to be woken.
+    Asleep,
+    /// It was woken and will look.
+    Woken,
+    /// It has messages in hand that are not written yet.
+    Busy,
+}
+
+impl Core {
+    pub(crate) fn new(conn: Connection) -> Self {
+        Self {
+            conn,
+            calls: HashMap::new(),
+            streams: HashMap::new(),
+            served: HashMap::new(),
+            serving: HashMap::new(),
+            cause: None,
+            broken: false,
+            draining: false,
+            armed: None,
+            writer: Writing::Woken,
+            starved: false,
+        }
+    }
+
+    /// Nothing is open, served, queued or being written.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.broken || self.cause.is_some() || (self.conn.is_idle() && self.writer != Writing::Busy)
+    }
+
+    /// Sorts what the machine reports and wants.
+    fn settle(&mut self, session: &Arc<Session>, effects: &mut Effects) {
+        if self.cause.is_none()
+            && let Some(reason) = self.conn.close_reason()
+        {
+            self.cause = Some(Arc::new(LinkCause::from(reason)));
+            session.guard.close();
+            effects.closing = true;
+        }
+        while let Some(event) = self.conn.poll_event() {
+            self.on_event(session, event, effects);
+        }
+        if self.conn.wants_transmit() && self.writer == Writing::Asleep {
+            self.writer = Writing::Woken;
+            effects.wake_writer = true;
+        }
+        let due = self.conn.poll_timeout();
+        if let Some(due) = due
+            && self.armed.is_none_or(|armed| due < armed)
+        {
+            self.armed = Some(due);
+            effects.wake_timer = true;
+        }
+        if self.starved && (self.cause.is_some() || self.conn.has_room()) {
+            self.starved = false;
+            effects.room = true;
+        }
+        effects.idle = self.draining && self.is_idle();
+    }
+
+    fn on_event(&mut self, session: &Arc<Session>, event: Event, effects: &mut Effects) {
+        let cause = self.cause.as_ref();
+        match event {
+            Event::Answered {
+                mux,
+                outcome,
+                charge,
+            } => {
+                let caller = self.calls.remove(&mux);
+                effects.answers.push((caller, outcome, charge));
+            }
+            Event::Item {
+                mux,
+                payload,
+                charge,
+            } => match self.streams.get(&mux) {
+                Some(pipe) => effects.wakes.add(pipe.push(payload, charge)),
+                None => effects.dropped.push(payload),
+            },
+            Event::Writable { mux } => {
+                if let Some(pipe) = self.streams.get(&mux) {
+                    effects.wakes.add(pipe.writable());
+                }
+            }
+            Event::Ended { mux, outcome } => {
+                if let Some(pipe) = self.streams.remove(&mux) {
+                    let outcome = outcome.map_err(|failure| outcome::call_error(failure, cause));
+                    effects.wakes.add(pipe.end(outcome));
+                }
+            }
+            Event::Request(request) => {
+                let token = CancellationToken::new();
+                self.served.insert(request.ticket, token.clone());
+                effects.requests.push((request, token));
+            }
+            Event::RequestCancelled { ticket, .. } => {
+                effects.fire.extend(self.served.remove(&ticket))
+            }
+            Event::Opened(opened) => {
+                let token = CancellationToken::new();
+                let side = Side::Handler(opened.stream);
+                let pipe = Pipe::new(session, side, opened.capacity.input);
+                self.serving
+                    .insert(opened.stream, (pipe.clone(), token.clone()));
+                effects.opened.push((opened, pipe, token));
+            }
+            Event::Received {
+                stream,
+                payload,
+                charge,
+            } => match self.serving.get(&stream) {
+                Some((pipe, _)) => effects.wakes.add(pipe.push(payload, charge)),
+                None => effects.dropped.push(payload),
+            },
+            Event::InputEnded { stream } => {
+                if let Some((pipe, _)) = self.serving.get(&stream) {
+                    effects.wakes.add(pipe.end_input());
+                }
+            }
+            Event::ServeWritable { stream } => {
+                if let Some((pipe, _)) = self.serving.get(&stream) {
+                    effects.wakes.add(pipe.writable());
+                }
+            }
+            Event::Cancelled { stream, why } => {
+                if let Some((pipe, token)) = self.serving.remove(&stream) {
+                    effects
+                        .wakes
+                        .add(pipe.end(Err(outcome::cancelled(why, cause))));
+                    effects.fire.push(token);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// After a panic of the machine: everybody who waits is told, without asking it again.
+    fn break_down(&mut self, session: &Session, effects: &mut Effects) {
+        self.broken = true;
+        effects.closing = self.cause.is_none();
+        let cause = self
+            .cause
+            .get_or_insert_with(|| Arc::new(LinkCause::Panicked))
+            .clone();
+        session.guard.close();
+        for (_, caller) in self.calls.drain() {
+            effects
+                .answers
+                .push((Some(caller), Err(Failure::Closed), Charge::default()));
+        }
+        for (_, pipe) in self.streams.drain() {
+            effects
+                .wakes
+                .add(pipe.end(Err(outcome::lost(Some(&cause)))));
+        }
+        effects
+            .fire
+            .extend(self.served.drain().map(|(_, token)| token));
+        for (_, (pipe, token)) in self.serving.drain() {
+            effects
+                .wakes
+                .add(pipe.end(Err(outcome::lost(Some(&cause)))));
+            effects.fire.push(token);
+        }
+        effects.room = true;
+        effects.idle = true;
+    }
+}
+
+/// What has to be done once the lock is released.
+#[derive(Default)]
+pub(crate) struct Effects {
+    pub(crate) requests: Vec<(InboundRequest, CancellationToken)>,
+    pub(crate) opened: Vec<(InboundStream, Arc<Pipe>, CancellationToken)>,
+    answers: Vec<(
+        Option<oneshot::Sender<Answer>>,
+        Result<Payload, Failure>,
+        Charge,
+    )>,
+    wakes: Wakes,
+    fire: Vec<CancellationToken>,
+    dropped: Vec<Payload>,
+    cause: Option<Arc<LinkCause>>,
+    wake_writer: bool,
+    wake_timer: bool,
+    room: bool,
+    closing: bool,
+    idle: bool,
+}
+
+impl Effects {
+    pub(crate) fn closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Does all of it but for what the peer calls, which is left to the caller.
+    pub(crate) fn run(&mut self, session: &Session) {
+        let cause = self.cause.take();
+        for (caller, outcome, charge) in self.answers.drain(..) {
+            if let Some(caller) = caller {
+                let outcome =
+                    outcome.map_err(|failure| outcome::call_error(failure, cause.as_ref()));
+                // Nobody there: the call was dropped a moment ago.
+                drop(caller.send((outcome, charge)));
+            }
+        }
+        self.wakes.run();
+        for token in self.fire.drain(..) {
+            token.cancel();
+        }
+        self.dropped.clear();
+        if self.wake_writer {
+            session.wake_writer.notify_one();
+        }
+        if self.wake_timer {
+            session.wake_timer.notify_one();
+        }
+        if self.room {
+            session.room.notify_waiters();
+        }
+        if self.closing {
+            session.closing.cancel();
+        }
+        if self.idle {
+            session.idle.notify_waiters();
+        }
+    }
+}
+
+impl Session {
+    /// Runs `f` under the lock, and after it all that follows; what the peer calls gets tasks.
+    /// `None` when the machine is broken.
+    pub(crate) fn with<R>(self: &Arc<Self>, f: impl FnOnce(&mut Core, Instant) -> R) -> Option<R> {
+        let (result, mut effects) = self.locked(f);
+        effects.run(self);
+        if !effects.requests.is_empty() || !effects.opened.is_empty() {
+            self.serve_in_tasks(effects);
+        }
+        result
+    }
+
+    /// Runs `f` under the lock; the effects are left to the caller.
+    pub(crate) fn locked<R>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&mut Core, Instant) -> R,
+    ) -> (Option<R>, Effects) {
+        let now = tokio::time::Instant::now().into_std();
+        let mut effects = Effects::default();
+        let mut core = self.core.lock();
+        if core.broken {
+            return (None, effects);
+        }
+        // A panic of the machine ends this session and nothing else.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let result = f(&mut core, now);
+            core.settle(self, &mut effects);
+            result
+        }));
+        if result.is_err() {
+            core.break_down(self, &mut effects);
+        }
+        effects.cause = core.cause.clone();
+        drop(core);
+        (result.ok(), effects)
+    }
+}

@@ -1,0 +1,250 @@
+//! One live socket: reader, writer and the handlers that it runs; it ends exactly once.
+//!
+//! ```text
+//!   socket --> reader --> [ lock: machine + waiters ] --> writer --> socket
+//!                 |                 ^      ^
+//!                 v                 |      |
+//!             handlers -------------+      +------- callers, timer
+//! ```
+//!
+//! The reader never waits for the writer: what has to be answered is state in the machine until
+//! the writer has time for it.
+
+mod core;
+mod dispatch;
+mod outcome;
+mod permits;
+mod reader;
+mod run;
+mod task;
+mod writer;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+};
+
+use grid_proto::{
+    HandlerId, InstanceId, MuxId,
+    conn::{CloseReason, NewRequest, NewStream, SubmitError},
+    wire::Extra,
+};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::{
+    core::{Answer, Core},
+    outcome::not_submitted,
+    permits::{Permit, Permits},
+    run::run,
+};
+use crate::{
+    link::{guard::Guard, shared::LinkShared},
+    state::LinkCause,
+    stats::SessionStats,
+    stream::{Pipe, Side},
+    ws::{Meter, Ws},
+};
+
+/// A connection whose handshake is done.
+#[derive(Debug)]
+pub(crate) struct Established {
+    pub(crate) ws: Ws,
+    pub(crate) peer: PeerInfo,
+    pub(crate) since: Instant,
+    /// Fires when a newer connection of the same remote takes the place of this one.
+    pub(crate) replaced: CancellationToken,
+}
+
+/// What a remote said of itself in the handshake.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PeerInfo {
+    pub(crate) id: InstanceId,
+    pub(crate) extra: Option<Extra>,
+}
+
+/// Who is inside a session: one of its own tasks, or a handler that is attached to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Inside {
+    Reader,
+    Writer,
+    /// An answer that waits for room.
+    Answer,
+    Handler(HandlerId),
+}
+
+/// What reader, writer, callers and handlers of one connection share.
+pub(crate) struct Session {
+    pub(crate) link: Arc<LinkShared>,
+    pub(crate) peer: PeerInfo,
+    pub(crate) since: Instant,
+    pub(crate) guard: Guard<Inside>,
+    /// Fires when the session begins to end, after all who wait were told.
+    pub(crate) closing: CancellationToken,
+    /// Wakes those who wait for room in the queue.
+    pub(crate) room: Arc<Notify>,
+    meter: Arc<Meter>,
+    core: Mutex<Core>,
+    wake_writer: Notify,
+    wake_timer: Notify,
+    idle: Notify,
+    /// The bytes that had come in when the machine was last told.
+    heard: AtomicU64,
+    /// The handler that the reader polls right now; 0 for none.
+    polling: AtomicU8,
+}
+
+impl Session {
+    fn new(link: &Arc<LinkShared>, established: &Established, core: Core) -> Arc<Self> {
+        Arc::new(Self {
+            link: link.clone(),
+            peer: established.peer,
+            since: established.since,
+            guard: Guard::new(),
+            closing: CancellationToken::new(),
+            room: Arc::new(Notify::new()),
+            meter: established.ws.meter(),
+            core: Mutex::new(core),
+            wake_writer: Notify::new(),
+            wake_timer: Notify::new(),
+            idle: Notify::new(),
+            heard: AtomicU64::new(0),
+            polling: AtomicU8::new(0),
+        })
+    }
+
+    /// Makes a single request; the answer comes by the channel.
+    pub(crate) fn request(
+        self: &Arc<Self>,
+        new: NewRequest,
+    ) -> Result<(MuxId, oneshot::Receiver<Answer>), SubmitError> {
+        let (caller, answer) = oneshot::channel();
+        let mux = self
+            .with(|core, now| {
+                let submitted = core.conn.request(now, new);
+                core.starved |= submitted == Err(SubmitError::QueueFull);
+                if let Ok(mux) = submitted {
+                    core.calls.insert(mux, caller);
+                }
+                submitted
+            })
+            .unwrap_or(Err(SubmitError::Closed))?;
+        Ok((mux, answer))
+    }
+
+    /// Opens a stream.
+    pub(crate) fn open(self: &Arc<Self>, new: NewStream) -> Result<Arc<Pipe>, SubmitError> {
+        let capacity = new.capacity.output;
+        self.with(|core, now| {
+            let submitted = core.conn.open(now, new);
+            core.starved |= submitted == Err(SubmitError::QueueFull);
+            submitted.map(|mux| {
+                let pipe = Pipe::new(self, Side::Caller(mux), capacity);
+                core.streams.insert(mux, pipe.clone());
+                pipe
+            })
+        })
+        .unwrap_or(Err(SubmitError::Closed))
+    }
+
+    /// Gives up a single request.
+    pub(crate) fn cancel_request(self: &Arc<Self>, mux: MuxId) {
+        let caller = self.with(|core, _| {
+            core.conn.cancel(mux);
+            core.calls.remove(&mux)
+        });
+        drop(caller);
+    }
+
+    /// To be called when the queue was full, before waiting for room in it: true when there is
+    /// some by now, and nobody would wake.
+    pub(crate) fn starve(&self) -> bool {
+        self.link.node.starved.store(true, Ordering::SeqCst);
+        let core = self.core.lock();
+        core.cause.is_none() && core.conn.has_room()
+    }
+
+    /// Ends the session; the first cause counts.
+    pub(crate) fn close(self: &Arc<Self>, cause: LinkCause, reason: CloseReason) {
+        let cause = Arc::new(cause);
+        self.with(|core, _| {
+            if core.cause.is_none() && core.conn.close_reason().is_none() {
+                // Set before the machine is told: the errors of its calls carry it.
+                core.cause = Some(cause.clone());
+                self.guard.close();
+                core.conn.close(reason);
+                core.starved = true;
+            }
+        });
+        // Whoever told it first may still be on the way to this.
+        self.closing.cancel();
+    }
+
+    /// Refuses what the peer calls from now on; [`drained`](Self::drained) says when the rest has
+    /// ended.
+    pub(crate) fn refuse_new(self: &Arc<Self>) {
+        self.with(|core, _| {
+            core.draining = true;
+            core.conn.refuse_new();
+        });
+    }
+
+    /// Waits until nothing is open, served, queued or being written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub(crate) async fn drained(&self) {
+        loop {
+            // Made before the look, so that no wake is missed between.
+            let idle = self.idle.notified();
+            if self.core.lock().is_idle() {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// Why it ended, once it has begun to.
+    pub(crate) fn cause(&self) -> Option<Arc<LinkCause>> {
+        self.core.lock().cause.clone()
+    }
+
+    pub(crate) fn stats(&self) -> SessionStats {
+        let core = self.core.lock();
+        SessionStats {
+            counters: *core.conn.counters(),
+            bytes_in: self.meter.bytes_in(),
+            bytes_out: self.meter.bytes_out(),
+            round_trip: core.conn.round_trip(),
+            open_requests: core.conn.open_requests(),
+            open_streams: core.conn.open_streams(),
+            serving_requests: core.conn.serving_requests(),
+            serving_streams: core.conn.serving_streams(),
+            queued_bytes: core.conn.queued_bytes(),
+        }
+    }
+
+    /// The handler that the reader is inside of, if it is.
+    fn polled_now(&self) -> Option<HandlerId> {
+        let id = self.polling.load(Ordering::Relaxed);
+        (id != 0).then(|| HandlerId::new(id))
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("remote", &self.link.name)
+            .field("peer", &self.peer.id)
+            .field("guard", &self.guard)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,184 @@
+//! From the end of a handshake until all of a session is gone.
+
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
+
+use futures_util::FutureExt;
+use grid_proto::{
+    conn::{Budget, CloseReason, Config, Connection},
+    uses_checksums,
+    wire::Timestamp,
+};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::{Core, Established, Inside, Session, reader, writer};
+use crate::{
+    link::shared::LinkShared,
+    state::{LinkCause, LinkState},
+    ws::{self, WsReader, WsWriter},
+};
+
+/// The websocket status of a node that goes away.
+const GOING_AWAY: u16 = 1001;
+
+/// Runs a connection. Returns only when all of it is gone: reader, writer and every handler that
+/// is attached to it (protocol section 9).
+pub(crate) async fn run(link: &Arc<LinkShared>, established: Established) -> LinkCause {
+    let session = Session::new(link, &established, Core::new(machine(link, &established)));
+    let replaced = established.replaced;
+    let (read_half, write_half) = established.ws.split();
+    let reader = spawn(
+        &session,
+        Inside::Reader,
+        reader::read(session.clone(), read_half),
+    );
+    let writer = spawn(
+        &session,
+        Inside::Writer,
+        writer::write(session.clone(), write_half),
+    );
+
+    link.attach(session.clone());
+    link.counters.connected();
+    link.node.limiter.forget(&link.name);
+    if link.node.shutdown.is_draining() {
+        session.refuse_new();
+    }
+    link.set_state(LinkState::Connected {
+        since: session.since,
+        peer: session.peer.id,
+    });
+
+    tokio::select! {
+        () = keep_time(&session) => {}
+        () = session.closing.cancelled() => {}
+        () = replaced.cancelled() => session.close(LinkCause::Replaced, CloseReason::Replaced),
+        () = link.stop.cancelled() => session.close(link.stop_cause(), CloseReason::ShuttingDown),
+    }
+    session.closing.cancelled().await;
+    let cause = session
+        .cause()
+        .unwrap_or_else(|| Arc::new(LinkCause::Panicked));
+    drop(link.detach());
+    link.set_state(link.lost_state(cause.clone()));
+
+    let deadline = Instant::now() + link.node.settings.teardown;
+    hang_up(reader, writer, deadline, &cause).await;
+    wait_until_gone(&session, deadline).await;
+    link.set_next_mux(session.core.lock().conn.next_mux());
+    link.counters.absorb(&session.stats());
+    LinkCause::clone(&cause)
+}
+
+fn machine(link: &LinkShared, established: &Established) -> Connection {
+    let node = &link.node;
+    let settings = &node.settings;
+    let mut config = Config::default();
+    config.checksums = uses_checksums(&node.local, &link.name);
+    config.first_mux = link.next_mux();
+    config.generation = link.counters.sessions();
+    config.hash_seed = rand::random();
+    config.wall_clock = Timestamp::from(node.wall_clock());
+    config.peer_cancels_requests = established.peer.extra.is_some();
+    config.ping_interval = settings.ping_interval;
+    config.stream_ping_interval = settings.stream_ping_interval;
+    config.default_deadline = settings.default_deadline;
+    config.max_message = settings.max_message;
+    config.max_requests = settings.max_requests;
+    config.max_streams = settings.max_streams;
+    config.max_queued_bytes = settings.max_queued;
+    config.max_control_bytes = settings.max_control;
+    config.max_abuse = settings.max_unknown;
+    config.inbound = Budget::child(&node.budgets.inbound, settings.max_inbound);
+    config.queued = Some(node.budgets.queued.clone());
+    Connection::new(config, Instant::now().into_std())
+}
+
+/// Runs a half of the socket as a task of the node; a panic in it ends the session.
+fn spawn<H: Send + 'static>(
+    session: &Arc<Session>,
+    inside: Inside,
+    half: impl Future<Output = H> + Send + 'static,
+) -> JoinHandle<Option<H>> {
+    let pass = session.guard.enter(inside);
+    let session = session.clone();
+    session.link.node.clone().spawn(async move {
+        let ended = AssertUnwindSafe(half).catch_unwind().await;
+        if ended.is_err() {
+            session.close(LinkCause::Panicked, CloseReason::Local);
+        }
+        drop(session);
+        drop(pass);
+        ended.ok()
+    })
+}
+
+/// Wakes the machine when something is due; returns when it has ended.
+async fn keep_time(session: &Arc<Session>) {
+    loop {
+        let due = {
+            let mut core = session.core.lock();
+            core.armed = core.conn.poll_timeout();
+            core.armed
+        };
+        let Some(due) = due else { return };
+        tokio::select! {
+            () = sleep_until(Instant::from_std(due)) => session.on_timeout(),
+            () = session.wake_timer.notified() => {}
+        }
+    }
+}
+
+/// Gives the peer a last word and closes the socket, as soon as its halves are free.
+async fn hang_up(
+    reader: JoinHandle<Option<WsReader>>,
+    writer: JoinHandle<Option<WsWriter>>,
+    deadline: Instant,
+    cause: &LinkCause,
+) {
+    let code = matches!(cause, LinkCause::ShuttingDown | LinkCause::Removed).then_some(GOING_AWAY);
+    let halves = timeout_at(deadline, async { tokio::join!(reader, writer) }).await;
+    if let Ok((Ok(Some(reader)), Ok(Some(writer)))) = halves {
+        ws::hang_up(reader, writer, code).await;
+    }
+}
+
+/// Waits for everybody inside; who is not out by the deadline is left behind, detached.
+async fn wait_until_gone(session: &Session, deadline: Instant) {
+    if timeout_at(deadline, session.guard.gone()).await.is_ok() {
+        return;
+    }
+    let link = &session.link;
+    for (inside, count) in session.guard.abandon() {
+        let handler = match inside {
+            Inside::Handler(id) => Some(id),
+            Inside::Reader => session.polled_now(),
+            Inside::Writer | Inside::Answer => None,
+        };
+        link.counters.abandoned(count);
+        tracing::warn!(
+            target: "grid::session",
+            local = %link.node.local,
+            remote = %link.name,
+            handler = handler.map(|id| id.get()),
+            count,
+            "a handler did not come out of its poll in time and is left behind"
+        );
+    }
+}
+
+impl Session {
+    fn on_timeout(self: &Arc<Self>) {
+        // Bytes of a message that is not whole yet: the peer is alive.
+        let bytes = self.meter.bytes_in();
+        let alive = self.heard.swap(bytes, std::sync::atomic::Ordering::Relaxed) != bytes;
+        self.with(|core, now| {
+            if alive {
+                core.conn.handle_alive(now);
+            }
+            core.conn.handle_timeout(now);
+        });
+    }
+}

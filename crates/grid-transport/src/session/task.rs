@@ -1,0 +1,202 @@
+//! One handler at work: its panics stay inside, and what it holds is given back when it ends.
+
+use std::{
+    any::Any,
+    future::Future,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use grid_proto::conn::Charge;
+
+use super::Permit;
+use crate::{
+    error::HandlerError,
+    registry::{Entry, HandlerFuture},
+};
+
+/// How a handler ended.
+#[derive(Debug)]
+pub(super) enum Ended<T> {
+    Returned(Result<T, HandlerError>),
+    /// With the text of the panic.
+    Panicked(String),
+    /// Its future was dropped before it returned.
+    Dropped,
+}
+
+/// A handler that runs, with everything that it holds.
+pub(super) struct Running<C, T> {
+    entry: Arc<Entry<C, T>>,
+    stage: Stage<C, T>,
+    started: Instant,
+    counted: bool,
+    /// Of the link and node, and of the handler's own limit.
+    _permits: (Permit, Option<Permit>),
+    /// What its request holds of the inbound budget.
+    _charge: Charge,
+}
+
+enum Stage<C, T> {
+    /// Not called yet: calling is the handler's code already.
+    Called(C),
+    Polled(HandlerFuture<T>),
+    Over,
+}
+
+impl<C, T> Running<C, T> {
+    /// `None` when one of the limits is reached.
+    pub(super) fn new(
+        entry: &Arc<Entry<C, T>>,
+        permit: Option<Permit>,
+        charge: Charge,
+        call: C,
+    ) -> Option<Self> {
+        let permit = permit?;
+        let own = match &entry.limit {
+            Some(limit) => Some(limit.try_acquire()?),
+            None => None,
+        };
+        entry.counters.begin();
+        Some(Self {
+            entry: entry.clone(),
+            stage: Stage::Called(call),
+            started: Instant::now(),
+            counted: false,
+            _permits: (permit, own),
+            _charge: charge,
+        })
+    }
+
+    pub(super) fn entry(&self) -> &Entry<C, T> {
+        &self.entry
+    }
+
+    /// Polls once, and says how long that took; what is not ready has to be polled again by a
+    /// task, with a waker that counts.
+    pub(super) fn poll_once(&mut self) -> (Option<Ended<T>>, Duration)
+    where
+        Self: Unpin,
+    {
+        let before = Instant::now();
+        let mut cx = Context::from_waker(Waker::noop());
+        let polled = self.poll_stage(&mut cx);
+        let took = before.elapsed();
+        match polled {
+            Poll::Ready(ended) => (Some(ended), took),
+            Poll::Pending => (None, took),
+        }
+    }
+
+    /// Drops what is left of the handler, counts it, and gives back what it held.
+    pub(super) fn end(mut self, ended: Option<Ended<T>>) -> Ended<T> {
+        let dropped = quietly(|| drop(mem::replace(&mut self.stage, Stage::Over)));
+        let ended = match (ended, dropped) {
+            (_, Err(panic)) => Ended::Panicked(panic),
+            (Some(ended), Ok(())) => ended,
+            (None, Ok(())) => Ended::Dropped,
+        };
+        self.count(&ended);
+        ended
+    }
+
+    fn count(&mut self, ended: &Ended<T>) {
+        let failed = !matches!(ended, Ended::Returned(Ok(_)));
+        let panicked = matches!(ended, Ended::Panicked(_));
+        self.entry
+            .counters
+            .end(self.started.elapsed(), failed, panicked);
+        self.counted = true;
+    }
+
+    fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<Ended<T>> {
+        if matches!(self.stage, Stage::Called(_))
+            && let Stage::Called(call) = mem::replace(&mut self.stage, Stage::Over)
+        {
+            match quietly(|| (self.entry.run)(call)) {
+                Ok(future) => self.stage = Stage::Polled(future),
+                Err(panic) => return Poll::Ready(Ended::Panicked(panic)),
+            }
+        }
+        let Stage::Polled(future) = &mut self.stage else {
+            return Poll::Ready(Ended::Dropped);
+        };
+        match quietly(|| future.as_mut().poll(cx)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(returned)) => Poll::Ready(Ended::Returned(returned)),
+            Err(panic) => Poll::Ready(Ended::Panicked(panic)),
+        }
+    }
+}
+
+// The future is boxed; nothing in here is pinned in place.
+impl<C, T> Unpin for Running<C, T> {}
+
+impl<C, T> Future for Running<C, T> {
+    type Output = Ended<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_stage(cx)
+    }
+}
+
+impl<C, T> Drop for Running<C, T> {
+    fn drop(&mut self) {
+        if !self.counted {
+            // Its session was ending before it had a task, or its task was dropped with the
+            // runtime: nobody is left to be told.
+            drop(quietly(|| drop(mem::replace(&mut self.stage, Stage::Over))));
+            self.count(&Ended::Dropped);
+        }
+    }
+}
+
+/// Runs a user's code; a panic becomes its text.
+fn quietly<R>(f: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(panic_text)
+}
+
+fn panic_text(panic: Box<dyn Any + Send>) -> String {
+    let text = if let Some(text) = panic.downcast_ref::<&'static str>() {
+        (*text).to_owned()
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a value that is no text".to_owned()
+    };
+    // A value that panics when dropped would get past all who catch; it is left where it is.
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        mem::forget(again);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                panic!("dropped");
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_panic_becomes_a_text() {
+        assert_eq!(quietly(|| panic!("plain")).unwrap_err(), "plain");
+        assert_eq!(quietly(|| panic!("{}", 7)).unwrap_err(), "7");
+        let odd = quietly(|| std::panic::panic_any(7_u8)).unwrap_err();
+        assert_eq!(odd, "a value that is no text");
+        let bomb = quietly(|| std::panic::panic_any(Bomb)).unwrap_err();
+        assert_eq!(bomb, "a value that is no text");
+        assert_eq!(quietly(|| drop(Bomb)).unwrap_err(), "dropped");
+    }
+}

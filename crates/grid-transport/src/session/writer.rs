@@ -1,0 +1,139 @@
+//! Machine to socket.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use bytes::Bytes;
+use grid_proto::{
+    conn::CloseReason,
+    wire::{Message, encode_merged},
+};
+
+use super::{Session, core::Writing};
+use crate::{
+    state::LinkCause,
+    ws::{WsError, WsWriter},
+};
+
+/// Writes until the session ends, or ends it. Gives the socket's half back.
+pub(super) async fn write(session: Arc<Session>, mut socket: WsWriter) -> WsWriter {
+    let mut messages = Vec::new();
+    loop {
+        if session.take_messages(&mut messages) {
+            let sent = tokio::select! {
+                biased;
+                () = session.closing.cancelled() => return socket,
+                sent = send(&session, &mut socket, &mut messages) => sent,
+            };
+            if let Err(error) = sent {
+                session.fail(error);
+                return socket;
+            }
+            continue;
+        }
+        let owed = tokio::select! {
+            biased;
+            () = session.closing.cancelled() => return socket,
+            () = session.wake_writer.notified() => false,
+            () = socket.owed() => true,
+        };
+        if owed {
+            if let Err(error) = socket.send_owed().await {
+                session.fail(error);
+                return socket;
+            }
+        } else if session.is_busy() {
+            // Others are about to add to what is sent at once.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Session {
+    /// Takes what the machine wants to send; false when there is nothing, and the writer may
+    /// sleep until it is woken.
+    fn take_messages(self: &Arc<Self>, messages: &mut Vec<Message>) -> bool {
+        let limit = self.link.node.settings.merge_limit;
+        messages.clear();
+        let taken = self.with(|core, now| {
+            core.writer = Writing::Busy;
+            core.conn.poll_transmit(now, messages, limit);
+            if messages.is_empty() {
+                core.writer = Writing::Asleep;
+            }
+        });
+        let node = &self.link.node;
+        if node.budgets.queued.has_room() && node.starved.swap(false, Ordering::SeqCst) {
+            node.room.notify_waiters();
+        }
+        taken.is_some() && !messages.is_empty()
+    }
+
+    fn is_busy(&self) -> bool {
+        let core = self.core.lock();
+        core.calls.len() + core.streams.len() + core.serving.len() > 1
+    }
+
+    fn fail(self: &Arc<Self>, error: WsError) {
+        let words = error.to_string();
+        self.close(LinkCause::from(error), CloseReason::Lost(words.into()));
+    }
+}
+
+/// Sends messages in order, merging what fits together; one over the limit goes alone, so that
+/// no merged message is larger than a message may be.
+async fn send(
+    session: &Session,
+    socket: &mut WsWriter,
+    messages: &mut Vec<Message>,
+) -> Result<(), WsError> {
+    let limit = session.link.node.settings.merge_limit;
+    let mut rest = messages.as_slice();
+    while !rest.is_empty() {
+        let (count, bytes) = group(rest, limit);
+        let (together, later) = rest.split_at(count);
+        let mut buffer = Vec::with_capacity(bytes);
+        match together {
+            [alone] => alone.encode(&mut buffer),
+            _ => encode_merged(together, &mut buffer),
+        }
+        socket.send(Bytes::from(buffer)).await?;
+        rest = later;
+    }
+    messages.clear();
+    Ok(())
+}
+
+/// How many of the first messages go together, and about how many bytes they take.
+fn group(messages: &[Message], limit: usize) -> (usize, usize) {
+    let mut bytes = 0;
+    for (count, message) in messages.iter().enumerate() {
+        // A head of a msgpack bin and the outer envelope, at most.
+        let len = message.encoded_len() + 5;
+        if count > 0 && bytes + len > limit {
+            return (count, bytes);
+        }
+        bytes += len;
+    }
+    (messages.len(), bytes + 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use grid_proto::{MuxId, wire::Op};
+
+    use super::*;
+
+    fn message(len: usize) -> Message {
+        let mut message = Message::new(Op::Request, MuxId::new(1));
+        message.payload = vec![0; len].into();
+        message
+    }
+
+    #[test]
+    fn a_large_message_goes_alone() {
+        let messages = [message(10), message(10), message(100_000), message(10)];
+        assert_eq!(group(&messages, 65_536).0, 2);
+        assert_eq!(group(&messages[2..], 65_536).0, 1);
+        assert_eq!(group(&messages[3..], 65_536).0, 1);
+    }
+}

@@ -1,0 +1,259 @@
+//! What a node has done and is doing, in numbers.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use grid_proto::{HandlerId, conn::Counters};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::state::{LinkCause, LinkState};
+
+/// A link at one moment; see [`Connection::stats`](crate::Connection::stats).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LinkStats {
+    /// The remote's name.
+    pub remote: Arc<str>,
+    /// Whether this node dials.
+    pub dials: bool,
+    /// Its state.
+    pub state: LinkState,
+    /// How long it has been in a state of this kind.
+    pub since: Duration,
+    /// Why it was last down.
+    pub last_cause: Option<Arc<LinkCause>>,
+    /// How often it was connected again.
+    pub reconnects: u64,
+    /// Attempts that failed.
+    pub failed_attempts: u64,
+    /// The round-trip time of the last ping; none before the first.
+    pub round_trip: Option<Duration>,
+    /// Bytes received on all connections of the link, websocket headers included.
+    pub bytes_in: u64,
+    /// Bytes sent, likewise.
+    pub bytes_out: u64,
+    /// Messages received on all connections of the link, each of a merged one for itself.
+    pub messages_in: u64,
+    /// Messages sent, likewise.
+    pub messages_out: u64,
+    /// Single requests of ours that wait for their answer.
+    pub open_requests: usize,
+    /// Streams of ours.
+    pub open_streams: usize,
+    /// Single requests of the remote that are being served.
+    pub serving_requests: usize,
+    /// Streams of the remote that are being served.
+    pub serving_streams: usize,
+    /// Handlers that run for the remote, those of earlier connections included.
+    pub running_handlers: usize,
+    /// Bytes that wait to be written.
+    pub queued_bytes: usize,
+    /// Calls of the remote that were refused.
+    pub refused: u64,
+    /// Answers for which nobody waited any more.
+    pub discarded_answers: u64,
+    /// Messages for calls that are not open; normal after a reconnect.
+    pub unknown_mux: u64,
+    /// Messages that mean nothing: unknown kinds, wrong nesting, numbers used twice.
+    pub ignored: u64,
+    /// Handlers that did not come out of a poll in time when their connection ended.
+    pub abandoned_handlers: u64,
+}
+
+/// A handler at one moment; see [`Manager::handler_stats`](crate::Manager::handler_stats).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HandlerStats {
+    /// Its id.
+    pub handler: HandlerId,
+    /// Its subroute.
+    pub subroute: Option<Arc<str>>,
+    /// Whether it serves streams.
+    pub stream: bool,
+    /// How often it was called.
+    pub calls: u64,
+    /// How often it is running now.
+    pub running: u64,
+    /// How often it failed, panicked or was dropped before its end.
+    pub errors: u64,
+    /// How often it panicked.
+    pub panics: u64,
+    /// The time from call to end, of all that have ended.
+    pub time: Duration,
+    /// Polls that took longer than
+    /// [`Settings::slow_poll`](crate::Settings#structfield.slow_poll); after two it always runs in
+    /// a task of its own.
+    pub slow_polls: u64,
+}
+
+/// What a session counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SessionStats {
+    pub(crate) counters: Counters,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) round_trip: Option<Duration>,
+    pub(crate) open_requests: usize,
+    pub(crate) open_streams: usize,
+    pub(crate) serving_requests: usize,
+    pub(crate) serving_streams: usize,
+    pub(crate) queued_bytes: usize,
+}
+
+/// What a link counts over all its sessions.
+#[derive(Debug, Default)]
+pub(crate) struct LinkCounters {
+    pub(crate) failed_attempts: AtomicU64,
+    sessions: AtomicU32,
+    abandoned: AtomicU64,
+    changed: Mutex<Option<Instant>>,
+    last_cause: Mutex<Option<Arc<LinkCause>>>,
+    /// Of the sessions that have ended.
+    past: Mutex<SessionStats>,
+}
+
+impl LinkCounters {
+    pub(crate) fn connected(&self) {
+        self.sessions.fetch_add(1, Relaxed);
+    }
+
+    /// How many sessions there were so far, the live one included.
+    pub(crate) fn sessions(&self) -> u32 {
+        self.sessions.load(Relaxed)
+    }
+
+    pub(crate) fn abandoned(&self, handlers: usize) {
+        self.abandoned.fetch_add(handlers as u64, Relaxed);
+    }
+
+    pub(crate) fn state_changed(&self) {
+        *self.changed.lock() = Some(Instant::now());
+    }
+
+    /// Keeps the cause for when the link is up again.
+    pub(crate) fn down(&self, cause: &Arc<LinkCause>) {
+        let before = self.last_cause.lock().replace(cause.clone());
+        drop(before);
+    }
+
+    /// Takes over what an ended session has counted.
+    pub(crate) fn absorb(&self, session: &SessionStats) {
+        let mut past = self.past.lock();
+        past.bytes_in += session.bytes_in;
+        past.bytes_out += session.bytes_out;
+        let (sum, add) = (&mut past.counters, &session.counters);
+        sum.messages_in += add.messages_in;
+        sum.messages_out += add.messages_out;
+        sum.refused += add.refused;
+        sum.unknown_mux += add.unknown_mux;
+        sum.duplicate_mux += add.duplicate_mux;
+        sum.ignored += add.ignored;
+        sum.discarded_answers += add.discarded_answers;
+        sum.excess_credit += add.excess_credit;
+    }
+
+    pub(crate) fn snapshot(
+        &self,
+        remote: Arc<str>,
+        dials: bool,
+        state: LinkState,
+        running_handlers: usize,
+        live: &SessionStats,
+    ) -> LinkStats {
+        let past = *self.past.lock();
+        let (sum, add) = (&past.counters, &live.counters);
+        let changed = *self.changed.lock();
+        LinkStats {
+            remote,
+            dials,
+            since: changed.map(|at| at.elapsed()).unwrap_or_default(),
+            last_cause: self.last_cause.lock().clone(),
+            state,
+            reconnects: u64::from(self.sessions().saturating_sub(1)),
+            failed_attempts: self.failed_attempts.load(Relaxed),
+            round_trip: live.round_trip,
+            bytes_in: past.bytes_in + live.bytes_in,
+            bytes_out: past.bytes_out + live.bytes_out,
+            messages_in: sum.messages_in + add.messages_in,
+            messages_out: sum.messages_out + add.messages_out,
+            open_requests: live.open_requests,
+            open_streams: live.open_streams,
+            serving_requests: live.serving_requests,
+            serving_streams: live.serving_streams,
+            running_handlers,
+            queued_bytes: live.queued_bytes,
+            refused: sum.refused + add.refused,
+            discarded_answers: sum.discarded_answers + add.discarded_answers,
+            unknown_mux: sum.unknown_mux + add.unknown_mux,
+            ignored: sum.ignored + add.ignored + sum.duplicate_mux + add.duplicate_mux,
+            abandoned_handlers: self.abandoned.load(Relaxed),
+        }
+    }
+}
+
+/// What a handler counts.
+#[derive(Debug, Default)]
+pub(crate) struct HandlerCounters {
+    calls: AtomicU64,
+    ended: AtomicU64,
+    errors: AtomicU64,
+    panics: AtomicU64,
+    nanoseconds: AtomicU64,
+    slow_polls: AtomicU64,
+    slow: AtomicU8,
+}
+
+/// So many slow polls, and a handler is no longer polled where the reader stands.
+const SLOW_POLLS: u8 = 2;
+
+impl HandlerCounters {
+    pub(crate) fn begin(&self) {
+        self.calls.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn end(&self, took: Duration, failed: bool, panicked: bool) {
+        self.ended.fetch_add(1, Relaxed);
+        self.errors.fetch_add(u64::from(failed), Relaxed);
+        self.panics.fetch_add(u64::from(panicked), Relaxed);
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.nanoseconds.fetch_add(nanoseconds, Relaxed);
+    }
+
+    pub(crate) fn slow_poll(&self) {
+        self.slow_polls.fetch_add(1, Relaxed);
+        if self.slow.load(Relaxed) < SLOW_POLLS {
+            self.slow.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(crate) fn is_slow(&self) -> bool {
+        self.slow.load(Relaxed) >= SLOW_POLLS
+    }
+
+    pub(crate) fn snapshot(
+        &self,
+        handler: HandlerId,
+        subroute: Option<Arc<str>>,
+        stream: bool,
+    ) -> HandlerStats {
+        let ended = self.ended.load(Relaxed);
+        let calls = self.calls.load(Relaxed).max(ended);
+        HandlerStats {
+            handler,
+            subroute,
+            stream,
+            calls,
+            running: calls - ended,
+            errors: self.errors.load(Relaxed),
+            panics: self.panics.load(Relaxed),
+            time: Duration::from_nanos(self.nanoseconds.load(Relaxed)),
+            slow_polls: self.slow_polls.load(Relaxed),
+        }
+    }
+}

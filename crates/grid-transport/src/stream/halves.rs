@@ -1,0 +1,214 @@
+//! The two directions of a stream, each for a task of its own.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use futures_core::Stream as FuturesStream;
+use futures_sink::Sink;
+use grid_proto::Payload;
+use tokio::sync::futures::OwnedNotified;
+
+use super::{
+    CancelHandle,
+    pipe::{Pipe, Taken, Wait},
+};
+use crate::error::{CallError, SendError};
+
+/// Sends the items of one side of a stream.
+///
+/// On the caller's side, dropping it before [`finish`](Self::finish) cancels the stream: an end
+/// that nobody asked for must not look like a complete input.
+#[derive(Debug)]
+pub struct StreamSender {
+    pipe: Arc<Pipe>,
+    /// Nothing more is owed: finished, or a stream that takes nothing.
+    done: bool,
+    pending: Option<Payload>,
+    waiting: Option<Waiting>,
+}
+
+/// What a sink waits for.
+struct Waiting(Pin<Box<OwnedNotified>>, Option<Pin<Box<OwnedNotified>>>);
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Waiting")
+    }
+}
+
+impl StreamSender {
+    pub(crate) fn new(pipe: Arc<Pipe>, takes_items: bool) -> Self {
+        Self {
+            pipe,
+            done: !takes_items,
+            pending: None,
+            waiting: None,
+        }
+    }
+
+    /// Sends an item; waits for credit of the other side, and for room in the link's queue. An
+    /// absent payload arrives as an empty one: items are always present.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be sent; the stream goes on after [`CallError::TooLarge`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: an item whose future was dropped is not sent.
+    pub async fn send(&self, item: impl Into<Payload>) -> Result<(), SendError> {
+        let item = item.into();
+        if self.pipe.try_send(&item)?.is_none() {
+            return Ok(());
+        }
+        loop {
+            let waits = self.pipe.waits();
+            match self.pipe.try_send(&item)? {
+                None => return Ok(()),
+                Some(Wait::Credit) => waits.credit.await,
+                Some(Wait::Room) => tokio::select! {
+                    () = waits.room => {}
+                    () = waits.node_room => {}
+                },
+            }
+        }
+    }
+
+    /// Says that no more items are sent. Returns at once and always succeeds; what was sent goes
+    /// before it. On the handler's side, where returning is what ends a stream, it only makes
+    /// this half done.
+    pub fn finish(&mut self) {
+        self.pipe.finish();
+        self.done = true;
+    }
+
+    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        loop {
+            if let Some(Waiting(one, other)) = &mut self.waiting {
+                let ready = one.as_mut().poll(cx).is_ready()
+                    || other
+                        .as_mut()
+                        .is_some_and(|other| other.as_mut().poll(cx).is_ready());
+                if !ready {
+                    return Poll::Pending;
+                }
+                self.waiting = None;
+            }
+            let Some(item) = &self.pending else {
+                return Poll::Ready(Ok(()));
+            };
+            let waits = self.pipe.waits();
+            match self.pipe.try_send(item) {
+                Ok(None) => self.pending = None,
+                Ok(Some(Wait::Credit)) => {
+                    self.waiting = Some(Waiting(Box::pin(waits.credit), None))
+                }
+                Ok(Some(Wait::Room)) => {
+                    let node_room = Some(Box::pin(waits.node_room));
+                    self.waiting = Some(Waiting(Box::pin(waits.room), node_room));
+                }
+                Err(error) => {
+                    self.pending = None;
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+    }
+}
+
+impl Sink<Payload> for StreamSender {
+    type Error = SendError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_pending(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, item: Payload) -> Result<(), SendError> {
+        self.pending = Some(item);
+        Ok(())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_pending(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        ready!(self.poll_pending(cx))?;
+        self.finish();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for StreamSender {
+    fn drop(&mut self) {
+        if !self.done {
+            self.pipe.cancel();
+        }
+    }
+}
+
+/// Receives the items of the other side of a stream.
+///
+/// On the caller's side, dropping it before the end cancels the stream.
+#[derive(Debug)]
+pub struct StreamReceiver {
+    pipe: Arc<Pipe>,
+    taken: Taken,
+    ended: bool,
+}
+
+impl StreamReceiver {
+    pub(crate) fn new(pipe: Arc<Pipe>) -> Self {
+        Self {
+            pipe,
+            taken: Taken::default(),
+            ended: false,
+        }
+    }
+
+    /// The next item; `None` after a clean end. Any other end is an error, which comes once,
+    /// after the items before it.
+    ///
+    /// # Errors
+    ///
+    /// Why the stream did not come to a clean end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: no item is lost when the future is dropped.
+    pub async fn recv(&mut self) -> Option<Result<Payload, CallError>> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Something that cancels this stream from elsewhere.
+    #[must_use]
+    pub fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle::new(self.pipe.clone())
+    }
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload, CallError>>> {
+        let item = ready!(self.pipe.poll_recv(&mut self.taken, cx.waker()));
+        self.ended = !matches!(item, Some(Ok(_)));
+        Poll::Ready(item)
+    }
+}
+
+impl FuturesStream for StreamReceiver {
+    type Item = Result<Payload, CallError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_recv(cx)
+    }
+}
+
+impl Drop for StreamReceiver {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.pipe.cancel();
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Streams: items both ways under flow control (protocol section 7).
+
+mod call;
+mod halves;
+mod pipe;
+
+use std::{
+    future::{Future, IntoFuture},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_core::Stream as FuturesStream;
+use futures_sink::Sink;
+use grid_proto::{
+    Payload,
+    conn::{Capacity, NewStream, SubmitError},
+};
+use tokio::time::Instant;
+
+pub(crate) use self::pipe::{Pipe, Side, Wakes};
+pub use self::{
+    call::StreamCall,
+    halves::{StreamReceiver, StreamSender},
+};
+use crate::{
+    error::{CallError, SendError},
+    request::Call,
+    session::Session,
+};
+
+/// A stream that is about to be opened; await it to open it.
+///
+/// # Errors
+///
+/// [`CallError`] where it could not even be queued; errors of opening it come from the first
+/// `recv` or `send`.
+///
+/// # Cancel safety
+///
+/// Safe: a stream whose opening was dropped is not open.
+#[derive(Debug)]
+#[must_use = "a stream is opened when it is awaited"]
+pub struct StreamBuilder {
+    call: Call,
+    capacity: Capacity,
+}
+
+impl StreamBuilder {
+    pub(crate) fn new(call: Call, capacity: Capacity) -> Self {
+        Self { call, capacity }
+    }
+
+    /// Ends the whole stream with [`CallError::Deadline`] after this time. Streams have no
+    /// deadline by default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.call.deadline = Instant::now().checked_add(timeout);
+        self
+    }
+
+    /// The same as [`timeout`](Self::timeout), with the moment itself.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.call.deadline = Some(deadline);
+        self
+    }
+
+    /// Waits for the link where it is down, at most until the deadline, or for
+    /// [`Settings::default_deadline`](crate::Settings#structfield.default_deadline) where there is
+    /// none; else opening fails at once with [`CallError::NotConnected`].
+    pub fn wait_ready(mut self) -> Self {
+        self.call.wait_ready = true;
+        self
+    }
+}
+
+impl IntoFuture for StreamBuilder {
+    type Output = Result<Stream, CallError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { call, capacity } = self;
+        Box::pin(async move {
+            let open =
+                move |session: &Arc<Session>, call: &Call| -> Result<Arc<Pipe>, SubmitError> {
+                    let mut new = NewStream::new(call.handler, capacity, call.payload.clone());
+                    new.subroute = call.subroute;
+                    new.deadline = call.deadline.map(Instant::into_std);
+                    session.open(new)
+                };
+            let pipe = call.submit(open).await?;
+            Ok(Stream::new(pipe, capacity))
+        })
+    }
+}
+
+/// The caller's end of a stream.
+///
+/// Items come with [`recv`](Self::recv), or as a [`futures_core::Stream`]; they are sent with
+/// [`send`](Self::send), or as into a [`futures_sink::Sink`]. Call [`finish`](Self::finish) once
+/// all is sent, on streams that take input.
+///
+/// **Dropping it cancels**: the remote drops its handler at its await point. A stream that has
+/// ended is just dropped.
+#[derive(Debug)]
+pub struct Stream {
+    sender: StreamSender,
+    receiver: StreamReceiver,
+}
+
+impl Stream {
+    fn new(pipe: Arc<Pipe>, capacity: Capacity) -> Self {
+        Self {
+            sender: StreamSender::new(pipe.clone(), capacity.input > 0),
+            receiver: StreamReceiver::new(pipe),
+        }
+    }
+
+    /// The next item; `None` after a clean end, by which every item was delivered. Any other end
+    /// is an error, which comes once, after the items before it.
+    ///
+    /// # Errors
+    ///
+    /// Why the stream did not come to a clean end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: no item is lost when the future is dropped.
+    pub async fn recv(&mut self) -> Option<Result<Payload, CallError>> {
+        self.receiver.recv().await
+    }
+
+    /// Sends an item; waits for credit of the handler, and for room in the link's queue. An
+    /// absent payload arrives as an empty one: items are always present.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be sent; the stream goes on after [`CallError::TooLarge`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: an item whose future was dropped is not sent.
+    pub async fn send(&self, item: impl Into<Payload>) -> Result<(), SendError> {
+        self.sender.send(item).await
+    }
+
+    /// Says that no more items are sent. Returns at once and always succeeds; what was sent goes
+    /// before it.
+    pub fn finish(&mut self) {
+        self.sender.finish();
+    }
+
+    /// Something that cancels this stream from elsewhere.
+    #[must_use]
+    pub fn cancel_handle(&self) -> CancelHandle {
+        self.receiver.cancel_handle()
+    }
+
+    /// Takes it apart, for two tasks. Dropping one half cancels the stream too, but for a sender
+    /// that has [finished](StreamSender::finish) and a receiver that has seen the end.
+    #[must_use]
+    pub fn split(self) -> (StreamSender, StreamReceiver) {
+        (self.sender, self.receiver)
+    }
+}
+
+impl FuturesStream for Stream {
+    type Item = Result<Payload, CallError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.receiver).poll_next(cx)
+    }
+}
+
+impl Sink<Payload> for Stream {
+    type Error = SendError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Pin::new(&mut self.sender).poll_ready(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, item: Payload) -> Result<(), SendError> {
+        Pin::new(&mut self.sender).start_send(item)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Pin::new(&mut self.sender).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        Pin::new(&mut self.sender).poll_close(cx)
+    }
+}
+
+/// Cancels a stream from wherever it is; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CancelHandle(Arc<Pipe>);
+
+impl CancelHandle {
+    pub(crate) fn new(pipe: Arc<Pipe>) -> Self {
+        Self(pipe)
+    }
+
+    /// Cancels it: the remote is told, undelivered items are dropped, and who receives or sends
+    /// gets [`CallError::Cancelled`]. Always succeeds; nothing happens when the stream has ended.
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}

@@ -1,0 +1,307 @@
+//! What a stream's user and its session share; it outlives the session.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Poll, Waker},
+};
+
+use grid_proto::{
+    MuxId, Payload,
+    conn::{Charge, SendError as Blocked, ServeId},
+};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, futures::OwnedNotified};
+
+use crate::{
+    error::{CallError, SendError},
+    session::{Core, Session},
+};
+
+/// Which end of the stream this is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Side {
+    /// The caller's.
+    Caller(MuxId),
+    /// The handler's.
+    Handler(ServeId),
+}
+
+/// Undelivered items and how the stream ended.
+///
+/// Its lock is the innermost: it is taken under the session's, and nothing under it.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    side: Side,
+    session: Weak<Session>,
+    /// How many items may be under way towards us.
+    capacity: u32,
+    writable: Arc<Notify>,
+    room: Arc<Notify>,
+    node_room: Arc<Notify>,
+    cancelled: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    items: VecDeque<Item>,
+    /// How the items end, once they do.
+    input_end: Option<Result<(), CallError>>,
+    /// How the whole stream ended.
+    over: Option<Result<(), CallError>>,
+    reader: Option<Waker>,
+}
+
+#[derive(Debug)]
+struct Item {
+    payload: Payload,
+    charge: Charge,
+}
+
+/// Items that a receiver has taken out at once, and the credit that it owes for those it gave on.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    items: VecDeque<Item>,
+    unreturned: u32,
+    unreturned_bytes: usize,
+}
+
+/// Why an item waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    Credit,
+    Room,
+}
+
+impl Pipe {
+    pub(crate) fn new(session: &Arc<Session>, side: Side, capacity: u32) -> Arc<Self> {
+        Arc::new(Self {
+            side,
+            session: Arc::downgrade(session),
+            capacity,
+            writable: Arc::new(Notify::new()),
+            room: session.room.clone(),
+            node_room: session.link.node.room.clone(),
+            cancelled: AtomicBool::new(false),
+            state: Mutex::new(State::default()),
+        })
+    }
+
+    // --- what the session says; all under its lock, so nothing is woken here
+
+    pub(crate) fn push(
+        &self,
+        payload: Payload,
+        charge: Charge,
+    ) -> (Option<Waker>, Option<Arc<Notify>>) {
+        let mut state = self.state.lock();
+        state.items.push_back(Item { payload, charge });
+        (state.reader.take(), None)
+    }
+
+    pub(crate) fn end_input(&self) -> (Option<Waker>, Option<Arc<Notify>>) {
+        let mut state = self.state.lock();
+        state.input_end.get_or_insert(Ok(()));
+        (state.reader.take(), None)
+    }
+
+    pub(crate) fn end(
+        &self,
+        outcome: Result<(), CallError>,
+    ) -> (Option<Waker>, Option<Arc<Notify>>) {
+        let mut state = self.state.lock();
+        if outcome.is_err() || state.input_end.is_none() {
+            state.input_end = Some(outcome.clone());
+        }
+        state.over.get_or_insert(outcome);
+        (state.reader.take(), Some(self.writable.clone()))
+    }
+
+    pub(crate) fn writable(&self) -> (Option<Waker>, Option<Arc<Notify>>) {
+        (None, Some(self.writable.clone()))
+    }
+
+    // --- what the user wants
+
+    /// The next item, or the end.
+    pub(crate) fn poll_recv(
+        &self,
+        taken: &mut Taken,
+        waker: &Waker,
+    ) -> Poll<Option<Result<Payload, CallError>>> {
+        if self.cancelled.load(Ordering::Acquire) {
+            taken.items.clear();
+        }
+        if taken.items.is_empty() {
+            let waker = waker.clone();
+            let mut state = self.state.lock();
+            if state.items.is_empty() {
+                if let Some(end) = &mut state.input_end {
+                    return Poll::Ready(match mem::replace(end, Ok(())) {
+                        Ok(()) => None,
+                        Err(error) => Some(Err(error)),
+                    });
+                }
+                let before = state.reader.replace(waker);
+                drop(state);
+                drop(before);
+                return Poll::Pending;
+            }
+            mem::swap(&mut state.items, &mut taken.items);
+        }
+        let Some(item) = taken.items.pop_front() else {
+            return Poll::Pending;
+        };
+        taken.unreturned += 1;
+        taken.unreturned_bytes += item.payload.len();
+        // The last one gives all credit back, so that an idle consumer owes none.
+        if taken.items.is_empty() || taken.unreturned >= self.capacity.div_ceil(4) {
+            self.return_credit(taken);
+        }
+        if taken.items.is_empty() && taken.items.capacity() > 256 {
+            taken.items = VecDeque::new();
+        }
+        drop(item.charge);
+        Poll::Ready(Some(Ok(item.payload)))
+    }
+
+    /// Tries to send; `Ok(Some(..))` says what to wait for.
+    pub(crate) fn try_send(&self, item: &Payload) -> Result<Option<Wait>, SendError> {
+        let Some(session) = self.session.upgrade() else {
+            return Err(self.over());
+        };
+        loop {
+            // The clone goes under the lock and the original stays out here: dropping the last
+            // reference to a user's bytes is the user's code.
+            let payload = item.clone();
+            let sent = session.with(|core, _| {
+                let sent = match self.side {
+                    Side::Caller(mux) => core.conn.send(mux, payload),
+                    Side::Handler(stream) => core.conn.serve_send(stream, payload),
+                };
+                core.starved |= sent == Err(Blocked::QueueFull);
+                sent
+            });
+            return match sent {
+                Some(Ok(())) => Ok(None),
+                Some(Err(Blocked::NoCredit)) => Ok(Some(Wait::Credit)),
+                Some(Err(Blocked::QueueFull)) if session.starve() => continue,
+                Some(Err(Blocked::QueueFull)) => Ok(Some(Wait::Room)),
+                Some(Err(Blocked::NoInput)) => Err(SendError::NoInput),
+                Some(Err(Blocked::Finished)) => Err(SendError::Finished),
+                Some(Err(Blocked::TooLarge { len, limit })) => {
+                    Err(SendError::Call(CallError::TooLarge { len, limit }))
+                }
+                Some(Err(_)) | None => Err(self.over()),
+            };
+        }
+    }
+
+    /// What to wait for before trying again; to be made *before* the try that may fail, so that
+    /// nothing is missed between.
+    pub(crate) fn waits(&self) -> Waits {
+        Waits {
+            credit: self.writable.clone().notified_owned(),
+            room: self.room.clone().notified_owned(),
+            node_room: self.node_room.clone().notified_owned(),
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        self.with(|core, side| {
+            if let Side::Caller(mux) = side {
+                core.conn.finish(mux);
+            }
+        });
+    }
+
+    /// Ends the stream from the caller's side; nothing happens where it has ended already.
+    pub(crate) fn cancel(&self) {
+        let Side::Caller(mux) = self.side else { return };
+        if self.is_over() {
+            return;
+        }
+        let pipe = self.with(|core, _| {
+            core.conn.cancel(mux);
+            core.streams.remove(&mux)
+        });
+        drop(pipe);
+        let (items, reader) = {
+            let mut state = self.state.lock();
+            if state.over.is_some() {
+                return;
+            }
+            state.over = Some(Err(CallError::Cancelled));
+            state.input_end = Some(Err(CallError::Cancelled));
+            self.cancelled.store(true, Ordering::Release);
+            (mem::take(&mut state.items), state.reader.take())
+        };
+        drop(items);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        self.writable.notify_waiters();
+    }
+
+    fn is_over(&self) -> bool {
+        self.state.lock().over.is_some()
+    }
+
+    fn over(&self) -> SendError {
+        match &self.state.lock().over {
+            Some(Err(error)) => SendError::Call(error.clone()),
+            Some(Ok(())) | None => SendError::Ended,
+        }
+    }
+
+    fn return_credit(&self, taken: &mut Taken) {
+        let (items, bytes) = (
+            mem::take(&mut taken.unreturned),
+            mem::take(&mut taken.unreturned_bytes),
+        );
+        self.with(|core, side| match side {
+            Side::Caller(mux) => core.conn.consumed(mux, items, bytes),
+            Side::Handler(stream) => core.conn.serve_consumed(stream, items, bytes),
+        });
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Core, Side) -> R) -> Option<R> {
+        let session = self.session.upgrade()?;
+        session.with(|core, _| f(core, self.side))
+    }
+}
+
+/// Wakes for a sender: credit of its stream, or room in the queue of the link or of the node.
+pub(crate) struct Waits {
+    pub(crate) credit: OwnedNotified,
+    pub(crate) room: OwnedNotified,
+    pub(crate) node_room: OwnedNotified,
+}
+
+/// Wakers to be woken once no lock is held.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes {
+    wakers: Vec<Waker>,
+    notifies: Vec<Arc<Notify>>,
+}
+
+impl Wakes {
+    pub(crate) fn add(&mut self, (waker, notify): (Option<Waker>, Option<Arc<Notify>>)) {
+        self.wakers.extend(waker);
+        self.notifies.extend(notify);
+    }
+
+    pub(crate) fn run(&mut self) {
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+        for notify in self.notifies.drain(..) {
+            notify.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! From bytes to messages.
+
+use std::{fmt, io::Cursor, mem, sync::Arc};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio::io::AsyncReadExt;
+use tungstenite::protocol::frame::{
+    FrameHeader,
+    coding::{Control as ControlCode, Data, OpCode},
+};
+
+use super::{Meter, ReadHalf, Role, TOO_LARGE, WsError, control::Control, mask};
+use crate::config::Settings;
+
+/// The smallest buffer to read into, and so what a connection at rest holds.
+const SMALL_READ: usize = 4 * 1024;
+
+/// A buffer with less room than this is left to the messages that are slices of it.
+const MIN_ROOM: usize = 1024;
+
+/// A frame larger than this gets a buffer of its own, which grows as bytes arrive.
+const LARGE_FRAME: usize = 64 * 1024;
+
+/// A close frame's status and reason, at most.
+const MAX_CONTROL: u64 = 125;
+
+/// The reading half: whole messages, whatever frames they came in.
+pub(crate) struct WsReader {
+    io: ReadHalf,
+    role: Role,
+    /// What was read and not taken yet.
+    buffer: BytesMut,
+    /// How much to read at once: between [`SMALL_READ`] and `max_read`, as much as comes.
+    next_read: usize,
+    max_read: usize,
+    max_message: usize,
+    frame: Option<Frame>,
+    /// The fragments of an unfinished message.
+    partial: Option<Partial>,
+    control: Arc<Control>,
+    meter: Arc<Meter>,
+    ended: bool,
+}
+
+/// A message, of the kinds that the peer may send.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    Binary(Bytes),
+    /// Not checked to be UTF-8.
+    Text(Bytes),
+}
+
+/// A frame whose header was read.
+struct Frame {
+    header: FrameHeader,
+    len: usize,
+    /// The payload so far, where it is a large one.
+    large: Option<Vec<u8>>,
+}
+
+struct Partial {
+    text: bool,
+    bytes: Vec<u8>,
+}
+
+impl WsReader {
+    pub(super) fn new(
+        io: ReadHalf,
+        ahead: BytesMut,
+        role: Role,
+        settings: &Settings,
+        control: Arc<Control>,
+        meter: Arc<Meter>,
+    ) -> Self {
+        meter.read(ahead.len());
+        Self {
+            io,
+            role,
+            buffer: ahead,
+            next_read: SMALL_READ,
+            max_read: settings.read_chunk.max(SMALL_READ),
+            max_message: settings.max_handshake_message,
+            frame: None,
+            partial: None,
+            control,
+            meter,
+            ended: false,
+        }
+    }
+
+    pub(super) fn set_max_message(&mut self, max: usize) {
+        self.max_message = max;
+    }
+
+    /// The next binary message. Text is skipped, pings are left to the writer to answer.
+    ///
+    /// The message is a slice of the buffer it was read into, unless it is a large one.
+    ///
+    /// # Errors
+    ///
+    /// Why there will be no more. Every later call fails with [`WsError::Eof`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub(crate) async fn next(&mut self) -> Result<Bytes, WsError> {
+        loop {
+            if let Incoming::Binary(bytes) = self.next_of_any_kind().await? {
+                return Ok(bytes);
+            }
+        }
+    }
+
+    /// As [`next`](Self::next), but text isn't skipped.
+    pub(crate) async fn next_of_any_kind(&mut self) -> Result<Incoming, WsError> {
+        if self.ended {
+            return Err(WsError::Eof);
+        }
+        let outcome = self.read_message().await;
+        self.ended = outcome.is_err();
+        outcome
+    }
+
+    /// Returns when the peer has closed the byte stream, or broken it. What it sends meanwhile is kept for
+    /// [`next`](Self::next); a peer that sends more than a message of a handshake is left alone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub(crate) async fn closed(&mut self) {
+        while self.buffer.len() <= self.max_message {
+            if self.fill().await.is_err() {
+                return;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Reads until the end, and forgets it all.
+    pub(super) async fn drain(&mut self) {
+        let mut sink = [0; SMALL_READ];
+        while matches!(self.io.read(&mut sink).await, Ok(1..)) {}
+    }
+
+    /// The memory held for what has arrived.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        let large = self.frame.as_ref().and_then(|frame| frame.large.as_ref());
+        self.buffer.capacity() + large.map_or(0, Vec::capacity)
+    }
+
+    async fn read_message(&mut self) -> Result<Incoming, WsError> {
+        loop {
+            if let Some(incoming) = self.parse()? {
+                return Ok(incoming);
+            }
+            if self.fill().await? == 0 {
+                return Err(WsError::Eof);
+            }
+        }
+    }
+
+    /// Reads once.
+    async fn fill(&mut self) -> Result<usize, WsError> {
+        let read = match &mut self.frame {
+            Some(Frame {
+                len,
+                large: Some(payload),
+                ..
+            }) => {
+                let missing = *len - payload.len();
+                if payload.capacity() == payload.len() {
+                    // Twice what has arrived, and at the end exactly as much as the frame has.
+                    payload.reserve_exact(missing.min(payload.len().max(LARGE_FRAME)));
+                }
+                self.io.read_buf(&mut payload.limit(missing)).await?
+            }
+            frame => {
+                let missing = frame
+                    .as_ref()
+                    .map_or(0, |frame| frame.len - self.buffer.len());
+                let room = self.buffer.capacity() - self.buffer.len();
+                if room < MIN_ROOM.max(missing) {
+                    self.buffer.reserve(self.next_read.max(missing));
+                }
+                let room = self.buffer.capacity() - self.buffer.len();
+                let read = self.io.read_buf(&mut self.buffer).await?;
+                if read == room {
+                    self.next_read = (self.next_read * 4).min(self.max_read);
+                } else if read < self.next_read / 4 {
+                    self.next_read = (self.next_read / 2).max(SMALL_READ);
+                }
+                read
+            }
+        };
+        self.meter.read(read);
+        if read == 0 {
+            Err(WsError::Eof)
+        } else {
+            Ok(read)
+        }
+    }
+
+    /// The next message of the buffer, if it is all there.
+    fn parse(&mut self) -> Result<Option<Incoming>, WsError> {
+        loop {
+            let mut frame = match self.frame.take() {
+                Some(frame) => frame,
+                None => match self.parse_header()? {
+                    Some(frame) => frame,
+                    None => return Ok(None),
+                },
+            };
+            let complete = match &frame.large {
+                Some(payload) => payload.len() == frame.len,
+                None => self.buffer.len() >= frame.len,
+            };
+            if !complete {
+                self.frame = Some(frame);
+                return Ok(None);
+            }
+            let payload = match frame.large.take() {
+                Some(mut payload) => {
+                    unmask(&mut payload, &frame.header);
+                    Bytes::from(payload)
+                }
+                None => {
+                    let mut payload = self.buffer.split_to(frame.len);
+                    unmask(&mut payload, &frame.header);
+                    payload.freeze()
+                }
+            };
+            if let Some(incoming) = self.take_frame(&frame.header, payload)? {
+                return Ok(Some(incoming));
+            }
+        }
+    }
+
+    fn parse_header(&mut self) -> Result<Option<Frame>, WsError> {
+        let mut cursor = Cursor::new(&self.buffer[..]);
+        let parsed = FrameHeader::parse(&mut cursor)
+            .map_err(|_| WsError::Protocol("websocket frame of an unknown kind"))?;
+        let Some((header, len)) = parsed else {
+            return Ok(None);
+        };
+        let header_len = usize::try_from(cursor.position()).unwrap_or(usize::MAX);
+        let len = self.check_header(&header, len)?;
+        self.buffer.advance(header_len.min(self.buffer.len()));
+
+        let large = (len > LARGE_FRAME).then(|| {
+            let arrived = self.buffer.split_to(len.min(self.buffer.len()));
+            arrived.to_vec()
+        });
+        Ok(Some(Frame { header, len, large }))
+    }
+
+    fn check_header(&self, header: &FrameHeader, len: u64) -> Result<usize, WsError> {
+        if header.rsv1 || header.rsv2 || header.rsv3 {
+            return Err(WsError::Protocol("websocket frame with reserved bits"));
+        }
+        match (self.role, header.mask) {
+            (Role::Server, None) => {
+                return Err(WsError::Protocol("websocket frame without a mask"));
+            }
+            (Role::Client, Some(_)) => {
+                return Err(WsError::Protocol("websocket frame with a mask"));
+            }
+            _ => {}
+        }
+        match (header.opcode, &self.partial) {
+            (OpCode::Control(_), _) if !header.is_final => {
+                return Err(WsError::Protocol("fragmented control frame"));
+            }
+            (OpCode::Control(_), _) if len > MAX_CONTROL => {
+                return Err(WsError::Protocol("control frame above 125 bytes"));
+            }
+            (OpCode::Data(Data::Continue), None) => {
+                return Err(WsError::Protocol("websocket fragment without a beginning"));
+            }
+            (OpCode::Data(Data::Text | Data::Binary), Some(_)) => {
+                return Err(WsError::Protocol("websocket message inside another one"));
+            }
+            _ => {}
+        }
+        let before = match header.opcode {
+            OpCode::Data(_) => self
+                .partial
+                .as_ref()
+                .map_or(0, |partial| partial.bytes.len()),
+            OpCode::Control(_) => 0,
+        };
+        let total = len.saturating_add(before as u64);
+        match usize::try_from(len) {
+            Ok(len) if total <= self.max_message as u64 => Ok(len),
+            _ => {
+                self.control.owe_close(Some(TOO_LARGE));
+                Err(WsError::TooLarge {
+                    len: total,
+                    limit: self.max_message,
+                })
+            }
+        }
+    }
+
+    fn take_frame(
+        &mut self,
+        header: &FrameHeader,
+        payload: Bytes,
+    ) -> Result<Option<Incoming>, WsError> {
+        match header.opcode {
+            OpCode::Control(ControlCode::Ping) => {
+                self.control.owe_pong(payload);
+                Ok(None)
+            }
+            OpCode::Control(ControlCode::Close) => Err(self.take_close(&payload)),
+            OpCode::Control(_) => Ok(None),
+            OpCode::Data(code) => Ok(self.take_data(code == Data::Text, header.is_final, payload)),
+        }
+    }
+
+    fn take_data(&mut self, text: bool, last: bool, payload: Bytes) -> Option<Incoming> {
+        let incoming = |text, bytes| match text {
+            true => Incoming::Text(bytes),
+            false => Incoming::Binary(bytes),
+        };
+        match self.partial.take() {
+            None if last => Some(incoming(text, payload)),
+            before => {
+                let mut partial = before.unwrap_or(Partial {
+                    text,
+                    bytes: Vec::new(),
+                });
+                partial.bytes.extend_from_slice(&payload);
+                if last {
+                    return Some(incoming(partial.text, mem::take(&mut partial.bytes).into()));
+                }
+                self.partial = Some(partial);
+                None
+            }
+        }
+    }
+
+    fn take_close(&self, payload: &[u8]) -> WsError {
+        let (code, reason) = match payload.split_first_chunk::<2>() {
+            Some((code, reason)) => (Some(u16::from_be_bytes(*code)), reason),
+            None if payload.is_empty() => (None, payload),
+            None => return WsError::Protocol("close frame with half a status"),
+        };
+        self.control.owe_close(code);
+        WsError::Closed {
+            code,
+            reason: reason.to_vec().into(),
+        }
+    }
+}
+
+impl fmt::Debug for WsReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WsReader")
+            .field("role", &self.role)
+            .field("buffered", &self.buffer.len())
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
+fn unmask(payload: &mut [u8], header: &FrameHeader) {
+    if let Some(key) = header.mask {
+        mask::apply(payload, key);
+    }
+}

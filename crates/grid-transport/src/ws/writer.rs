@@ -1,0 +1,193 @@
+//! From messages to bytes.
+
+use std::{fmt, io, io::IoSlice, sync::Arc, time::Duration};
+
+use bytes::{Buf, Bytes};
+use tokio::{io::AsyncWriteExt, time::timeout};
+use tungstenite::protocol::frame::{
+    FrameHeader,
+    coding::{Control as ControlCode, Data, OpCode},
+};
+
+use super::{Meter, Role, WriteHalf, WsError, control::Control, mask};
+use crate::config::Settings;
+
+/// Payloads up to this length are copied behind their header; larger ones are written from where they are.
+const COPIED: usize = 16 * 1024;
+
+/// The writing half: one frame a message.
+pub(crate) struct WsWriter {
+    io: WriteHalf,
+    role: Role,
+    /// Headers, and payloads that are small.
+    head: Vec<u8>,
+    stall: Duration,
+    control: Arc<Control>,
+    meter: Arc<Meter>,
+    /// Whether a frame was begun and not finished, so that nothing can follow it.
+    broken: bool,
+}
+
+impl WsWriter {
+    pub(super) fn new(
+        io: WriteHalf,
+        role: Role,
+        settings: &Settings,
+        control: Arc<Control>,
+        meter: Arc<Meter>,
+    ) -> Self {
+        Self {
+            io,
+            role,
+            head: Vec::new(),
+            stall: settings.write_timeout,
+            control,
+            meter,
+            broken: false,
+        }
+    }
+
+    /// Sends a binary message, behind a pong if one is owed, and returns when the system has taken it all.
+    ///
+    /// A client masks the payload in place when nobody else holds it, and in a copy otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`WsError::Stalled`] when the peer took no byte within the write timeout, however long the whole takes;
+    /// [`WsError::Io`] when the byte stream broke.
+    ///
+    /// # Cancel safety
+    ///
+    /// None: a frame that was cut can't be followed by another, so every later call fails.
+    pub(crate) async fn send(&mut self, payload: Bytes) -> Result<(), WsError> {
+        self.begin()?;
+        self.put_pong();
+        let opcode = OpCode::Data(Data::Binary);
+        let body = if payload.len() <= COPIED {
+            self.put_frame(opcode, &payload);
+            Bytes::new()
+        } else {
+            match self.put_header(opcode, payload.len()) {
+                Some(key) => masked(payload, key),
+                None => payload,
+            }
+        };
+        self.write_out(body).await
+    }
+
+    /// Returns when the peer has asked for a sign of life, which [`send_owed`](Self::send_owed) gives it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub(crate) async fn owed(&self) {
+        self.control.pong_owed().await;
+    }
+
+    /// Sends the pong that is owed, if one is.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub(crate) async fn send_owed(&mut self) -> Result<(), WsError> {
+        self.begin()?;
+        self.put_pong();
+        self.write_out(Bytes::new()).await
+    }
+
+    /// Sends the close frame that is owed, or else one with `code` if there is one. Says whether one was sent.
+    pub(super) async fn close(&mut self, code: Option<u16>) -> Result<bool, WsError> {
+        let owed = self.control.take_close();
+        let payload = match (owed, code) {
+            (Some(payload), _) => payload,
+            (None, Some(code)) => Bytes::copy_from_slice(&code.to_be_bytes()),
+            (None, None) => return Ok(false),
+        };
+        self.begin()?;
+        self.put_frame(OpCode::Control(ControlCode::Close), &payload);
+        self.write_out(Bytes::new()).await.map(|()| true)
+    }
+
+    /// Ends the byte stream in this direction.
+    pub(super) async fn shutdown(&mut self) -> io::Result<()> {
+        self.broken = true;
+        self.io.shutdown().await
+    }
+
+    fn begin(&mut self) -> Result<(), WsError> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(WsError::Io(io::ErrorKind::BrokenPipe.into()));
+        }
+        self.head.clear();
+        Ok(())
+    }
+
+    fn put_pong(&mut self) {
+        if let Some(payload) = self.control.take_pong() {
+            self.put_frame(OpCode::Control(ControlCode::Pong), &payload);
+        }
+    }
+
+    fn put_frame(&mut self, opcode: OpCode, payload: &[u8]) {
+        let key = self.put_header(opcode, payload.len());
+        let start = self.head.len();
+        self.head.extend_from_slice(payload);
+        if let (Some(key), Some(copy)) = (key, self.head.get_mut(start..)) {
+            mask::apply(copy, key);
+        }
+    }
+
+    fn put_header(&mut self, opcode: OpCode, len: usize) -> Option<[u8; 4]> {
+        let key = (self.role == Role::Client).then(rand::random);
+        let header = FrameHeader {
+            opcode,
+            mask: key,
+            ..FrameHeader::default()
+        };
+        // Writing into memory doesn't fail.
+        let _ = header.format(len as u64, &mut self.head);
+        key
+    }
+
+    async fn write_out(&mut self, body: Bytes) -> Result<(), WsError> {
+        let stalled = |_| WsError::Stalled { after: self.stall };
+        let mut rest = (&self.head[..]).chain(body);
+        while rest.has_remaining() {
+            let mut slices = [IoSlice::new(&[]); 2];
+            let count = rest.chunks_vectored(&mut slices);
+            let write = self.io.write_vectored(&slices[..count]);
+            let written = timeout(self.stall, write).await.map_err(stalled)??;
+            if written == 0 {
+                return Err(WsError::Io(io::ErrorKind::WriteZero.into()));
+            }
+            self.meter.wrote(written);
+            rest.advance(written);
+        }
+        timeout(self.stall, self.io.flush())
+            .await
+            .map_err(stalled)??;
+        self.broken = false;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for WsWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WsWriter")
+            .field("role", &self.role)
+            .field("broken", &self.broken)
+            .finish_non_exhaustive()
+    }
+}
+
+fn masked(payload: Bytes, key: [u8; 4]) -> Bytes {
+    let mut payload = payload
+        .try_into_mut()
+        .unwrap_or_else(|shared| shared.as_ref().into());
+    mask::apply(&mut payload, key);
+    payload.freeze()
+}

@@ -1,0 +1,451 @@
+//! Dropping is cancelling: what the other side sees of it, and what is left.
+
+mod common;
+
+use std::{
+    future::IntoFuture,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use common::*;
+use grid_transport::{
+    CallError, Capacity, HandlerId, Payload, SendError, SingleHandler, StreamHandler, testing,
+};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{Instant, timeout},
+};
+
+const SLOW: HandlerId = HandlerId::new(200);
+const ABORT: HandlerId = HandlerId::new(201);
+const DETACHED: HandlerId = HandlerId::new(202);
+const ATTACHED: HandlerId = HandlerId::new(203);
+
+/// Tells when a handler began, saw its token, ended, or was dropped before that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Began,
+    Token,
+    Ended,
+    Dropped,
+}
+
+struct Probe(mpsc::UnboundedSender<Seen>, bool);
+
+impl Probe {
+    fn ended(mut self) {
+        self.1 = true;
+        self.0.send(Seen::Ended).unwrap();
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        if !self.1 {
+            // Nobody listens at the end of a test.
+            drop(self.0.send(Seen::Dropped));
+        }
+    }
+}
+
+struct Watched {
+    pair: testing::Pair,
+    seen: mpsc::UnboundedReceiver<Seen>,
+    release: Arc<Notify>,
+}
+
+impl Watched {
+    async fn expect(&mut self, what: Seen) {
+        let seen = timeout(LONG, self.seen.recv())
+            .await
+            .expect("nothing happened");
+        assert_eq!(seen, Some(what));
+    }
+}
+
+async fn watched() -> Watched {
+    let (sender, seen) = mpsc::unbounded_channel();
+    let release = Arc::new(Notify::new());
+    let pair = testing::pair(|builder| {
+        let single = |id| {
+            let (sender, release) = (sender.clone(), release.clone());
+            SingleHandler::new(id, move |request| {
+                let probe = Probe(sender.clone(), false);
+                let release = release.clone();
+                async move {
+                    probe.0.send(Seen::Began).unwrap();
+                    request.context().cancelled().await;
+                    probe.0.send(Seen::Token).unwrap();
+                    release.notified().await;
+                    probe.ended();
+                    Ok(Payload::Absent)
+                }
+            })
+        };
+        let stream = |id| {
+            let (sender, release) = (sender.clone(), release.clone());
+            StreamHandler::new(id, Capacity::new(1, 1), move |mut call| {
+                let probe = Probe(sender.clone(), false);
+                let release = release.clone();
+                async move {
+                    probe.0.send(Seen::Began).unwrap();
+                    call.context().cancelled().await;
+                    probe.0.send(Seen::Token).unwrap();
+                    assert!(call.recv().await.unwrap().is_err());
+                    assert!(matches!(call.send("x").await, Err(SendError::Call(_))));
+                    release.notified().await;
+                    probe.ended();
+                    Ok(())
+                }
+            })
+        };
+        probe(builder)
+            .register(single(SLOW))
+            .register(single(ABORT).abort_on_cancel())
+            .register(stream(DETACHED).detached())
+            .register(stream(ATTACHED))
+    })
+    .await
+    .unwrap();
+    Watched {
+        pair,
+        seen,
+        release,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_request_is_told_and_its_handler_runs_to_its_end() {
+    let mut w = watched().await;
+    let peer = w.pair.a_to_b();
+    let call = tokio::spawn(peer.request(SLOW, "x").into_future());
+    w.expect(Seen::Began).await;
+    assert_eq!(peer.stats().open_requests, 1);
+    call.abort();
+    w.expect(Seen::Token).await;
+    assert_eq!(peer.stats().open_requests, 0);
+    assert_eq!(w.pair.b_to_a().stats().running_handlers, 1);
+    w.release.notify_one();
+    w.expect(Seen::Ended).await;
+    settled(&w.pair).await;
+    assert_eq!(w.pair.b_to_a().stats().discarded_answers, 1);
+    assert_eq!(w.pair.b_to_a().stats().running_handlers, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn abort_on_cancel_drops_the_handler() {
+    let mut w = watched().await;
+    let call = tokio::spawn(w.pair.a_to_b().request(ABORT, "x").into_future());
+    w.expect(Seen::Began).await;
+    call.abort();
+    w.expect(Seen::Dropped).await;
+    settled(&w.pair).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_passed_deadline_fires_the_token_without_a_word_of_the_caller() {
+    let mut w = watched().await;
+    let deadline = Duration::from_millis(50);
+    let error = w
+        .pair
+        .a_to_b()
+        .request(SLOW, "x")
+        .timeout(deadline)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::Deadline), "{error:?}");
+    w.expect(Seen::Began).await;
+    w.expect(Seen::Token).await;
+    w.release.notify_one();
+    w.expect(Seen::Ended).await;
+    settled(&w.pair).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_stream_drops_its_handler() {
+    let mut w = watched().await;
+    let stream = w.pair.a_to_b().stream(ATTACHED, BOTH_1, "x").await.unwrap();
+    w.expect(Seen::Began).await;
+    drop(stream);
+    w.expect(Seen::Dropped).await;
+    settled(&w.pair).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn either_half_alone_cancels_unless_it_is_done() {
+    let mut w = watched().await;
+    let peer = w.pair.a_to_b();
+    let (sender, mut receiver) = peer.stream(ATTACHED, BOTH_1, "x").await.unwrap().split();
+    w.expect(Seen::Began).await;
+    drop(sender);
+    w.expect(Seen::Dropped).await;
+    assert!(matches!(
+        receiver.recv().await,
+        Some(Err(CallError::Cancelled))
+    ));
+
+    let (sender, receiver) = peer.stream(ATTACHED, BOTH_1, "x").await.unwrap().split();
+    w.expect(Seen::Began).await;
+    drop(receiver);
+    w.expect(Seen::Dropped).await;
+    let error = sender.send("x").await.unwrap_err();
+    assert!(
+        matches!(error.as_call(), Some(CallError::Cancelled)),
+        "{error:?}"
+    );
+
+    let (mut sender, mut receiver) = peer.stream(COUNT, BOTH_1, "x").await.unwrap().split();
+    sender.send("x").await.unwrap();
+    sender.finish();
+    drop(sender);
+    assert_eq!(receiver.recv().await.unwrap().unwrap(), Payload::from("1"));
+    assert!(receiver.recv().await.is_none());
+    settled(&w.pair).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_stream_finds_its_ends_failing_and_finishes() {
+    let mut w = watched().await;
+    let stream = w.pair.a_to_b().stream(DETACHED, BOTH_1, "x").await.unwrap();
+    w.expect(Seen::Began).await;
+    drop(stream);
+    w.expect(Seen::Token).await;
+    assert_eq!(w.pair.b_to_a().stats().running_handlers, 1);
+    w.release.notify_one();
+    w.expect(Seen::Ended).await;
+    settled(&w.pair).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_consumer_learns_of_a_cancel_later() {
+    let w = watched().await;
+    let peer = w.pair.a_to_b();
+    let mut stream = peer.stream(ITEMS, OUT_1, "100").await.unwrap();
+    let handle = stream.cancel_handle();
+    assert_eq!(stream.recv().await.unwrap().unwrap().as_slice(), [0; 4]);
+    handle.cancel();
+    assert_eq!(peer.stats().open_streams, 0, "the mux is free at once");
+    handle.cancel();
+    assert!(matches!(
+        stream.recv().await,
+        Some(Err(CallError::Cancelled))
+    ));
+    assert!(stream.recv().await.is_none());
+    settled(&w.pair).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_wakes_whoever_sends_or_receives() {
+    let w = watched().await;
+    let stream = w
+        .pair
+        .a_to_b()
+        .stream(NEVER_READS, BOTH_1, "x")
+        .await
+        .unwrap();
+    let handle = stream.cancel_handle();
+    let (sender, mut receiver) = stream.split();
+    sender.send("fills").await.unwrap();
+    let sending = tokio::spawn(async move { sender.send("waits").await });
+    let receiving = tokio::spawn(async move { receiver.recv().await });
+    tokio::task::yield_now().await;
+    handle.cancel();
+    let error = sending.await.unwrap().unwrap_err();
+    assert!(
+        matches!(error.as_call(), Some(CallError::Cancelled)),
+        "{error:?}"
+    );
+    assert!(matches!(
+        receiving.await.unwrap(),
+        Some(Err(CallError::Cancelled))
+    ));
+    settled(&w.pair).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streams_deadline_ends_both_sides() {
+    let mut w = watched().await;
+    for read in [false, true] {
+        let began = Instant::now();
+        let deadline = Duration::from_millis(50);
+        let mut stream = w
+            .pair
+            .a_to_b()
+            .stream(ATTACHED, BOTH_1, "x")
+            .timeout(deadline)
+            .await
+            .unwrap();
+        w.expect(Seen::Began).await;
+        if !read {
+            w.expect(Seen::Dropped).await;
+        }
+        let end = stream.recv().await.unwrap().unwrap_err();
+        assert!(matches!(end, CallError::Deadline), "{end:?}");
+        let took = began.elapsed().as_millis();
+        assert!((49..60).contains(&took), "{took} ms");
+        if read {
+            w.expect(Seen::Dropped).await;
+        }
+    }
+    settled(&w.pair).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_input_and_then_a_cancel_reach_the_handler() {
+    let mut w = watched().await;
+    let mut stream = w.pair.a_to_b().stream(ATTACHED, BOTH_1, "x").await.unwrap();
+    stream.finish();
+    w.expect(Seen::Began).await;
+    drop(stream);
+    w.expect(Seen::Dropped).await;
+    settled(&w.pair).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_handler_outlives_three_reconnects_and_delays_none() {
+    let mut w = watched().await;
+    let mut calls = Vec::new();
+    for reconnects in 1..=3 {
+        w.pair.connected().await.unwrap();
+        calls.push(tokio::spawn(
+            w.pair.a_to_b().request(SLOW, "x").into_future(),
+        ));
+        w.expect(Seen::Began).await;
+        let began = Instant::now();
+        w.pair.cut();
+        w.expect(Seen::Token).await;
+        w.pair
+            .a_to_b()
+            .watch()
+            .wait_for(|state| !state.is_connected())
+            .await
+            .unwrap();
+        w.pair.connected().await.unwrap();
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(3), "reconnected after {took:?}");
+        assert_eq!(w.pair.a_to_b().stats().reconnects, reconnects);
+        assert_eq!(
+            w.pair.b_to_a().stats().running_handlers,
+            usize::try_from(reconnects).unwrap()
+        );
+    }
+    for call in calls {
+        let error = call.await.unwrap().unwrap_err();
+        assert!(matches!(error, CallError::Disconnected { .. }), "{error:?}");
+    }
+    w.release.notify_waiters();
+    for _ in 0..3 {
+        w.expect(Seen::Ended).await;
+    }
+    // Their answers went nowhere: calls with the numbers that they had are answered by others.
+    for call in 0..100 {
+        let answer = w
+            .pair
+            .a_to_b()
+            .request(ECHO, call.to_string())
+            .await
+            .unwrap();
+        assert_eq!(text(&answer), call.to_string());
+    }
+    settled(&w.pair).await;
+    assert_eq!(w.pair.b_to_a().stats().running_handlers, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attached_handlers_are_gone_before_the_next_connection() {
+    let mut w = watched().await;
+    let stream = w.pair.a_to_b().stream(ATTACHED, BOTH_1, "x").await.unwrap();
+    w.expect(Seen::Began).await;
+    w.pair.cut();
+    w.expect(Seen::Dropped).await;
+    w.pair.connected().await.unwrap();
+    assert_eq!(w.pair.b_to_a().stats().running_handlers, 0);
+    drop(stream);
+    settled(&w.pair).await;
+}
+
+#[tokio::test]
+async fn a_handler_that_does_not_come_out_of_its_poll_is_left_behind() {
+    const STUCK: HandlerId = HandlerId::new(204);
+    let gate = Arc::new(std::sync::Mutex::new(()));
+    let began = Arc::new(Notify::new());
+    let ended = Arc::new(Notify::new());
+    let held = Arc::new(AtomicBool::new(true));
+    let polls = Arc::new(AtomicUsize::new(0));
+    let runtime = tokio::runtime::Handle::current();
+    drop(runtime);
+    // A runtime of its own with a thread to spare, so that only that handler is stuck.
+    let (gate2, began2, ended2, held2, polls2) = (
+        gate.clone(),
+        began.clone(),
+        ended.clone(),
+        held.clone(),
+        polls.clone(),
+    );
+    tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(stuck(STUCK, gate2, began2, ended2, held2, polls2));
+    })
+    .await
+    .unwrap();
+    assert_eq!(polls.load(Ordering::SeqCst), 1);
+}
+
+async fn stuck(
+    id: HandlerId,
+    gate: Arc<std::sync::Mutex<()>>,
+    began: Arc<Notify>,
+    ended: Arc<Notify>,
+    held: Arc<AtomicBool>,
+    polls: Arc<AtomicUsize>,
+) {
+    let settings = grid_transport::Settings::new().teardown(Duration::from_millis(100));
+    let pair = testing::pair(|builder| {
+        let (gate, began, ended, polls) =
+            (gate.clone(), began.clone(), ended.clone(), polls.clone());
+        probe(builder)
+            .settings(settings.clone())
+            .stream(id, BOTH_1, move |_call| {
+                let (gate, began, ended, polls) =
+                    (gate.clone(), began.clone(), ended.clone(), polls.clone());
+                async move {
+                    tokio::task::yield_now().await;
+                    polls.fetch_add(1, Ordering::SeqCst);
+                    began.notify_one();
+                    drop(gate.lock());
+                    ended.notify_one();
+                    Ok(())
+                }
+            })
+    })
+    .await
+    .unwrap();
+    let lock = gate.lock().unwrap();
+    let mut stream = pair.a_to_b().stream(id, BOTH_1, "x").await.unwrap();
+    began.notified().await;
+    pair.cut();
+    let error = stream.recv().await.unwrap().unwrap_err();
+    assert!(matches!(error, CallError::Disconnected { .. }), "{error:?}");
+    // The link is up again though the handler still is inside its poll.
+    pair.connected().await.unwrap();
+    pair.a_to_b()
+        .request(ECHO, "x")
+        .wait_ready()
+        .timeout(LONG)
+        .await
+        .unwrap();
+    assert_eq!(pair.b_to_a().stats().abandoned_handlers, 1);
+    assert_eq!(pair.b_to_a().stats().running_handlers, 1);
+    drop(lock);
+    held.store(false, Ordering::SeqCst);
+    ended.notified().await;
+    pair.shutdown(LONG).await;
+}
