@@ -76,6 +76,21 @@ impl Connection {
         }
     }
 
+    /// Refuses a stream that was never run, in place of serving it.
+    pub fn refuse_stream(&mut self, stream: ServeId, rejection: &MuxRejection) {
+        if open_stream(&mut self.incoming, stream).is_none() {
+            return;
+        }
+        let Some(open) = self.remove_incoming(stream.mux.get()) else {
+            return;
+        };
+        self.counters.refused += 1;
+        let mut message = self.message(Op::MuxConnectError, stream.mux.get());
+        message.seq = open.send_seq;
+        message.payload = rejection_payload(rejection);
+        self.answer(message);
+    }
+
     /// Forgets a single request whose handler ended without an answer; its caller waits until its deadline.
     pub fn forget(&mut self, ticket: Ticket) {
         self.abandon(ticket);
@@ -168,8 +183,6 @@ impl Connection {
         if open.ending != Ending::Open {
             return;
         }
-        // What the handler has not read went with it: nothing is won by ending the stream.
-        open.held_bytes = 0;
         if open.credits.take() {
             open.ending = Ending::Queued;
             self.queue_end(stream, end);

@@ -322,6 +322,8 @@ impl Connection {
         let incoming = self
             .incoming
             .iter()
+            // What a handler that has returned or was stopped has not read went with it.
+            .filter(|(_, open)| open.ending == Ending::Open)
             .map(|(mux, open)| (open.held_bytes, *mux, false));
         match call.chain(incoming).max() {
             None | Some((0, ..)) => {}

@@ -8,6 +8,8 @@
     reason = "a body fails by panicking, as a test does"
 )]
 
+mod conn_ops;
 mod wire;
 
+pub use conn_ops::conn_ops;
 pub use wire::{frame_decode, frame_roundtrip, merged, structures};

@@ -1,0 +1,11 @@
+//! The rules of protocol sections 6 to 9, one by one, against a machine whose peer is written out by hand.
+
+mod abuse;
+mod alive;
+mod deadlines;
+mod ends;
+mod limits;
+mod requests;
+mod sizes;
+mod streams;
+mod tools;

@@ -1,0 +1,258 @@
+//! The application of a caller: starts calls, sends and reads items, gives up.
+
+use std::{collections::VecDeque, time::Duration};
+
+use bytes::Bytes;
+use grid_proto::{
+    MuxId, Payload,
+    conn::{Charge, NewRequest, NewStream, SendError, SubmitError},
+};
+
+use crate::{
+    plan::{INPUT, OUTPUT, Plan, describe, item},
+    world::{Action, Call, Outcome, Wait, World, note},
+};
+
+impl World {
+    pub(crate) fn start(&mut self, plan: Plan) -> Outcome {
+        let (nonce, node, now) = (plan.nonce, plan.caller, self.instant());
+        note!(self, "node {node}    call {nonce}: {plan:?}");
+        let deadline = plan.deadline.map(|after| self.at(self.now + after));
+        let conn = &mut self.nodes[node].conn;
+        let submitted = if plan.stream {
+            let mut new = NewStream::new(plan.handler_id(), plan.caller_capacity, plan.initial());
+            (new.subroute, new.deadline) = (plan.subroute_id(), deadline);
+            conn.open(now, new)
+        } else {
+            let mut new = NewRequest::new(plan.handler_id(), plan.initial());
+            (new.subroute, new.deadline) = (plan.subroute_id(), deadline);
+            conn.request(now, new)
+        };
+        let default = (!plan.stream).then_some(self.style.default_deadline);
+        let after = plan.deadline.map(Duration::from_micros).or(default);
+        let cancel_after = plan.cancel_after;
+        let stream = plan.stream;
+        self.calls.push(Call::new(plan));
+        let mux = match submitted {
+            Ok(mux) => mux.get(),
+            Err(error) => return self.not_started(nonce, error),
+        };
+        let deadline_at = after.map(|after| self.now + after.as_micros() as u64);
+        let call = self.call(nonce);
+        (call.open, call.started, call.mux, call.deadline_at) = (true, true, mux, deadline_at);
+        if let Some(other) = self.nodes[node].by_mux.insert(mux, nonce) {
+            return Err(format!(
+                "call {nonce} gets the number {mux} of call {other}"
+            ));
+        }
+        self.seen.saw(if stream { "streams" } else { "requests" });
+        self.deadlines.extend(deadline_at.map(|at| (at, nonce)));
+        if let Some(after) = cancel_after {
+            self.arm(after, Action::CallerCancels(nonce));
+        }
+        if stream {
+            self.caller_sends(nonce)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn not_started(&mut self, nonce: u32, error: SubmitError) -> Outcome {
+        let plan = &self.calls[nonce as usize].plan;
+        let conn = &self.nodes[plan.caller].conn;
+        let (justified, seen) = match error {
+            SubmitError::Closed => (conn.close_reason().is_some(), "submit: closed"),
+            SubmitError::QueueFull => (!conn.has_room(), "submit: queue full"),
+            SubmitError::TooManyOpen { .. } => (self.style.small_limits(), "submit: too many"),
+            SubmitError::DeadlinePassed => (
+                plan.deadline.is_some_and(|after| after < 1_000),
+                "submit: deadline passed",
+            ),
+            _ => (false, ""),
+        };
+        self.seen.saw(seen);
+        if justified {
+            Ok(())
+        } else {
+            Err(format!("call {nonce} is not started: {error}"))
+        }
+    }
+
+    /// Sends what may be sent.
+    pub(crate) fn caller_sends(&mut self, nonce: u32) -> Outcome {
+        loop {
+            let call = &mut self.calls[nonce as usize];
+            call.send_armed = false;
+            call.wait = Wait::Nothing;
+            if !call.open || call.finished {
+                return Ok(());
+            }
+            let (node, mux) = (call.plan.caller, MuxId::new(call.mux));
+            let conn = &mut self.nodes[node].conn;
+            if call.sent == call.plan.items_in {
+                call.finished = true;
+                conn.finish(mux);
+                conn.finish(mux);
+                return Ok(());
+            }
+            let payload = Payload::from(item(nonce, INPUT, call.sent));
+            match conn.send(mux, payload) {
+                Ok(()) => {
+                    call.sent += 1;
+                    self.seen.saw("items in");
+                    let gap = self.calls[nonce as usize].plan.gap_in;
+                    if gap > 0 {
+                        self.call(nonce).send_armed = true;
+                        self.arm(gap, Action::CallerSends(nonce));
+                        return Ok(());
+                    }
+                }
+                Err(SendError::NoCredit) => {
+                    call.wait = Wait::Credit;
+                    self.seen.saw("send: no credit");
+                    return Ok(());
+                }
+                Err(SendError::QueueFull) => {
+                    call.wait = Wait::Room;
+                    self.nodes[node].room.push_back((nonce, false));
+                    self.seen.saw("send: queue full");
+                    return Ok(());
+                }
+                // The event that says so is in the queue.
+                Err(SendError::Ended) => return Ok(()),
+                Err(error) => return Err(format!("call {nonce} can't send: {error}")),
+            }
+        }
+    }
+
+    pub(crate) fn on_writable(&mut self, node: usize, mux: MuxId) -> Outcome {
+        let nonce = self.open_call(node, mux, "Writable")?;
+        self.seen.saw("event: writable");
+        if self.call(nonce).wait == Wait::Credit {
+            return self.caller_sends(nonce);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn on_item(
+        &mut self,
+        node: usize,
+        mux: MuxId,
+        payload: Payload,
+        charge: Charge,
+    ) -> Outcome {
+        let nonce = self.open_call(node, mux, "Item")?;
+        self.seen.saw("event: item");
+        let call = self.call(nonce);
+        let index = call.received;
+        expect_item(nonce, OUTPUT, index, payload.clone())?;
+        if index >= call.handler_sent && call.cut_off.is_none() {
+            return Err(format!("call {nonce} gets item {index} before it is sent"));
+        }
+        call.received += 1;
+        call.unread.push_back((payload.len(), charge));
+        if !std::mem::replace(&mut call.read_armed, true) {
+            let after = call.plan.read_out;
+            self.arm(after, Action::CallerReads(nonce));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn caller_reads(&mut self, nonce: u32) -> Outcome {
+        let call = &mut self.calls[nonce as usize];
+        if let Some((item, pause)) = call.plan.stuck
+            && call.received > item
+            && !std::mem::replace(&mut call.stuck_done, true)
+        {
+            self.seen.saw("consumer stuck");
+            self.arm(pause, Action::CallerReads(nonce));
+            return Ok(());
+        }
+        let (items, bytes) = take_unread(&mut call.unread, call.plan.gulp);
+        call.read_armed = !call.unread.is_empty();
+        if call.open {
+            let mux = MuxId::new(call.mux);
+            self.nodes[call.plan.caller]
+                .conn
+                .consumed(mux, items, bytes);
+        }
+        if self.calls[nonce as usize].read_armed {
+            let after = self.calls[nonce as usize].plan.read_out;
+            self.arm(after, Action::CallerReads(nonce));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn caller_cancels(&mut self, nonce: u32) -> Outcome {
+        let call = &mut self.calls[nonce as usize];
+        if !std::mem::take(&mut call.open) {
+            return Ok(());
+        }
+        note!(self, "node {}    cancels call {nonce}", call.plan.caller);
+        call.unread.clear();
+        let node = &mut self.nodes[call.plan.caller];
+        node.by_mux.remove(&call.mux);
+        node.conn.cancel(MuxId::new(call.mux));
+        node.conn.cancel(MuxId::new(call.mux));
+        self.seen.saw("cancels");
+        Ok(())
+    }
+
+    /// The call that a machine speaks of by its number.
+    pub(crate) fn open_call(&self, node: usize, mux: MuxId, event: &str) -> Outcome<u32> {
+        let nonce = self.nodes[node].by_mux.get(&mux.get()).copied();
+        nonce.ok_or_else(|| format!("node {node}: {event} for call {mux}, which is not open"))
+    }
+}
+
+impl Call {
+    fn new(plan: Plan) -> Self {
+        Self {
+            plan,
+            mux: 0,
+            open: false,
+            started: false,
+            deadline_at: None,
+            sent: 0,
+            finished: false,
+            received: 0,
+            unread: VecDeque::new(),
+            wait: Wait::Nothing,
+            send_armed: false,
+            read_armed: false,
+            stuck_done: false,
+            served: false,
+            handler_sent: 0,
+            result: None,
+            cut_off: None,
+            handler: None,
+        }
+    }
+}
+
+/// A wrong, doubled, missing or foreign item is none that was expected.
+pub(crate) fn expect_item(nonce: u32, kind: u8, index: u32, payload: Payload) -> Outcome {
+    let expected: Bytes = item(nonce, kind, index);
+    let absent = payload.is_absent();
+    let bytes = payload.into_bytes();
+    if bytes == expected && !absent {
+        return Ok(());
+    }
+    Err(format!(
+        "call {nonce} expects its {} {index} ({} bytes) and gets {}{}",
+        if kind == INPUT { "input" } else { "output" },
+        expected.len(),
+        describe(&bytes),
+        if absent { ", absent" } else { "" },
+    ))
+}
+
+pub(crate) fn take_unread(unread: &mut VecDeque<(usize, Charge)>, all: bool) -> (u32, usize) {
+    let count = if all {
+        unread.len()
+    } else {
+        unread.len().min(1)
+    };
+    let bytes = unread.drain(..count).map(|(bytes, _)| bytes).sum();
+    (count as u32, bytes)
+}
