@@ -34,7 +34,7 @@ fn senseless_messages_up_to_the_limit_in_each_period() {
             machine.gets(message(op, NEVER, 0));
         }
         assert!(!is_closed(&machine), "{op}");
-        machine.sleep(secs(10));
+        machine.pass(secs(10));
         for _ in 0..5 {
             machine.gets(message(op, NEVER, 0));
         }

@@ -28,9 +28,9 @@ fn the_link_is_pinged_every_period_with_the_wall_clock() {
         config.wall_clock = Timestamp::from_unix_nanos(1_700_000_000_000_000_000);
     });
     assert_eq!(machine.conn.poll_timeout(), Some(machine.now + secs(10)));
-    machine.sleep(secs(10) - millis(1));
+    machine.pass(secs(10) - millis(1));
     assert_eq!(machine.sends(), []);
-    machine.sleep(millis(1));
+    machine.pass(millis(1));
     let sent = machine.sends();
     assert_eq!(
         (sent.len(), sent[0].op, sent[0].mux),
@@ -46,7 +46,7 @@ fn the_link_is_pinged_every_period_with_the_wall_clock() {
         Timestamp::from_unix_nanos(1_700_000_010_000_000_000)
     );
     assert_eq!(machine.conn.round_trip(), None);
-    machine.sleep(millis(50));
+    machine.pass(millis(50));
     machine.gets(pong(MuxId::CONNECTION, false, None));
     assert_eq!(machine.conn.round_trip(), Some(millis(50)));
 }
@@ -55,11 +55,11 @@ fn the_link_is_pinged_every_period_with_the_wall_clock() {
 fn the_link_is_lost_after_exactly_two_periods_without_a_byte() {
     let mut machine = Machine::new();
     let mux = machine.request();
-    machine.sleep(secs(3));
+    machine.pass(secs(3));
     machine.conn.handle_alive(machine.now);
-    machine.sleep(secs(20) - millis(1));
+    machine.pass(secs(20) - millis(1));
     assert_eq!(machine.conn.close_reason(), None);
-    machine.sleep(millis(1));
+    machine.pass(millis(1));
     assert_eq!(
         machine.conn.close_reason(),
         Some(&CloseReason::PeerSilent(secs(20)))
@@ -79,7 +79,7 @@ fn the_link_is_lost_after_exactly_two_periods_without_a_byte() {
 fn any_byte_is_a_sign_of_life() {
     let mut machine = Machine::new();
     for _ in 0..30 {
-        machine.sleep(secs(19));
+        machine.pass(secs(19));
         machine.gets(message(Op::Response, MuxId::new(1), 0));
     }
     assert_eq!(machine.conn.close_reason(), None);
@@ -97,7 +97,7 @@ fn only_streams_of_more_than_a_period_are_pinged() {
         let mux = machine.open(0, 1, deadline);
         machine.sends();
         machine.gets(message(Op::AckMux, mux, 0));
-        machine.sleep_alive(secs(15));
+        machine.pass_alive(secs(15));
         let pings: Vec<_> = machine
             .sends()
             .into_iter()
@@ -118,7 +118,7 @@ fn only_streams_of_more_than_a_period_are_pinged() {
 fn a_stream_without_a_pong_fails_after_two_periods() {
     let mut machine = Machine::new();
     machine.opened(0, 1);
-    machine.sleep_alive(secs(30) - millis(1));
+    machine.pass_alive(secs(30) - millis(1));
     machine.no_event();
     let pings = machine.sends();
     assert_eq!(
@@ -128,7 +128,7 @@ fn a_stream_without_a_pong_fails_after_two_periods() {
             .count(),
         1
     );
-    machine.sleep(millis(1));
+    machine.pass(millis(1));
     assert!(matches!(
         machine.event(),
         Event::Ended {
@@ -145,7 +145,7 @@ fn pongs_and_items_keep_a_stream_alive() {
         let mut machine = Machine::new();
         let mux = machine.opened(0, 4);
         for seq in 1..=4 {
-            machine.sleep_alive(secs(29));
+            machine.pass_alive(secs(29));
             machine.gets(if items {
                 item(Op::MuxServerMsg, mux, seq, 1)
             } else {
@@ -160,7 +160,7 @@ fn pongs_and_items_keep_a_stream_alive() {
 fn what_has_not_left_is_not_missed() {
     let mut machine = Machine::new();
     let mux = machine.open(0, 1, None);
-    machine.sleep_alive(secs(100));
+    machine.pass_alive(secs(100));
     machine.no_event();
     let sent = machine.sends();
     let sent: Vec<_> = sent
@@ -169,9 +169,9 @@ fn what_has_not_left_is_not_missed() {
         .map(|sent| sent.op)
         .collect();
     assert_eq!(sent, [Op::ConnectMux]);
-    machine.sleep_alive(secs(30) - millis(1));
+    machine.pass_alive(secs(30) - millis(1));
     machine.no_event();
-    machine.sleep_alive(millis(1));
+    machine.pass_alive(millis(1));
     assert!(matches!(
         machine.event(),
         Event::Ended {
@@ -259,15 +259,15 @@ fn a_handler_is_cancelled_after_four_periods_without_a_ping() {
         open.deadline_ms = deadline_ms;
         machine.gets(open);
         machine.events();
-        machine.sleep_alive(secs(30));
+        machine.pass_alive(secs(30));
         if watched {
             machine.gets(message(Op::Ping, MuxId::new(1), 1));
         }
         let rest = if watched { secs(60) } else { secs(30) };
-        machine.sleep_alive(rest - millis(1));
+        machine.pass_alive(rest - millis(1));
         if deadline_ms != 60_001 {
             machine.no_event();
-            machine.sleep_alive(millis(1));
+            machine.pass_alive(millis(1));
         }
         let why = match machine.event() {
             Event::Cancelled { why, .. } => why,

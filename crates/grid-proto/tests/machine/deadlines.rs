@@ -20,16 +20,16 @@ fn request_within(machine: &mut Machine, micros: u64) -> Result<grid_proto::MuxI
 fn sixty_seconds_where_none_is_set() {
     let mut machine = Machine::new();
     machine.request();
-    machine.sleep(millis(700));
+    machine.pass(millis(700));
     let sent = machine.sends();
     assert_eq!(
         (sent[0].deadline_ms, sent[0].seq),
         (60_000, 0),
         "as it is, however long it waited"
     );
-    machine.sleep_alive(secs(60) - millis(701));
+    machine.pass_alive(secs(60) - millis(701));
     machine.no_event();
-    machine.sleep_alive(millis(1));
+    machine.pass_alive(millis(1));
     assert!(matches!(
         machine.event(),
         Event::Answered {
@@ -87,7 +87,7 @@ fn a_call_whose_deadline_passes_in_the_queue_never_leaves() {
     machine.conn.finish(stream);
     machine.now += millis(5) - std::time::Duration::from_micros(1);
     assert_eq!(machine.sends(), []);
-    machine.sleep(millis(1));
+    machine.pass(millis(1));
     let events = machine.events();
     assert!(
         matches!(
@@ -114,9 +114,9 @@ fn a_stream_ends_at_its_deadline_and_the_remote_is_told() {
     let mut machine = Machine::new();
     let mux = machine.open(0, 1, Some(millis(50)));
     machine.sends();
-    machine.sleep(millis(50) - std::time::Duration::from_micros(1));
+    machine.pass(millis(50) - std::time::Duration::from_micros(1));
     machine.no_event();
-    machine.sleep(millis(1));
+    machine.pass(millis(1));
     assert!(matches!(
         machine.event(),
         Event::Ended {
@@ -140,14 +140,14 @@ fn a_plain_disconnect_near_the_deadline_is_the_deadline() {
         (101, 50, false),
     ] {
         let mut machine = Machine::new();
-        machine.sleep(secs(10));
+        machine.pass(secs(10));
         machine.sends();
         machine.now += millis(round_trip);
         machine.gets(message(Op::Pong, grid_proto::MuxId::CONNECTION, 0));
         let stream = machine.open(0, 1, Some(secs(1)));
         let request = request_within(&mut machine, 1_000_000).expect("in time");
         machine.sends();
-        machine.sleep(secs(1) - millis(left));
+        machine.pass(secs(1) - millis(left));
         for mux in [stream, request] {
             machine.gets(message(Op::DisconnectClientMux, mux, 0));
         }
@@ -210,9 +210,9 @@ fn handlers_are_stopped_at_the_deadline_that_was_sent() {
         other => panic!("{other:?}"),
     };
     machine.sends();
-    machine.sleep(millis(50) - std::time::Duration::from_micros(1));
+    machine.pass(millis(50) - std::time::Duration::from_micros(1));
     machine.no_event();
-    machine.sleep(millis(1));
+    machine.pass(millis(1));
     let events = machine.events();
     assert!(
         matches!(&events[..], [

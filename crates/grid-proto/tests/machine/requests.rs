@@ -143,7 +143,7 @@ fn a_request_is_cancelled_once() {
     let Event::Request(request) = machine.event() else {
         panic!("no request")
     };
-    machine.sleep(secs(1));
+    machine.pass(secs(1));
     machine.gets(message(Op::DisconnectServerMux, MuxId::new(6), 0));
     machine.conn.close(CloseReason::Local);
     match machine.event() {

@@ -96,7 +96,7 @@ impl Machine {
     }
 
     /// Lets time pass, and does what is due when it is due.
-    pub(crate) fn sleep(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         while let Some(at) = self.conn.poll_timeout().filter(|at| *at <= until) {
             self.now = self.now.max(at);
@@ -105,11 +105,11 @@ impl Machine {
         self.now = until;
     }
 
-    /// As [`sleep`](Self::sleep), while bytes of the peer keep the link alive.
-    pub(crate) fn sleep_alive(&mut self, time: Duration) {
+    /// As [`pass`](Self::pass), while bytes of the peer keep the link alive.
+    pub(crate) fn pass_alive(&mut self, time: Duration) {
         let until = self.now + time;
         while self.now < until {
-            self.sleep(Duration::from_secs(1).min(until - self.now));
+            self.pass(Duration::from_secs(1).min(until - self.now));
             self.conn.handle_alive(self.now);
         }
     }

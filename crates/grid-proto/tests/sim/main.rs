@@ -118,6 +118,8 @@ fn nothing() -> Tune {
     Rc::new(|_| {})
 }
 
+// proves: I13
+// proves: I14
 #[test]
 fn promises_hold_in_every_history() {
     if let Some(seed) = number("GRID_SIM_SEED") {
