@@ -13,7 +13,8 @@ use crate::{
     io::{Dialer, Target, TcpDialer},
     link::shared::{NodeParts, NodeShared, WallClock},
     manager::Manager,
-    registry::{Registration, Registry, SingleHandler, StreamHandler},
+    registration::{Registration, SingleHandler, StreamHandler},
+    registry::Registry,
     stream::StreamCall,
 };
 

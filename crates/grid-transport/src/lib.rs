@@ -1,4 +1,122 @@
-//! Grid over tokio.
+//! Grid over tokio: one self-healing websocket link per peer, byte-slice requests and
+//! flow-controlled streams both ways.
+//!
+//! A node of a grid knows the names of all nodes. For each pair one of the two dials, by a rule
+//! that both can compute, and keeps dialing; over that one connection *both* call each other: any
+//! number of requests and streams at once. A node of this crate joins a grid of MinIO nodes, and
+//! neither side can tell the difference.
+//!
+//! - [`Manager`] is a node: its links, its handlers, its end.
+//! - [`Connection`] is a remote: calls to it, and how its link is. It outlives reconnects.
+//! - [`HandlerId`] names a handler, which may be split by static [routes](Connection::subroute).
+//! - [`Stream`] is a conversation under flow control; [`Request`] and [`StreamCall`] are what
+//!   handlers get.
+//!
+//! # What it is not
+//!
+//! It does not find nodes, elect anybody or store anything. It does not retry: a call that failed
+//! says whether it may have been executed, and its caller knows what to do about that. It gives
+//! payloads no meaning; for serde structs in and out there is `grid-typed`.
+//!
+//! # Example
+//!
+//! Two nodes in one process; in life each has a process of its own, and the same list of names.
+//!
+//! ```
+//! use std::time::Duration;
+//! use grid_transport::{Capacity, HandlerId, Manager, Payload, Request, SharedSecret, StreamCall};
+//! use tokio::net::TcpListener;
+//!
+//! const ECHO: HandlerId = HandlerId::new(200);
+//! const COUNT: HandlerId = HandlerId::new(201);
+//!
+//! async fn node(socket: TcpListener, local: &str, names: &[String]) -> std::io::Result<Manager> {
+//!     let manager = Manager::builder(local)
+//!         .peers(names)
+//!         .auth(SharedSecret::new("only we know"))
+//!         .single(ECHO, |request: Request| async move { Ok(request.into_payload()) })
+//!         .stream(COUNT, Capacity::new(0, 10), |call: StreamCall| async move {
+//!             for number in 0..100 {
+//!                 call.send(number.to_string()).await?;
+//!             }
+//!             Ok(())
+//!         })
+//!         .build()
+//!         .map_err(std::io::Error::other)?;
+//!     manager.serve(socket)?;
+//!     Ok(manager)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let sockets = [TcpListener::bind("127.0.0.1:0").await?, TcpListener::bind("127.0.0.1:0").await?];
+//! let names = [
+//!     format!("http://{}", sockets[0].local_addr()?),
+//!     format!("http://{}", sockets[1].local_addr()?),
+//! ];
+//! let [one, two] = sockets;
+//! let a = node(one, &names[0], &names).await?;
+//! let b = node(two, &names[1], &names).await?;
+//!
+//! let peer = a.connection(&names[1])?;
+//! peer.connected().await?;
+//! let answer: Payload = peer.request(ECHO, "hello").timeout(Duration::from_secs(5)).await?;
+//! assert_eq!(answer.as_slice(), b"hello");
+//!
+//! let mut numbers = peer.stream(COUNT, Capacity::new(0, 10), Payload::Absent).await?;
+//! let mut count = 0;
+//! while let Some(number) = numbers.recv().await {
+//!     assert_eq!(number?.as_slice(), count.to_string().as_bytes());
+//!     count += 1;
+//! }
+//! assert_eq!(count, 100);
+//!
+//! a.shutdown(Duration::from_secs(5)).await;
+//! b.shutdown(Duration::from_secs(5)).await;
+//! # Ok(()) }
+//! ```
+//!
+//! # Promises
+//!
+//! A clean end of a stream means that every item was delivered; anything else is an error. An
+//! answer reaches exactly the call that asked, across restarts of either node. A handler's panic
+//! is that call's error. The reader never waits for the writer, and a stuck consumer holds up
+//! only its own stream. Every queue is bounded and every wait has an end; see [`Settings`].
+//!
+//! # Cancel safety
+//!
+//! Dropping cancels, and this is what it does on the wire (protocol sections 6 and 7):
+//!
+//! | what is dropped | a node of this crate gets | a MinIO node gets |
+//! | --- | --- | --- |
+//! | a [request](Connection::request) that was not sent yet | nothing | nothing |
+//! | a request under way | DisconnectServerMux: its handler's [token](Context::token) fires | nothing: it runs the handler to its end |
+//! | a [`Stream`], or a half of one that was not done | DisconnectServerMux: its handler is dropped at its await point | the same |
+//! | a stream that has ended, a [finished](StreamSender::finish) sender | nothing | nothing |
+//! | the future of [`send`](Stream::send) or [`recv`](Stream::recv) | nothing: no item is lost, none is sent | nothing |
+//! | the last [`Manager`] | the connections close | the connections close |
+//!
+//! A cancel always succeeds, without room in any queue, and frees the call's number at once; a
+//! late answer finds nothing. On the serving side the two kinds differ on purpose: a single
+//! request is an action and its handler runs to its end unless it is registered with
+//! [`abort_on_cancel`](SingleHandler::abort_on_cancel); a stream is a conversation and its
+//! handler is dropped unless it is registered as [`detached`](StreamHandler::detached).
+//!
+//! # Tracing
+//!
+//! Targets: `grid::link` (states of links, failed attempts), `grid::accept` (refused
+//! connections), `grid::session` (handlers left behind), `grid::node` (the end of a node). No
+//! payload, token or secret is ever recorded. The same warning about the same remote comes once
+//! in [`Settings::warn_interval`](Settings#structfield.warn_interval).
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `test-util` | `testing`: nodes on a network in memory, which can be cut, frozen and refused |
+//!
+//! None is on by default, and none changes how another part behaves.
+
 mod auth;
 mod builder;
 mod config;
@@ -10,6 +128,7 @@ mod limiter;
 mod link;
 mod listener;
 mod manager;
+mod registration;
 mod registry;
 mod request;
 mod session;
@@ -36,8 +155,13 @@ pub use handler::{Context, Request};
 pub use io::{BoxIo, Dialer, Io, Target, TcpDialer};
 pub use listener::{Accept, Listener, Serving};
 pub use manager::{Drained, Manager};
-pub use registry::{Registration, Registry, SingleHandler, StreamHandler};
+pub use registration::{Registration, SingleHandler, StreamHandler};
+pub use registry::Registry;
 pub use request::{RequestBuilder, RequestFuture};
 pub use state::{LinkCause, LinkState};
 pub use stats::{HandlerStats, LinkStats};
 pub use stream::{CancelHandle, Stream, StreamBuilder, StreamCall, StreamReceiver, StreamSender};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use grid_proto::{InstanceId, MuxId, local_dials};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     builder::Builder,
@@ -19,10 +19,14 @@ use crate::{
     stats::{HandlerStats, LinkStats},
 };
 
+/// What the last word to a peer may take, on top of a teardown.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
 /// A node of a grid: one link to each of its peers, and the handlers that it serves them.
 ///
 /// Clones are the same node. When the last one is dropped without [`shutdown`](Self::shutdown),
-/// its links are closed without waiting for what is under way.
+/// its links are closed without waiting for what is under way. A handler that calls others should
+/// hold a [`Connection`], as a manager that it holds itself is never the last one.
 #[derive(Clone)]
 pub struct Manager(Arc<Owner>);
 
@@ -126,7 +130,9 @@ impl Manager {
     /// Ends the node: takes no new calls and connections, waits until the calls under way have
     /// ended, both ways, but no longer than `grace`; then closes the links. It returns when the
     /// last byte is flushed, all sockets are closed and all tasks are gone. Detached handlers
-    /// count as calls under way; what still runs after `grace` is dropped.
+    /// count as calls under way; what still runs after `grace` is dropped at its await point. A
+    /// handler that reaches none within
+    /// [`Settings::teardown`](crate::Settings#structfield.teardown) is left behind.
     ///
     /// # Cancel safety
     ///
@@ -169,8 +175,16 @@ impl Manager {
         node.shutdown.close();
         node.shutdown.abort_all();
         node.tasks.close();
-        node.tasks.wait().await;
-        drop(node.clear_links());
+        // Sessions take a teardown and a last word; nothing else may hold up the end for longer.
+        let patience = node.settings.teardown + LAST_WORD;
+        if timeout(patience, node.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                target: "grid::node",
+                local = %node.local,
+                handlers = node.budgets.handlers.used(),
+                "handlers did not come out of their poll in time and are left behind"
+            );
+        }
         drained
     }
 

@@ -236,7 +236,7 @@ impl Call {
         let node = &self.link.node;
         let deadline = self
             .deadline
-            .unwrap_or(Instant::now() + node.settings.default_deadline);
+            .unwrap_or_else(|| Instant::now() + node.settings.default_deadline);
         let mut states = self.link.subscribe();
         let mut patience = None;
         loop {
@@ -251,6 +251,7 @@ impl Call {
                 Err(Attempt::Later) => {}
             }
             let Some((session, room)) = session.as_ref().zip(room) else {
+                patience = None;
                 let wait = async {
                     tokio::select! {
                         _ = states.changed() => {}
@@ -265,7 +266,8 @@ impl Call {
             if session.starve() {
                 continue;
             }
-            let until = *patience.get_or_insert(Instant::now() + node.settings.room_timeout);
+            let until =
+                *patience.get_or_insert_with(|| Instant::now() + node.settings.room_timeout);
             let wait = async {
                 tokio::select! {
                     () = room => {}

@@ -107,18 +107,31 @@ pub(crate) struct SessionStats {
 }
 
 /// What a link counts over all its sessions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LinkCounters {
     pub(crate) failed_attempts: AtomicU64,
     sessions: AtomicU32,
     abandoned: AtomicU64,
-    changed: Mutex<Option<Instant>>,
+    late_answers: AtomicU64,
+    changed: Mutex<Instant>,
     last_cause: Mutex<Option<Arc<LinkCause>>>,
     /// Of the sessions that have ended.
     past: Mutex<SessionStats>,
 }
 
 impl LinkCounters {
+    pub(crate) fn new() -> Self {
+        Self {
+            failed_attempts: AtomicU64::new(0),
+            sessions: AtomicU32::new(0),
+            abandoned: AtomicU64::new(0),
+            late_answers: AtomicU64::new(0),
+            changed: Mutex::new(Instant::now()),
+            last_cause: Mutex::new(None),
+            past: Mutex::new(SessionStats::default()),
+        }
+    }
+
     pub(crate) fn connected(&self) {
         self.sessions.fetch_add(1, Relaxed);
     }
@@ -132,8 +145,13 @@ impl LinkCounters {
         self.abandoned.fetch_add(handlers as u64, Relaxed);
     }
 
+    /// An answer came after its session had begun to end.
+    pub(crate) fn late_answer(&self) {
+        self.late_answers.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn state_changed(&self) {
-        *self.changed.lock() = Some(Instant::now());
+        *self.changed.lock() = Instant::now();
     }
 
     /// Keeps the cause for when the link is up again.
@@ -168,11 +186,10 @@ impl LinkCounters {
     ) -> LinkStats {
         let past = *self.past.lock();
         let (sum, add) = (&past.counters, &live.counters);
-        let changed = *self.changed.lock();
         LinkStats {
             remote,
             dials,
-            since: changed.map(|at| at.elapsed()).unwrap_or_default(),
+            since: self.changed.lock().elapsed(),
             last_cause: self.last_cause.lock().clone(),
             state,
             reconnects: u64::from(self.sessions().saturating_sub(1)),
@@ -189,7 +206,9 @@ impl LinkCounters {
             running_handlers,
             queued_bytes: live.queued_bytes,
             refused: sum.refused + add.refused,
-            discarded_answers: sum.discarded_answers + add.discarded_answers,
+            discarded_answers: sum.discarded_answers
+                + add.discarded_answers
+                + self.late_answers.load(Relaxed),
             unknown_mux: sum.unknown_mux + add.unknown_mux,
             ignored: sum.ignored + add.ignored + sum.duplicate_mux + add.duplicate_mux,
             abandoned_handlers: self.abandoned.load(Relaxed),

@@ -1,6 +1,6 @@
 //! Single requests: every kind of answer, in both directions, whoever dialed.
 
-mod common;
+mod probe;
 
 use std::{
     sync::{
@@ -10,12 +10,11 @@ use std::{
     time::Duration,
 };
 
-use common::*;
 use grid_transport::{
-    CallError, Capacity, Connection, HandlerError, HandlerId, Manager, NoAuth, Payload, Settings,
-    SingleHandler, testing,
+    CallError, Capacity, HandlerError, HandlerId, Manager, NoAuth, Payload, Settings, testing,
 };
-use tokio::{net::TcpListener, sync::mpsc, time::Instant};
+use probe::*;
+use tokio::{net::TcpListener, time::Instant};
 
 #[tokio::test(start_paused = true)]
 async fn answers_of_every_kind_both_ways() {
@@ -117,71 +116,6 @@ async fn an_unknown_handler_hurts_only_its_call() {
     assert_eq!(peer.stats().reconnects, 0);
     settled(&pair).await;
 }
-
-#[tokio::test(start_paused = true)]
-async fn panics_are_that_calls_error() {
-    struct Bomb;
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            panic!("in drop");
-        }
-    }
-    const ODD: HandlerId = HandlerId::new(200);
-    const BOMB: HandlerId = HandlerId::new(201);
-    const LATE: HandlerId = HandlerId::new(202);
-    const CLOSURE: HandlerId = HandlerId::new(203);
-    let pair = testing::pair(|builder| {
-        probe(builder)
-            .single(ODD, |_| async { std::panic::panic_any(7_u8) })
-            .single(BOMB, |_| async {
-                let _bomb = Bomb;
-                Ok(Payload::Absent)
-            })
-            .single(LATE, |_| async {
-                tokio::task::yield_now().await;
-                panic!("late")
-            })
-            .single(CLOSURE, |_| {
-                if true {
-                    panic!("early");
-                }
-                async { Ok(Payload::Absent) }
-            })
-    })
-    .await
-    .unwrap();
-    let peer = pair.a_to_b();
-    for (handler, text) in [
-        (PANIC, "boom"),
-        (ODD, "a value that is no text"),
-        (BOMB, "in drop"),
-        (LATE, "late"),
-        (CLOSURE, "early"),
-    ] {
-        let other = peer.request(WAIT, "20");
-        let (error, other) = tokio::join!(
-            peer.request(handler, "boom").into_future(),
-            other.into_future()
-        );
-        let error = error.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("handleMessages: panic recovered: {text}")
-        );
-        assert_eq!(other.unwrap(), Payload::from("20"));
-    }
-    assert_eq!(peer.stats().reconnects, 0);
-    let panics: u64 = pair
-        .b
-        .handler_stats()
-        .iter()
-        .map(|stats| stats.panics)
-        .sum();
-    assert_eq!(panics, 5);
-    settled(&pair).await;
-}
-
-use std::future::IntoFuture;
 
 #[tokio::test(start_paused = true)]
 async fn deadlines_are_kept_to_the_millisecond() {
@@ -296,97 +230,6 @@ async fn an_answer_that_is_too_large_is_an_error_and_not_a_silence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn handlers_see_who_calls_and_for_how_long() {
-    let (sender, mut seen) = mpsc::unbounded_channel();
-    const LOOK: HandlerId = HandlerId::new(200);
-    let pair = testing::pair(|builder| {
-        let sender = sender.clone();
-        builder.register(
-            SingleHandler::new(LOOK, move |request| {
-                sender.send(request.context().clone()).unwrap();
-                async { Ok(Payload::Absent) }
-            })
-            .subroute("disk1"),
-        )
-    })
-    .await
-    .unwrap();
-    let now = Instant::now();
-    let peer = pair.b_to_a().subroute("disk1");
-    peer.request(LOOK, "x")
-        .timeout(Duration::from_secs(7))
-        .await
-        .unwrap();
-    let context = seen.recv().await.unwrap();
-    assert_eq!(context.caller(), testing::NAMES[1]);
-    assert_eq!(context.handler(), LOOK);
-    assert_eq!(context.subroute(), Some("disk1"));
-    let deadline = Instant::from_std(context.deadline().unwrap()) - now;
-    assert!(
-        (6_900..7_100).contains(&deadline.as_millis()),
-        "{deadline:?}"
-    );
-    assert!(!context.is_cancelled());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_handler_may_call_back_on_its_own_link() {
-    const BACK: HandlerId = HandlerId::new(200);
-    let (sender, mut peers) = mpsc::unbounded_channel::<tokio::sync::oneshot::Sender<Connection>>();
-    let pair = testing::pair(|builder| {
-        let sender = sender.clone();
-        probe(builder).single(BACK, move |request| {
-            let (reply, peer) = tokio::sync::oneshot::channel();
-            sender.send(reply).unwrap();
-            async move {
-                let peer = peer.await?;
-                Ok(peer.request(ECHO, request.into_payload()).await?)
-            }
-        })
-    })
-    .await
-    .unwrap();
-    let back = pair.b_to_a();
-    let serve = async {
-        peers.recv().await.unwrap().send(back).unwrap();
-    };
-    let peer = pair.a_to_b();
-    let (answer, ()) = tokio::join!(peer.request(BACK, "round").into_future(), serve);
-    assert_eq!(answer.unwrap(), Payload::from("round"));
-    settled(&pair).await;
-}
-
-#[tokio::test]
-async fn a_handler_that_blocks_holds_up_nobody_else() {
-    const BLOCK: HandlerId = HandlerId::new(200);
-    let gate = Arc::new(std::sync::Mutex::new(()));
-    let held = gate.lock().unwrap();
-    let pair = testing::pair(|builder| {
-        let gate = gate.clone();
-        probe(builder).register(
-            SingleHandler::new(BLOCK, move |request| {
-                let gate = gate.clone();
-                async move {
-                    drop(gate.lock().unwrap());
-                    Ok(request.into_payload())
-                }
-            })
-            .blocking(),
-        )
-    })
-    .await
-    .unwrap();
-    let peer = pair.a_to_b();
-    let blocked = tokio::spawn(peer.request(BLOCK, "x").timeout(LONG).into_future());
-    for _ in 0..100 {
-        peer.request(ECHO, "x").timeout(LONG).await.unwrap();
-    }
-    assert!(!blocked.is_finished());
-    drop(held);
-    assert_eq!(blocked.await.unwrap().unwrap(), Payload::from("x"));
-}
-
-#[tokio::test(start_paused = true)]
 async fn calls_fail_at_once_while_the_link_is_down_or_wait_if_told_to() {
     let pair = pair().await;
     let [a, b] = testing::NAMES;
@@ -483,6 +326,9 @@ async fn an_unknown_peer_is_told_with_the_list_of_those_known() {
         error.to_string(),
         "unknown remote \"http://c:9000\"; known are [\"http://b:9000\"]"
     );
-    let failed: Result<(), HandlerError> = Err(error).map_err(HandlerError::from);
-    assert!(failed.is_err());
+    assert!(
+        HandlerError::from(error)
+            .to_string()
+            .starts_with("unknown remote")
+    );
 }

@@ -1,15 +1,15 @@
 //! Streams of every shape, in both directions, fast and slow.
 
-mod common;
+mod probe;
 
 use std::time::Duration;
 
-use common::*;
 use futures_util::{SinkExt, StreamExt};
 use grid_transport::{
     CallError, Capacity, HandlerId, Payload, SendError, Settings, Stream, StreamHandler,
     testing::{self, Pair},
 };
+use probe::*;
 use tokio::time::{Instant, sleep};
 
 /// All items, and how it ended.

@@ -1,4 +1,87 @@
-//! Typed messages over grid: serde structs in, serde structs out.
+//! Typed calls over grid: serde structs in, serde structs out.
+//!
+//! A call is defined once, as a [`Single`] or [`Streaming`] that both nodes share; one node
+//! registers a handler for it, the other calls.
+//!
+//! ```
+//! use grid_transport::testing;
+//! use grid_typed::{HandlerId, ManagerBuilderExt as _, Single};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Numbers {
+//!     numbers: Vec<u32>,
+//! }
+//!
+//! #[derive(Debug, PartialEq, Serialize, Deserialize)]
+//! struct Sum {
+//!     sum: u32,
+//! }
+//!
+//! static ADD: Single<Numbers, Sum> = Single::new(HandlerId::new(201));
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let nodes = testing::pair(|node| {
+//!     node.typed(&ADD, |request, _context| async move {
+//!         Ok(Sum { sum: request.numbers.iter().sum() })
+//!     })
+//! })
+//! .await?;
+//! let reply = ADD.call(&nodes.a_to_b(), &Numbers { numbers: vec![1, 2, 39] }).await?;
+//! assert_eq!(reply, Sum { sum: 42 });
+//! # Ok(()) }
+//! ```
+//!
+//! The two nodes here are in memory; [`grid_transport::Manager`] makes them over TCP. Streams carry
+//! items both ways under flow control:
+//!
+//! ```
+//! use grid_transport::testing;
+//! use grid_typed::{Capacity, HandlerId, ManagerBuilderExt as _, Streaming, TypedStreamCall};
+//!
+//! /// Opened with a factor; takes numbers, gives each back multiplied.
+//! static SCALE: Streaming<u64, u64, u64> =
+//!     Streaming::new(HandlerId::new(211), Capacity::new(16, 16));
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let nodes = testing::pair(|node| {
+//!     node.typed_stream(&SCALE, |factor, mut call: TypedStreamCall<u64, u64>| async move {
+//!         while let Some(number) = call.recv().await {
+//!             call.send(&(number? * factor)).await?;
+//!         }
+//!         Ok(())
+//!     })
+//! })
+//! .await?;
+//! let mut scaled = SCALE.open(&nodes.a_to_b(), &10).await?;
+//! scaled.send(&7).await?;
+//! scaled.finish();
+//! assert_eq!(scaled.recv().await.transpose()?, Some(70));
+//! assert!(scaled.recv().await.is_none());
+//! # Ok(()) }
+//! ```
+//!
+//! # Failures
+//!
+//! A value that can't be encoded or decoded, or whose code panics while it is, fails its call or
+//! stream with the reason, on whichever side it happens; the link and all other calls go on. A
+//! value is delivered whole or not at all, and nothing of a stream is delivered after such an item.
+//!
+//! | where | what its caller gets |
+//! | --- | --- |
+//! | request, initial payload or item on the caller's node | [`TypedError::Encode`] |
+//! | request, initial payload or item on the handler's node | [`CallError::Remote`] with the text `decoding the request: …` |
+//! | answer or item on the handler's node | [`CallError::Remote`] with the text `encoding the response: …` |
+//! | answer or item on the caller's node | [`TypedError::Decode`] |
+//!
+//! # Cancel safety
+//!
+//! As with the transport, dropping a future or stream cancels; [`TypedCall`], [`TypedStream`] and
+//! each async function say what is lost.
+//!
+//! # Messages
 //!
 //! A message is any type that [`Serialize`](serde::Serialize)s and
 //! [`DeserializeOwned`](serde::de::DeserializeOwned)s; there is no trait to write ([`Message`] says
@@ -50,20 +133,42 @@
 //! - `json`: `Json<T>`.
 //! - `value`: `Value`, any msgpack value (by rmpv).
 
+mod call_error;
+mod client_stream;
 mod error;
+mod fate;
+mod halves;
 mod message;
+mod register;
+mod single;
+mod stream_call;
+mod streaming;
 mod time;
 mod types;
 #[cfg(feature = "value")]
 mod value;
+
+/// The README's examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod msgpack;
 
+pub use grid_transport::{CallError, Capacity, Context, HandlerError, HandlerId};
+
+pub use self::call_error::{Role, TypedError};
+pub use self::client_stream::TypedStream;
 pub use self::error::{DecodeError, EncodeError};
+pub use self::halves::{TypedReceiver, TypedSender};
 pub use self::message::{Message, decode, encode};
+pub use self::register::ManagerBuilderExt;
+pub use self::single::{Single, TypedCall, TypedCallFuture};
+pub use self::stream_call::TypedStreamCall;
+pub use self::streaming::{Streaming, TypedOpen, TypedOpenFuture};
 pub use self::time::Timestamp;
 #[cfg(feature = "json")]
 pub use self::types::Json;

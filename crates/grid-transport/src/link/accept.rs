@@ -46,19 +46,22 @@ pub(crate) async fn accept(node: &NodeShared, mut ws: Ws, from: &str) {
             return ws::hang_up(reader, writer, None).await;
         }
     };
-    match check(node, first).await {
+    let mut who = from.to_owned();
+    match check(node, first, &mut who).await {
         Ok((link, peer)) => match &link.accept {
             Some(handle) => handle.offer(Candidate { ws, peer }),
             // Only a link that the remote dials passes the checks.
-            None => reject(node, ws, from, &ConnectRejection::WrongSide).await,
+            None => reject(node, ws, &who, &ConnectRejection::WrongSide).await,
         },
-        Err(reason) => reject(node, ws, from, &reason).await,
+        Err(reason) => reject(node, ws, &who, &reason).await,
     }
 }
 
+/// Puts the name into `who` once it is known to be one.
 async fn check(
     node: &NodeShared,
     first: First,
+    who: &mut String,
 ) -> Result<(Arc<LinkShared>, PeerInfo), ConnectRejection> {
     let settings = &node.settings;
     let known = |name: &[u8]| Some(node.link(str::from_utf8(name).ok()?)?.name.clone());
@@ -66,6 +69,9 @@ async fn check(
         .max_skew(settings.max_clock_skew)
         .strict(settings.strict);
     let pending = acceptor.receive(first, known)?;
+    if let Some(name) = known(pending.host().as_bytes()) {
+        name.as_ref().clone_into(who);
+    }
     let token = check_token(node, &pending).await;
     let admitted = acceptor.admit(pending, token, known)?;
     let link = node
@@ -89,12 +95,12 @@ async fn check_token(node: &NodeShared, pending: &Pending) -> Result<(), Text> {
         .map_err(|error| error.reason().into())
 }
 
-async fn reject(node: &NodeShared, mut ws: Ws, from: &str, reason: &ConnectRejection) {
-    if let Some(suppressed) = node.limiter.allow(from, "handshake") {
+async fn reject(node: &NodeShared, mut ws: Ws, who: &str, reason: &ConnectRejection) {
+    if let Some(suppressed) = node.limiter.allow(who, kind(reason)) {
         tracing::warn!(
             target: "grid::accept",
             local = %node.local,
-            from,
+            remote = who,
             suppressed,
             %reason,
             "connection rejected"
@@ -107,6 +113,17 @@ async fn reject(node: &NodeShared, mut ws: Ws, from: &str, reason: &ConnectRejec
         .is_ok()
     {
         ws.finish().await;
+    }
+}
+
+/// What to tell warnings apart by.
+const fn kind(reason: &ConnectRejection) -> &'static str {
+    match reason {
+        ConnectRejection::UnknownHost(_) => "unknown host",
+        ConnectRejection::ClockSkew(_) => "clock skew",
+        ConnectRejection::Token(_) => "wrong token",
+        ConnectRejection::WrongSide => "wrong side",
+        _ => "handshake",
     }
 }
 
@@ -256,3 +273,7 @@ impl Drop for AcceptSlot {
         drop(left);
     }
 }
+
+#[cfg(test)]
+#[path = "accept_tests.rs"]
+mod tests;

@@ -216,7 +216,7 @@ impl LinkShared {
             stop: node.shutdown.closing().child_token(),
             removed: AtomicBool::new(false),
             reconnect: Notify::new(),
-            counters: LinkCounters::default(),
+            counters: LinkCounters::new(),
             handlers: Permits::child(&node.budgets.handlers, node.settings.max_requests),
             state: watch::Sender::new(LinkState::initial(dials)),
             session: Mutex::new(None),

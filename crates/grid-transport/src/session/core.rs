@@ -115,6 +115,20 @@ impl Core {
             effects.room = true;
         }
         effects.idle = self.draining && self.is_idle();
+        self.shrink();
+    }
+
+    /// An idle link keeps no trace of its busiest moment.
+    fn shrink(&mut self) {
+        fn shrink<K, V>(map: &mut HashMap<K, V>) {
+            if map.is_empty() && map.capacity() > 1024 {
+                *map = HashMap::new();
+            }
+        }
+        shrink(&mut self.calls);
+        shrink(&mut self.streams);
+        shrink(&mut self.served);
+        shrink(&mut self.serving);
     }
 
     fn on_event(&mut self, session: &Arc<Session>, event: Event, effects: &mut Effects) {
@@ -153,12 +167,15 @@ impl Core {
                 effects.requests.push((request, token));
             }
             Event::RequestCancelled { ticket, .. } => {
-                effects.fire.extend(self.served.remove(&ticket))
+                effects.fire.extend(self.served.remove(&ticket));
             }
             Event::Opened(opened) => {
                 let token = CancellationToken::new();
                 let side = Side::Handler(opened.stream);
                 let pipe = Pipe::new(session, side, opened.capacity.input);
+                if opened.capacity.input == 0 {
+                    effects.wakes.add(pipe.end_input());
+                }
                 self.serving
                     .insert(opened.stream, (pipe.clone(), token.clone()));
                 effects.opened.push((opened, pipe, token));
@@ -226,16 +243,19 @@ impl Core {
     }
 }
 
+/// Who waits for an answer, if anybody still does, and what came.
+type Answered = (
+    Option<oneshot::Sender<Answer>>,
+    Result<Payload, Failure>,
+    Charge,
+);
+
 /// What has to be done once the lock is released.
 #[derive(Default)]
 pub(crate) struct Effects {
     pub(crate) requests: Vec<(InboundRequest, CancellationToken)>,
     pub(crate) opened: Vec<(InboundStream, Arc<Pipe>, CancellationToken)>,
-    answers: Vec<(
-        Option<oneshot::Sender<Answer>>,
-        Result<Payload, Failure>,
-        Charge,
-    )>,
+    answers: Vec<Answered>,
     wakes: Wakes,
     fire: Vec<CancellationToken>,
     dropped: Vec<Payload>,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use grid_proto::{
-    HandlerId, Payload,
+    Payload,
     conn::{InboundRequest, InboundStream, RespondError, ServeId, Ticket},
     wire::{MuxRejection, Text},
 };
@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     handler::{Context, Request},
-    registry::{Entry, Options},
+    registry::Entry,
+    stats::LinkCounters,
     stream::{Pipe, StreamCall},
 };
 
@@ -201,7 +202,9 @@ impl Session {
                 }
                 let answers = answers.iter().enumerate();
                 answers
-                    .filter(|(_, (ticket, answer))| !core.respond(*ticket, answer))
+                    .filter(|(_, (ticket, answer))| {
+                        !core.respond(&self.link.counters, *ticket, answer)
+                    })
                     .map(|(i, _)| i)
                     .collect()
             })
@@ -224,11 +227,11 @@ impl Session {
     }
 
     /// Answers a request, and waits for room where there is none; gives up when the session ends.
-    async fn answer(self: &Arc<Self>, ticket: Ticket, answer: Response) {
+    pub(super) async fn answer(self: &Arc<Self>, ticket: Ticket, answer: Response) {
         loop {
             let room = self.room.notified();
             let node_room = self.link.node.room.notified();
-            let answered = self.with(|core, _| core.respond(ticket, &answer));
+            let answered = self.with(|core, _| core.respond(&self.link.counters, ticket, &answer));
             if answered.unwrap_or(true) {
                 return;
             }
@@ -242,87 +245,16 @@ impl Session {
             }
         }
     }
-
-    fn spawn_single(
-        self: &Arc<Self>,
-        running: RunningSingle,
-        ticket: Ticket,
-        token: CancellationToken,
-    ) {
-        let options = running.entry().options;
-        let id = running.entry().id;
-        let attached = options.abort_on_cancel && !options.blocking;
-        let drop_on = options.abort_on_cancel.then(|| token.clone());
-        let session = Arc::downgrade(self);
-        let Some((node, pass)) = self.place(attached, id) else {
-            return;
-        };
-        self.link.node.spawn(async move {
-            let ended = node.run_handler(running, options, token, drop_on).await;
-            if let Some(session) = session.upgrade() {
-                match single_answer(ended) {
-                    Some(answer) => session.answer(ticket, answer).await,
-                    None => session.forget(ticket),
-                }
-            }
-            drop(pass);
-        });
-    }
-
-    fn spawn_stream(
-        self: &Arc<Self>,
-        running: RunningStream,
-        stream: ServeId,
-        token: CancellationToken,
-    ) {
-        let options = running.entry().options;
-        let id = running.entry().id;
-        let attached = !options.detached && !options.blocking;
-        let drop_on = (!options.detached).then(|| token.clone());
-        let session = Arc::downgrade(self);
-        let Some((node, pass)) = self.place(attached, id) else {
-            return;
-        };
-        self.link.node.spawn(async move {
-            let ended = node.run_handler(running, options, token, drop_on).await;
-            if let Some(session) = session.upgrade() {
-                let end = stream_end(ended);
-                session.with(|core, _| core.finish_stream(stream, end.clone()));
-            }
-            drop(pass);
-        });
-    }
-
-    /// `None` where a handler would be attached to a session that is ending.
-    #[allow(clippy::type_complexity, reason = "used twice, right above")]
-    fn place(
-        &self,
-        attached: bool,
-        id: HandlerId,
-    ) -> Option<(
-        Arc<crate::link::shared::NodeShared>,
-        Option<crate::link::guard::Pass<Inside>>,
-    )> {
-        let pass = if attached {
-            Some(self.guard.enter(Inside::Handler(id))?)
-        } else {
-            None
-        };
-        Some((self.link.node.clone(), pass))
-    }
-
-    fn forget(self: &Arc<Self>, ticket: Ticket) {
-        self.with(|core, _| {
-            core.served.remove(&ticket);
-            core.conn.forget(ticket);
-        });
-    }
 }
 
 impl Core {
     /// True when the answer is on its way or nobody waits for it; false where it has to wait for
     /// room.
-    fn respond(&mut self, ticket: Ticket, answer: &Response) -> bool {
+    fn respond(&mut self, counters: &LinkCounters, ticket: Ticket, answer: &Response) -> bool {
+        if self.cause.is_some() {
+            counters.late_answer();
+            return true;
+        }
         let mut responded = self.conn.respond(ticket, answer.clone());
         if let Err(RespondError::TooLarge { len, limit }) = responded {
             let text = format!("the answer of {len} bytes is over the limit of {limit}");
@@ -336,76 +268,19 @@ impl Core {
         true
     }
 
-    fn finish_stream(&mut self, stream: ServeId, end: End) {
+    pub(super) fn finish_stream(&mut self, stream: ServeId, end: End) {
         self.serving.remove(&stream);
         self.conn.serve_finish(stream, end);
     }
 
     fn refuse_stream(&mut self, stream: ServeId) {
         self.serving.remove(&stream);
-        self.conn.serve_finish(
-            stream,
-            Err(Text::from(MuxRejection::Overloaded.to_string())),
-        );
-    }
-}
-
-impl crate::link::shared::NodeShared {
-    /// Runs a handler to its end, or until its future has to be dropped.
-    async fn run_handler<C: Send + 'static, T: Send + 'static>(
-        self: &Arc<Self>,
-        running: Running<C, T>,
-        options: Options,
-        token: CancellationToken,
-        drop_on: Option<CancellationToken>,
-    ) -> Ended<T> {
-        if !options.blocking {
-            return self.drive(running, drop_on).await;
-        }
-        let begun = tokio::select! {
-            biased;
-            // Nobody waits for it, and it has not begun.
-            () = token.cancelled() => None,
-            permit = self.blocking.clone().acquire_owned() => permit.ok(),
-        };
-        let Some(permit) = begun else {
-            return running.end(None);
-        };
-        let node = self.clone();
-        let blocking = self.runtime.spawn_blocking(move || {
-            let ended = node.runtime.block_on(node.drive(running, drop_on));
-            drop(permit);
-            ended
-        });
-        match blocking.await {
-            Ok(ended) => ended,
-            Err(_) => Ended::Dropped,
-        }
-    }
-
-    async fn drive<C, T>(
-        self: &Arc<Self>,
-        mut running: Running<C, T>,
-        drop_on: Option<CancellationToken>,
-    ) -> Ended<T> {
-        let dropped = async {
-            match &drop_on {
-                Some(token) => token.cancelled().await,
-                None => std::future::pending().await,
-            }
-        };
-        let ended = tokio::select! {
-            biased;
-            () = dropped => None,
-            () = self.shutdown.abort().cancelled() => None,
-            ended = &mut running => Some(ended),
-        };
-        running.end(ended)
+        self.conn.refuse_stream(stream, &MuxRejection::Overloaded);
     }
 }
 
 /// `None` for a handler that was dropped: it has no answer.
-fn single_answer(ended: Ended<Payload>) -> Option<Response> {
+pub(super) fn single_answer(ended: Ended<Payload>) -> Option<Response> {
     match ended {
         Ended::Returned(Ok(payload)) => Some(Ok(payload)),
         Ended::Returned(Err(error)) => Some(Err(error.into_text())),
@@ -416,7 +291,7 @@ fn single_answer(ended: Ended<Payload>) -> Option<Response> {
     }
 }
 
-fn stream_end(ended: Ended<()>) -> End {
+pub(super) fn stream_end(ended: Ended<()>) -> End {
     match ended {
         Ended::Returned(Ok(())) => Ok(()),
         Ended::Returned(Err(error)) => Err(error.into_text()),

@@ -16,7 +16,10 @@ mod outcome;
 mod permits;
 mod reader;
 mod run;
+mod spawn;
 mod task;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::{

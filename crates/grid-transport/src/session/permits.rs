@@ -44,7 +44,7 @@ impl Permits {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Waits until none is out.
+    /// Waits until none is out, of this one and of its children; for one without a parent.
     ///
     /// # Cancel safety
     ///
@@ -72,9 +72,7 @@ impl Permits {
         }
         match &self.parent {
             Some(parent) if !parent.take() => {
-                if self.used.fetch_sub(1, Ordering::AcqRel) == 1 {
-                    self.none.notify_waiters();
-                }
+                self.used.fetch_sub(1, Ordering::AcqRel);
                 false
             }
             _ => true,
@@ -82,7 +80,7 @@ impl Permits {
     }
 
     fn give_back(&self) {
-        if self.used.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.used.fetch_sub(1, Ordering::AcqRel) == 1 && self.parent.is_none() {
             self.none.notify_waiters();
         }
         if let Some(parent) = &self.parent {

@@ -113,7 +113,8 @@ impl Batch {
     }
 }
 
-enum Unreadable {
+#[derive(Debug)]
+pub(super) enum Unreadable {
     Decode(DecodeError),
     NoChecksum(Op),
 }
@@ -121,7 +122,7 @@ enum Unreadable {
 impl Unreadable {
     fn into_failure(self) -> (LinkCause, CloseReason) {
         match self {
-            Self::Decode(error) => (LinkCause::Decode(error.clone()), CloseReason::Decode(error)),
+            Self::Decode(error) => (LinkCause::Decode(error), CloseReason::Decode(error)),
             Self::NoChecksum(op) => {
                 let words = format!("a {op} without checksum");
                 (
@@ -135,7 +136,7 @@ impl Unreadable {
 
 /// Where checksums are insisted on, a message without one is unreadable; a ping of the link never
 /// has one (protocol section 3).
-fn insist(session: &Session, message: Message) -> Result<Message, Unreadable> {
+pub(super) fn insist(session: &Session, message: Message) -> Result<Message, Unreadable> {
     let node = &session.link.node;
     if node.settings.require_checksums
         && !message.flags.contains(Flags::CRC)

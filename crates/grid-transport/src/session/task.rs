@@ -14,10 +14,7 @@ use std::{
 use grid_proto::conn::Charge;
 
 use super::Permit;
-use crate::{
-    error::HandlerError,
-    registry::{Entry, HandlerFuture},
-};
+use crate::{error::HandlerError, registration::HandlerFuture, registry::Entry};
 
 /// How a handler ended.
 #[derive(Debug)]

@@ -30,6 +30,9 @@ pub(super) async fn write(session: Arc<Session>, mut socket: WsWriter) -> WsWrit
             }
             continue;
         }
+        if messages.capacity() > 256 {
+            messages = Vec::new();
+        }
         let owed = tokio::select! {
             biased;
             () = session.closing.cancelled() => return socket,
@@ -70,7 +73,7 @@ impl Session {
 
     fn is_busy(&self) -> bool {
         let core = self.core.lock();
-        core.calls.len() + core.streams.len() + core.serving.len() > 1
+        core.calls.len() + core.streams.len() + core.served.len() + core.serving.len() > 1
     }
 
     fn fail(self: &Arc<Self>, error: WsError) {

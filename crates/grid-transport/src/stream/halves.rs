@@ -105,7 +105,7 @@ impl StreamSender {
             match self.pipe.try_send(item) {
                 Ok(None) => self.pending = None,
                 Ok(Some(Wait::Credit)) => {
-                    self.waiting = Some(Waiting(Box::pin(waits.credit), None))
+                    self.waiting = Some(Waiting(Box::pin(waits.credit), None));
                 }
                 Ok(Some(Wait::Room)) => {
                     let node_room = Some(Box::pin(waits.node_room));

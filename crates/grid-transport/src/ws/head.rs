@@ -64,12 +64,13 @@ impl RequestHead {
             if io.read_buf(&mut buffer).await? == 0 {
                 return Err(HeadError::Io(io::ErrorKind::UnexpectedEof.into()));
             }
-            if let Some((head, len)) = Self::parse(&buffer)? {
-                buffer.advance(len);
-                return Ok((head, buffer));
-            }
-            if buffer.len() > max {
-                return Err(HeadError::TooLong);
+            match Self::parse(&buffer)? {
+                Some((head, len)) if len <= max => {
+                    buffer.advance(len);
+                    return Ok((head, buffer));
+                }
+                None if buffer.len() <= max => {}
+                _ => return Err(HeadError::TooLong),
             }
         }
     }

@@ -133,7 +133,7 @@ impl WsReader {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Reads until the end, and forgets it all.

@@ -147,7 +147,7 @@ impl Pair {
                 }
             }
             9..=12 => self.serve(side, op % 15, by),
-            13 => self.sleep(Duration::from_millis(u64::from(by) * u64::from(by) / 8)),
+            13 => self.pass(Duration::from_millis(u64::from(by) * u64::from(by) / 8)),
             _ => {
                 self.transmit(side, usize::from(by) * 4);
                 self.deliver(side, usize::from(by) % 5);
@@ -201,7 +201,7 @@ impl Pair {
         }
     }
 
-    fn sleep(&mut self, time: Duration) {
+    fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         for _ in 0..1_000 {
             let timeouts = self

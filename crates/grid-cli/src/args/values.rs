@@ -1,0 +1,239 @@
+//! Single values of the command line: a node's name, seconds, a span of seconds, an override.
+
+use std::{fmt, net::SocketAddr, time::Duration};
+
+use crate::failure::Failure;
+
+/// The longest period that an interval may have.
+const MAX_SECONDS: f64 = 86_400.0;
+
+/// A node's name, `http://HOST:PORT` (protocol section 1): kept as the exact text, with the host
+/// and port that it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NodeUrl {
+    text: String,
+    host_port: String,
+}
+
+impl NodeUrl {
+    /// Reads the value of `option`.
+    pub(crate) fn parse(option: &str, text: &str) -> Result<Self, Failure> {
+        let wrong = |why: &str| {
+            Failure::bad(format!(
+                "{option}: '{text}' is not the URL of a node: {why} (example: http://10.0.0.1:9000)"
+            ))
+        };
+        let Some(rest) = text.strip_prefix("http://") else {
+            return Err(if text.starts_with("https://") {
+                wrong("this program has no TLS, only http:// can be used")
+            } else {
+                wrong("it must begin with http://")
+            });
+        };
+        if rest.contains(|c: char| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
+            return Err(wrong("it contains characters that no URL has"));
+        }
+        if rest.contains(['/', '?', '#', '@', '\\']) {
+            return Err(wrong("it must end after the host and port"));
+        }
+        let (host, port) =
+            split_port(rest).ok_or_else(|| wrong("its port is not a number from 1 to 65535"))?;
+        if host.is_empty() || host == "[]" {
+            return Err(wrong("it has no host"));
+        }
+        if host.contains(|c: char| c.is_ascii_uppercase()) {
+            return Err(wrong("its host must be in lower case"));
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            host_port: format!("{host}:{}", port.unwrap_or(80)),
+        })
+    }
+
+    /// The name, exactly as it was given.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// `HOST:PORT`, with the scheme's port where the name has none.
+    pub(crate) fn host_port(&self) -> &str {
+        &self.host_port
+    }
+}
+
+impl fmt::Display for NodeUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Splits `HOST[:PORT]`; `None` where there is a port that is none. A literal IPv6 host keeps its
+/// brackets, as binding and dialing want it.
+fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let after_host = text.rfind(']').map_or(0, |at| at + 1);
+    let (tail_start, tail) = (after_host, text.get(after_host..)?);
+    match tail.rfind(':') {
+        None => Some((text, None)),
+        Some(colon) => {
+            let port = parse_port(tail.get(colon + 1..)?)?;
+            Some((text.get(..tail_start + colon)?, Some(port)))
+        }
+    }
+}
+
+fn parse_port(text: &str) -> Option<u16> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok().filter(|port| *port != 0)
+}
+
+/// Reads `HOST:PORT`, where port 0 lets the system choose.
+pub(crate) fn parse_listen(text: &str) -> Result<String, Failure> {
+    let wrong = || {
+        Failure::bad(format!(
+            "--listen: '{text}' is not an address (example: 127.0.0.1:9000)"
+        ))
+    };
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    if host.is_empty() || host.contains(['/', ' ']) || port.parse::<u16>().is_err() {
+        return Err(wrong());
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads a number of seconds above 0, fractions allowed.
+pub(crate) fn parse_seconds(option: &str, text: &str) -> Result<Duration, Failure> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.001..=MAX_SECONDS).contains(&seconds) => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
+        _ => Err(Failure::bad(format!(
+            "{option}: '{text}' is not a number of seconds from 0.001 to {MAX_SECONDS}"
+        ))),
+    }
+}
+
+/// A span of seconds: at least, and at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) least: Duration,
+    pub(crate) most: Duration,
+}
+
+/// Reads `MIN`, `MIN..` or `MIN..MAX`; without MAX it is `most`, or MIN if that is more.
+pub(crate) fn parse_span(option: &str, text: &str, most: Duration) -> Result<Span, Failure> {
+    let (least, end) = text.split_once("..").unwrap_or((text, ""));
+    let least = parse_seconds(option, least)?;
+    let most = if end.is_empty() {
+        most.max(least)
+    } else {
+        parse_seconds(option, end)?
+    };
+    if most < least {
+        return Err(Failure::bad(format!(
+            "{option}: '{text}' ends before it begins"
+        )));
+    }
+    Ok(Span { least, most })
+}
+
+/// Reads `NAME=IP:PORT`.
+pub(crate) fn parse_dial(text: &str) -> Result<(String, SocketAddr), Failure> {
+    text.rsplit_once('=')
+        .and_then(|(name, address)| Some((name.to_owned(), address.parse().ok()?)))
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| Failure::bad(format!("--dial: '{text}' is not NAME=IP:PORT")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_where_to_listen() {
+        for (name, host_port) in [
+            ("http://10.0.0.1:9000", "10.0.0.1:9000"),
+            ("http://node1", "node1:80"),
+            ("http://[::1]:9000", "[::1]:9000"),
+            ("http://[::1]", "[::1]:80"),
+        ] {
+            let url = NodeUrl::parse("--local", name).unwrap();
+            assert_eq!(url.host_port(), host_port);
+            assert_eq!(url.as_str(), name);
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_is_quoted_with_the_reason() {
+        for (name, reason) in [
+            ("127.0.0.1:9000", "must begin"),
+            ("ws://127.0.0.1:9000", "must begin"),
+            ("https://127.0.0.1:9000", "TLS"),
+            ("http://127.0.0.1:9000/", "must end"),
+            ("http://me@127.0.0.1:9000", "must end"),
+            ("http://127.0.0.1:port", "port"),
+            ("http://127.0.0.1:70000", "port"),
+            ("http://127.0.0.1:0", "port"),
+            ("http://127.0.0.1:", "port"),
+            ("http://:9000", "no host"),
+            ("http://[]:9000", "no host"),
+            ("http://a b:9000", "characters"),
+            ("http://Node:9000", "lower case"),
+        ] {
+            let line = NodeUrl::parse("--peers", name).unwrap_err().line();
+            assert!(line.contains(reason), "{name}: {line}");
+            assert!(
+                line.contains(&format!("'{name}'")) && line.contains("--peers"),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn seconds_may_have_fractions() {
+        assert_eq!(
+            parse_seconds("--ping", "0.25").unwrap(),
+            Duration::from_millis(250)
+        );
+        for text in ["0", "-1", "nan", "inf", "1e300", "", "1s"] {
+            let line = parse_seconds("--ping", text).unwrap_err().line();
+            assert!(line.contains(&format!("'{text}'")), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_span_has_two_ends() {
+        let most = Duration::from_secs(60);
+        let span = |text| parse_span("--seconds", text, most);
+        let seconds = |least, most| Span {
+            least: Duration::from_secs(least),
+            most: Duration::from_secs(most),
+        };
+        assert_eq!(span("15").unwrap(), seconds(15, 60));
+        assert_eq!(span("15..").unwrap(), seconds(15, 60));
+        assert_eq!(span("90").unwrap(), seconds(90, 90));
+        assert_eq!(span("2..4").unwrap(), seconds(2, 4));
+        assert!(span("4..2").unwrap_err().line().contains("'4..2'"));
+        assert!(span("..2").is_err());
+    }
+
+    #[test]
+    fn a_listen_address_has_a_port() {
+        assert_eq!(parse_listen("0.0.0.0:0").unwrap(), "0.0.0.0:0");
+        assert_eq!(parse_listen("[::]:9000").unwrap(), "[::]:9000");
+        for text in ["9000", ":9000", "host:", "host:99999", "http://host:90"] {
+            assert!(parse_listen(text).unwrap_err().line().contains(text));
+        }
+    }
+
+    #[test]
+    fn an_override_names_a_peer_and_an_address() {
+        let (name, address) = parse_dial("http://10.0.0.1:9000=127.0.0.1:7000").unwrap();
+        assert_eq!(name, "http://10.0.0.1:9000");
+        assert_eq!(address, SocketAddr::from(([127, 0, 0, 1], 7000)));
+        for text in ["http://10.0.0.1:9000", "=127.0.0.1:1", "a=b:1", "a="] {
+            assert!(parse_dial(text).unwrap_err().line().contains(text));
+        }
+    }
+}

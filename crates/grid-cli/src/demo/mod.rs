@@ -1,0 +1,51 @@
+//! `grid demo`: four nodes exchange a directory tree while their connections are cut.
+//!
+//! ```text
+//!   parent ── stdin, stdout ──► node 1 … node 4     a process each
+//!   node ──► proxy in the parent ──► node           one proxy a pair, which cuts
+//! ```
+
+mod child;
+mod fetch;
+mod message;
+mod outbox;
+mod pairs;
+mod parent;
+mod process;
+mod progress;
+mod proxy;
+mod report;
+mod schedule;
+mod serve;
+mod table;
+mod tally;
+mod verify;
+mod walk;
+
+use std::io::Write;
+
+pub(crate) use self::child::run as run_node;
+use self::parent::Parent;
+use crate::{args::DemoConfig, failure::Failure, signal::Signals};
+
+/// Runs the demo and prints its report. All processes are gone when this returns.
+pub(crate) async fn run(config: DemoConfig) -> Result<(), Failure> {
+    let mut signals = Signals::catch()?;
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::failed(format!("this program can't find itself: {error}")))?;
+    // Long enough that nobody on this machine guesses it while the demo runs.
+    let token = format!("{:032x}", rand::random::<u128>());
+    let mut parent = Parent::spawn(config, &program, &token)?;
+    let outcome = tokio::select! {
+        outcome = parent.run() => outcome,
+        _ = signals.next() => Err(Failure::Interrupted),
+    };
+    parent.end().await;
+    let report = outcome?;
+    // Whoever closed stdout does not want to know.
+    let _ = write!(std::io::stdout(), "{}", report.render());
+    match report.faults() {
+        faults if faults.is_empty() => Ok(()),
+        faults => Err(Failure::failed(faults.join("; "))),
+    }
+}

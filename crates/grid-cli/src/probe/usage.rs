@@ -1,0 +1,58 @@
+//! The processor time of this process.
+
+use std::time::Duration;
+
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeVal,
+};
+use serde::Serialize;
+
+/// Processor seconds used so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Usage {
+    /// In the process itself.
+    pub(crate) user_s: f64,
+    /// In the kernel on its behalf.
+    pub(crate) sys_s: f64,
+}
+
+impl Usage {
+    /// Of this process, all threads together.
+    pub(crate) fn now() -> Result<Self, nix::Error> {
+        let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+        Ok(Self {
+            user_s: seconds(usage.user_time()),
+            sys_s: seconds(usage.system_time()),
+        })
+    }
+}
+
+fn seconds(time: TimeVal) -> f64 {
+    let whole = u64::try_from(time.tv_sec()).unwrap_or_default();
+    let micros = u64::try_from(time.tv_usec()).unwrap_or_default();
+    (Duration::from_secs(whole) + Duration::from_micros(micros)).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_costs_time() {
+        let before = Usage::now().unwrap();
+        let mut sum = 0_u64;
+        loop {
+            for number in 0..100_000_u64 {
+                sum = std::hint::black_box(sum.wrapping_add(number));
+            }
+            let now = Usage::now().unwrap();
+            assert!(now.user_s >= before.user_s && now.sys_s >= before.sys_s);
+            if now.user_s + now.sys_s > before.user_s + before.sys_s {
+                break;
+            }
+        }
+        let json = serde_json::to_value(before).unwrap();
+        assert!(json["user_s"].is_f64() && json["sys_s"].is_f64(), "{json}");
+    }
+}

@@ -1,0 +1,159 @@
+//! The shared token: where it comes from, and a type that does not show it.
+
+use std::{fmt, fs, path::PathBuf};
+
+use crate::failure::Failure;
+
+/// The environment variable that holds the token.
+pub(crate) const TOKEN_VARIABLE: &str = "GRID_TOKEN";
+
+/// A token; its text appears in no debug output.
+#[derive(Clone)]
+pub(crate) struct Token {
+    text: String,
+    on_command_line: bool,
+}
+
+impl Token {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            on_command_line: false,
+        }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether everybody on this machine can read it in the process list.
+    pub(crate) fn is_on_command_line(&self) -> bool {
+        self.on_command_line
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// The places where a token may stand; an argument goes before the environment.
+#[derive(Default)]
+pub(crate) struct TokenSource {
+    pub(crate) flag: Option<String>,
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) env: Option<String>,
+}
+
+impl TokenSource {
+    pub(crate) fn read(self) -> Result<Token, Failure> {
+        if let Some(text) = self.flag {
+            if text.is_empty() {
+                return Err(Failure::bad("--token: '' is empty"));
+            }
+            return Ok(Token {
+                text,
+                on_command_line: true,
+            });
+        }
+        if let Some(path) = self.file {
+            let shown = path.display();
+            let content = fs::read_to_string(&path).map_err(|error| {
+                Failure::bad(format!("--token-file: '{shown}' can't be read: {error}"))
+            })?;
+            let text = content.trim_end_matches(['\r', '\n']);
+            if text.is_empty() {
+                return Err(Failure::bad(format!("--token-file: '{shown}' is empty")));
+            }
+            return Ok(Token::new(text));
+        }
+        match self.env {
+            Some(text) if !text.is_empty() => Ok(Token::new(text)),
+            _ => Err(Failure::bad(format!(
+                "no token: set {TOKEN_VARIABLE} or give --token-file FILE"
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_goes_before_the_environment() {
+        let token = TokenSource {
+            flag: Some("a".into()),
+            file: None,
+            env: Some("b".into()),
+        }
+        .read()
+        .unwrap();
+        assert_eq!(token.text(), "a");
+        assert!(token.is_on_command_line());
+        let token = TokenSource {
+            env: Some("b".into()),
+            ..TokenSource::default()
+        }
+        .read()
+        .unwrap();
+        assert_eq!(token.text(), "b");
+        assert!(!token.is_on_command_line());
+    }
+
+    #[test]
+    fn a_file_loses_its_line_end_and_nothing_else() {
+        let path = std::env::temp_dir().join(format!("grid-token-{}", std::process::id()));
+        fs::write(&path, " se cret \r\n").unwrap();
+        let token = TokenSource {
+            file: Some(path.clone()),
+            ..TokenSource::default()
+        }
+        .read()
+        .unwrap();
+        assert_eq!(token.text(), " se cret ");
+        fs::write(&path, "\n").unwrap();
+        let line = TokenSource {
+            file: Some(path.clone()),
+            ..TokenSource::default()
+        }
+        .read()
+        .unwrap_err()
+        .line();
+        assert!(
+            line.contains("is empty") && line.contains("grid-token-"),
+            "{line}"
+        );
+        fs::remove_file(&path).unwrap();
+        let line = TokenSource {
+            file: Some(path),
+            ..TokenSource::default()
+        }
+        .read()
+        .unwrap_err()
+        .line();
+        assert!(
+            line.contains("can't be read") && line.contains("grid-token-"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn no_token_is_not_an_open_grid() {
+        assert!(TokenSource::default().read().is_err());
+        assert!(
+            TokenSource {
+                env: Some(String::new()),
+                ..TokenSource::default()
+            }
+            .read()
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn a_token_is_not_shown() {
+        assert!(!format!("{:?}", Token::new("hush")).contains("hush"));
+    }
+}

@@ -1,0 +1,144 @@
+//! Handlers that were not ready at once: a task for each, attached to the session or not.
+
+use std::sync::Arc;
+
+use grid_proto::{
+    HandlerId,
+    conn::{ServeId, Ticket},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Inside, Session,
+    dispatch::{RunningSingle, RunningStream, single_answer, stream_end},
+    task::{Ended, Running},
+};
+use crate::{
+    link::{guard::Pass, shared::NodeShared},
+    registration::Options,
+};
+
+impl Session {
+    pub(super) fn spawn_single(
+        self: &Arc<Self>,
+        running: RunningSingle,
+        ticket: Ticket,
+        token: CancellationToken,
+    ) {
+        let options = running.entry().options;
+        let attached = options.abort_on_cancel && !options.blocking;
+        let Some(pass) = self.attach(attached, running.entry().id) else {
+            return;
+        };
+        let drop_on = options.abort_on_cancel.then(|| token.clone());
+        let (link, session) = (self.link.clone(), Arc::downgrade(self));
+        self.link.node.spawn(async move {
+            let ended = link
+                .node
+                .run_handler(running, options, token, drop_on)
+                .await;
+            match (session.upgrade(), single_answer(ended)) {
+                (Some(session), Some(answer)) => session.answer(ticket, answer).await,
+                (Some(session), None) => session.forget(ticket),
+                // There is no way from here to a later session.
+                (None, Some(_)) => link.counters.late_answer(),
+                (None, None) => {}
+            }
+            drop(pass);
+        });
+    }
+
+    pub(super) fn spawn_stream(
+        self: &Arc<Self>,
+        running: RunningStream,
+        stream: ServeId,
+        token: CancellationToken,
+    ) {
+        let options = running.entry().options;
+        let attached = !options.detached && !options.blocking;
+        let Some(pass) = self.attach(attached, running.entry().id) else {
+            return;
+        };
+        let drop_on = (!options.detached).then(|| token.clone());
+        let (node, session) = (self.link.node.clone(), Arc::downgrade(self));
+        self.link.node.spawn(async move {
+            let ended = node.run_handler(running, options, token, drop_on).await;
+            if let Some(session) = session.upgrade() {
+                let end = stream_end(ended);
+                session.with(|core, _| core.finish_stream(stream, end.clone()));
+            }
+            drop(pass);
+        });
+    }
+
+    /// A pass for a handler that is attached to the session, and none for one that is not; `None`
+    /// where one would be attached to a session that is ending.
+    fn attach(&self, attached: bool, id: HandlerId) -> Option<Option<Pass<Inside>>> {
+        if attached {
+            self.guard.enter(Inside::Handler(id)).map(Some)
+        } else {
+            Some(None)
+        }
+    }
+
+    fn forget(self: &Arc<Self>, ticket: Ticket) {
+        self.with(|core, _| {
+            core.served.remove(&ticket);
+            core.conn.forget(ticket);
+        });
+    }
+}
+
+impl NodeShared {
+    /// Runs a handler to its end, or until its future has to be dropped.
+    async fn run_handler<C: Send + 'static, T: Send + 'static>(
+        self: &Arc<Self>,
+        running: Running<C, T>,
+        options: Options,
+        token: CancellationToken,
+        drop_on: Option<CancellationToken>,
+    ) -> Ended<T> {
+        if !options.blocking {
+            return self.drive(running, drop_on).await;
+        }
+        let begun = tokio::select! {
+            biased;
+            // Nobody waits for it, and it has not begun.
+            () = token.cancelled() => None,
+            permit = self.blocking.clone().acquire_owned() => permit.ok(),
+        };
+        let Some(permit) = begun else {
+            return running.end(None);
+        };
+        let node = self.clone();
+        let blocking = self.runtime.spawn_blocking(move || {
+            let ended = node.runtime.block_on(node.drive(running, drop_on));
+            drop(permit);
+            ended
+        });
+        match blocking.await {
+            Ok(ended) => ended,
+            Err(_) => Ended::Dropped,
+        }
+    }
+
+    async fn drive<C, T>(
+        self: &Arc<Self>,
+        mut running: Running<C, T>,
+        drop_on: Option<CancellationToken>,
+    ) -> Ended<T> {
+        let dropped = async {
+            match &drop_on {
+                Some(token) => token.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        let ended = tokio::select! {
+            biased;
+            () = dropped => None,
+            () = self.shutdown.abort().cancelled() => None,
+            ended = &mut running => Some(ended),
+        };
+        running.end(ended)
+    }
+}

@@ -1,0 +1,178 @@
+//! What only the inside of a session can show.
+
+use std::{future::IntoFuture, sync::Arc, time::Duration};
+
+use grid_proto::{
+    HandlerId, MuxId,
+    wire::{Flags, Message, Op},
+};
+
+use super::{Session, reader::insist};
+use crate::{
+    CallError, Capacity, LinkCause, Settings,
+    testing::{self, Pair},
+};
+
+const ECHO: HandlerId = HandlerId::new(200);
+const WAITS: HandlerId = HandlerId::new(201);
+const NO_INPUT: HandlerId = HandlerId::new(202);
+
+async fn pair(settings: Settings) -> Pair {
+    testing::pair(|builder| {
+        builder
+            .settings(settings.clone())
+            .single(ECHO, |request| async move { Ok(request.into_payload()) })
+            .stream(WAITS, Capacity::new(0, 1), |_call| std::future::pending())
+            .stream(NO_INPUT, Capacity::new(0, 1), |mut call| async move {
+                assert!(
+                    call.recv().await.is_none(),
+                    "a stream without input has ended input"
+                );
+                Ok(())
+            })
+    })
+    .await
+    .unwrap()
+}
+
+fn session(pair: &Pair) -> Arc<Session> {
+    pair.a
+        .node()
+        .link(pair.b.local())
+        .unwrap()
+        .session()
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_machine_ends_that_session_and_nothing_else() {
+    let pair = pair(Settings::new()).await;
+    let peer = pair.a_to_b();
+    let mut stream = peer.stream(WAITS, Capacity::new(0, 1), "x").await.unwrap();
+    let broken = session(&pair);
+    let call = tokio::spawn(peer.request(ECHO, "x").into_future());
+    let result: Option<()> = broken.with(|_, _| panic!("a bug"));
+    assert!(result.is_none());
+    let error = stream.recv().await.unwrap().unwrap_err();
+    let CallError::Disconnected { cause } = &error else {
+        panic!("{error:?}")
+    };
+    assert!(matches!(**cause, LinkCause::Panicked), "{cause:?}");
+    let ended = call.await.unwrap();
+    assert!(matches!(
+        ended,
+        Err(CallError::Disconnected { .. } | CallError::NotConnected { .. })
+    ));
+    // Asking a broken machine does no harm.
+    assert!(broken.with(|_, _| ()).is_none());
+    drop(broken);
+    let answer = peer.request(ECHO, "again").wait_ready().await.unwrap();
+    assert_eq!(answer.as_slice(), b"again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn checksums_can_be_insisted_on() {
+    let quick = Settings::new().ping_interval(Duration::from_millis(100));
+    let pair = pair(quick.require_checksums(true)).await;
+    let session = session(&pair);
+    let mut message = Message::new(Op::Request, MuxId::new(1));
+    assert!(insist(&session, message.clone()).is_err());
+    message.flags |= Flags::CRC;
+    assert!(insist(&session, message).is_ok());
+    assert!(insist(&session, Message::new(Op::Ping, MuxId::CONNECTION)).is_ok());
+    assert!(insist(&session, Message::new(Op::Ping, MuxId::new(1))).is_err());
+    // Nodes of ours get along with it, pings included.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    pair.a_to_b().request(ECHO, "x").await.unwrap();
+    assert_eq!(pair.a_to_b().stats().reconnects, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_without_input_has_ended_input() {
+    let pair = pair(Settings::new()).await;
+    let mut stream = pair
+        .a_to_b()
+        .stream(NO_INPUT, Capacity::new(0, 1), "x")
+        .await
+        .unwrap();
+    assert!(stream.recv().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_leaves_nothing_behind() {
+    let pair = pair(Settings::new()).await;
+    let peer = pair.a_to_b();
+    let old = Arc::downgrade(&session(&pair));
+    let stream = peer.stream(WAITS, Capacity::new(0, 1), "x").await.unwrap();
+    pair.cut();
+    peer.watch()
+        .wait_for(|state| !state.is_connected())
+        .await
+        .unwrap();
+    pair.connected().await.unwrap();
+    assert_eq!(
+        old.strong_count(),
+        0,
+        "a stream's handle holds its session weakly"
+    );
+    drop(stream);
+    let tasks = pair.a.node().tasks.len();
+    for _ in 0..3 {
+        pair.cut();
+        peer.watch()
+            .wait_for(|state| !state.is_connected())
+            .await
+            .unwrap();
+        pair.connected().await.unwrap();
+    }
+    assert_eq!(
+        pair.a.node().tasks.len(),
+        tasks,
+        "tasks of earlier sessions"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_ended_leaves_no_task_and_no_entry() {
+    let pair = pair(Settings::new()).await;
+    let peer = pair.a_to_b();
+    let tasks = [pair.a.node().tasks.len(), pair.b.node().tasks.len()];
+    for _ in 0..20 {
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..500 {
+            calls.spawn(peer.request(ECHO, "x").into_future());
+            drop(peer.request(ECHO, "dropped unsent"));
+        }
+        for _ in 0..20 {
+            drop(peer.stream(WAITS, Capacity::new(0, 1), "x").await.unwrap());
+            let deadline = Duration::from_millis(5);
+            let builder = peer
+                .stream(WAITS, Capacity::new(0, 1), "x")
+                .timeout(deadline);
+            let mut stream = builder.await.unwrap();
+            assert!(matches!(
+                stream.recv().await,
+                Some(Err(CallError::Deadline))
+            ));
+        }
+        // Dropped while under way.
+        calls.spawn(peer.request(ECHO, "y").into_future());
+        calls.abort_all();
+        while calls.join_next().await.is_some() {}
+    }
+    peer.request(ECHO, "fence").await.unwrap();
+    assert_eq!(
+        tasks,
+        [pair.a.node().tasks.len(), pair.b.node().tasks.len()]
+    );
+    for manager in [&pair.a, &pair.b] {
+        let session = manager.node().links()[0].session().unwrap();
+        let core = session.core.lock();
+        assert!(core.calls.is_empty() && core.streams.is_empty());
+        assert!(core.served.is_empty() && core.serving.is_empty());
+        assert_eq!(core.conn.timers(), 0);
+        assert_eq!(manager.node().budgets.handlers.used(), 0);
+        assert_eq!(manager.node().budgets.inbound.used(), 0);
+        assert_eq!(manager.node().budgets.queued.used(), 0);
+    }
+}

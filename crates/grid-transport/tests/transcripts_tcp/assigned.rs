@@ -1,0 +1,37 @@
+//! The recorded conversations that are played over TCP: those about HTTP, websocket framing, rejections, or more than one
+//! connection. All others are replayed into the machine of grid-proto.
+
+/// Their files.
+pub(crate) const ASSIGNED: &[&str] = &[
+    "accept_clock_skew_4_minutes.json",
+    "connect.json",
+    "connect_close_before_message.json",
+    "connect_first_frame_text.json",
+    "connect_with_crc.json",
+    "disconnect_during_stream_and_request_by_client.json",
+    "disconnect_during_stream_and_request_by_server.json",
+    "http_not_an_upgrade.json",
+    "reject_clock_skew.json",
+    "reject_clock_skew_future.json",
+    "reject_empty_connect_payload.json",
+    "reject_first_op_not_connect.json",
+    "reject_garbage.json",
+    "reject_http_auth.json",
+    "reject_unknown_host.json",
+    "reject_wrong_direction.json",
+    "reject_wrong_token.json",
+    "reject_wrong_token_scripted.json",
+    "response_after_reconnect_by_client.json",
+    "response_after_reconnect_by_server.json",
+    "scripted_bad_crc.json",
+    "scripted_empty_binary_frame.json",
+    "scripted_fragmented_frame.json",
+    "scripted_garbage.json",
+    "scripted_merged_count_too_large.json",
+    "scripted_second_connection.json",
+    "scripted_text_frame_ignored.json",
+    "scripted_unmasked_frame.json",
+    "scripted_ws_close.json",
+    "scripted_ws_ping.json",
+    "scripted_ws_pong.json",
+];
