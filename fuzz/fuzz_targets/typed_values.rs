@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| grid_typed::fuzzing::typed_values(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    grid_typed::fuzzing::typed_values(data);
+});
