@@ -107,6 +107,12 @@ pub trait Dialer: Send + Sync + 'static {
     fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>>;
 }
 
+impl<D: Dialer + ?Sized> Dialer for Arc<D> {
+    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>> {
+        (**self).dial(target)
+    }
+}
+
 /// Dials over plain TCP.
 ///
 /// Sends small writes at once, and has the kernel probe idle connections. Every address that a name resolves to is

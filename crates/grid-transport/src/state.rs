@@ -200,8 +200,8 @@ pub enum LinkCause {
     /// The remote ended a call, without a word; the link lives.
     #[error("the remote ended the call")]
     CallEnded,
-    /// A task of the connection panicked. This is a bug of this node.
-    #[error("a bug of this node")]
+    /// A task of the connection panicked, in this crate or in a dialer, token source or byte stream of the application.
+    #[error("a panic in this node")]
     Panicked,
 }
 

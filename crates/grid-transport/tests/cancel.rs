@@ -298,6 +298,7 @@ async fn the_end_of_input_and_then_a_cancel_reach_the_handler() {
     settled(&w.pair).await;
 }
 
+// proves: I15
 #[tokio::test(start_paused = true)]
 async fn a_detached_handler_outlives_three_reconnects_and_delays_none() {
     let mut w = watched().await;
@@ -352,6 +353,7 @@ async fn a_detached_handler_outlives_three_reconnects_and_delays_none() {
     assert_eq!(w.pair.b_to_a().stats().running_handlers, 0);
 }
 
+// proves: I16
 #[tokio::test(start_paused = true)]
 async fn attached_handlers_are_gone_before_the_next_connection() {
     let mut w = watched().await;

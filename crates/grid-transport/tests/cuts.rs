@@ -118,6 +118,7 @@ async fn many_open_calls_end_at_once_and_the_link_comes_back() {
     }
     // Single handlers run to their end, and are counted until then.
     assert_eq!(pair.b_to_a().stats().running_handlers, 10_000);
+    // tidy: sleep: the handlers take that long, under paused time
     tokio::time::sleep(LONG).await;
     assert_eq!(pair.b_to_a().stats().running_handlers, 0);
     settled(&pair).await;

@@ -2,12 +2,21 @@
 
 mod probe;
 
-use std::{future::IntoFuture, sync::Arc, time::Duration};
+use std::{
+    future::IntoFuture,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use bytes::Bytes;
 use grid_transport::{CallError, Connection, HandlerId, Payload, Settings, SingleHandler, testing};
 use probe::*;
 use tokio::{
     sync::{Notify, mpsc},
+    task::JoinSet,
     time::Instant,
 };
 
@@ -132,6 +141,65 @@ async fn a_handler_may_call_back_on_its_own_link() {
     let peer = pair.a_to_b();
     let (answer, ()) = tokio::join!(peer.request(BACK, "round").into_future(), serve);
     assert_eq!(answer.unwrap(), Payload::from("round"));
+    settled(&pair).await;
+}
+
+/// A payload whose owner asks the link for its numbers when it is dropped, which takes the lock.
+struct Curious {
+    bytes: Vec<u8>,
+    peer: Connection,
+    asked: Arc<AtomicUsize>,
+}
+
+impl AsRef<[u8]> for Curious {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        drop(self.peer.stats());
+        self.asked.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+// proves: I17
+#[tokio::test(start_paused = true)]
+async fn payloads_are_dropped_where_their_owners_may_use_the_link() {
+    let pair = testing::pair(probe).await.unwrap();
+    let peer = pair.a_to_b();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let curious = || {
+        Payload::from(Bytes::from_owner(Curious {
+            bytes: vec![7; 1 << 20],
+            peer: peer.clone(),
+            asked: asked.clone(),
+        }))
+    };
+    let [a, b] = testing::NAMES;
+    pair.net.freeze(a, b, true);
+    let mut calls = JoinSet::new();
+    for _ in 0..20 {
+        calls.spawn(peer.request(ECHO, curious()).into_future());
+    }
+    while peer.stats().open_requests < 20 {
+        tokio::task::yield_now().await;
+    }
+    // One that is given up while it waits in the queue, the others are lost with the link.
+    tokio::select! {
+        biased;
+        answer = peer.request(ECHO, curious()).into_future() => panic!("{answer:?}"),
+        () = tokio::task::yield_now() => {}
+    }
+    pair.cut();
+    pair.net.freeze(a, b, false);
+    while let Some(call) = calls.join_next().await {
+        let error = call.unwrap().unwrap_err();
+        assert!(matches!(error, CallError::Disconnected { .. }), "{error:?}");
+    }
+    pair.connected().await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 21);
     settled(&pair).await;
 }
 

@@ -243,7 +243,10 @@ async fn what_comes_with_the_answer_is_not_lost() {
     raw.send_bytes(&both).await;
     assert_eq!(raw.read_message().await.unwrap().op, Op::Pong);
     node::state(&link, |state| match state {
-        grid_transport::LinkState::Connected { peer, .. } => Some(assert_eq!(*peer, id)),
+        grid_transport::LinkState::Connected { peer, .. } => {
+            assert_eq!(*peer, id);
+            Some(())
+        }
         _ => None,
     })
     .await;

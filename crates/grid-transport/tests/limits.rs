@@ -64,6 +64,7 @@ async fn a_handler_may_have_a_limit_of_its_own() {
     let pair = testing::pair(|builder| {
         probe(builder).register(
             SingleHandler::new(NARROW, |request| async move {
+                // tidy: sleep: this handler takes that long, under paused time
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 Ok(request.into_payload())
             })
@@ -264,6 +265,7 @@ async fn bytes_held_inbound_are_bounded() {
         .stream(ITEMS_100, OUT_100, "90:10000")
         .await
         .unwrap();
+    // tidy: sleep: the consumer is late, under paused time
     tokio::time::sleep(Duration::from_millis(100)).await;
     let mut got = 0;
     let end = loop {

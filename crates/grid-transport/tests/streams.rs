@@ -150,6 +150,7 @@ async fn errors_and_panics_come_after_the_items() {
             let request = format!("{count}:broken");
             let mut stream = pair.b_to_a().stream(handler, OUT_1, request).await.unwrap();
             // A slow consumer: all is waiting by the time that it looks.
+            // tidy: sleep: the consumer is late, under paused time
             sleep(Duration::from_millis(100)).await;
             let (items, end) = drain(&mut stream).await;
             assert_eq!(items, messages(count));
@@ -187,6 +188,7 @@ async fn a_slow_consumer_gets_every_item() {
         let mut got = Vec::new();
         while let Some(item) = stream.recv().await {
             got.push(item.unwrap());
+            // tidy: sleep: the consumer is slow, under paused time
             sleep(Duration::from_millis(1)).await;
         }
         assert!(got == messages(3_000), "OUT {out}");
@@ -266,6 +268,7 @@ async fn different_definitions_never_end_quietly() {
     let peer = pair.a_to_b();
     // The handler may send 100 ahead, this caller takes 1.
     let mut stream = peer.stream(ITEMS_100, OUT_1, "50").await.unwrap();
+    // tidy: sleep: the consumer is late, under paused time
     sleep(Duration::from_millis(10)).await;
     let (items, end) = drain(&mut stream).await;
     assert!(items.len() < 50);
@@ -321,6 +324,7 @@ async fn a_stream_outlives_silence_on_both_sides() {
         .unwrap();
     let mut stream = pair.a_to_b().stream(TWO_WAY, BOTH_1, "x").await.unwrap();
     for item in messages(5) {
+        // tidy: sleep: both sides are silent, under paused time
         sleep(Duration::from_secs(5)).await;
         stream.send(item.clone()).await.unwrap();
         assert_eq!(stream.recv().await.unwrap().unwrap(), item);

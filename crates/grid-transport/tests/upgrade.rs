@@ -323,6 +323,7 @@ async fn a_head_that_drips_doesnt_last_longer() {
     let began = Instant::now();
     let head = upgrade_request(raw::PATH).join("\r\n");
     for byte in head.as_bytes() {
+        // tidy: sleep: this peer is slow, under paused time
         tokio::time::sleep(Duration::from_millis(100)).await;
         if peer.write_all(&[*byte]).await.is_err() {
             break;

@@ -1,6 +1,6 @@
 //! What a caller wants: requests, streams, items, credit, cancel (protocol sections 6 and 7, the caller's side).
 
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 
 use crate::{
     HandlerId, MuxId, Payload, SubrouteId,
@@ -343,6 +343,13 @@ pub(super) fn numbered_len(message: &Message) -> usize {
     let mut frame = message.as_frame();
     frame.seq = u32::MAX;
     frame.encoded_len()
+}
+
+/// Hands out the payload of a message that is not sent.
+pub(super) fn unsent(events: &mut VecDeque<Event>, message: Message) {
+    if !message.payload.is_empty() {
+        events.push_back(Event::Unsent(message.payload));
+    }
 }
 
 /// Every stream item is present (protocol section 7).

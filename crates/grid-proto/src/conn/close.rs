@@ -4,6 +4,7 @@ use crate::MuxId;
 
 use super::{
     Connection,
+    caller::unsent,
     error::{CallError, CloseReason},
     event::{CancelReason, Event, ServeId},
     incoming::{Ending, Served},
@@ -57,7 +58,9 @@ impl Connection {
         self.open_requests = 0;
         self.served_by_mux.clear();
         self.timers.drop_all();
-        self.queue.drop_all();
+        for message in self.queue.drain() {
+            unsent(&mut self.events, message);
+        }
         self.control.clear();
         self.control_bytes = 0;
         self.link_ping_owed = false;

@@ -73,6 +73,11 @@ pub enum Event {
         /// The stream.
         stream: ServeId,
     },
+    /// A payload of the application that was queued and will not be sent: its mux or the connection ended.
+    ///
+    /// The machine drops no such payload itself, because the last owner of a [`Bytes`](bytes::Bytes) may run code of
+    /// the application, and a driver may hold a lock while it asks.
+    Unsent(bytes::Bytes),
     /// The handler of a stream has to stop; what it sends from now on goes nowhere.
     Cancelled {
         /// The stream.

@@ -75,9 +75,12 @@ impl OutQueue {
         self.bytes
     }
 
-    pub(super) fn drop_all(&mut self) {
-        self.entries = VecDeque::new();
+    /// Empties the queue and gives what was in it.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Message> + use<> {
         self.bytes = 0;
+        std::mem::take(&mut self.entries)
+            .into_iter()
+            .map(|queued| queued.message)
     }
 
     /// Swaps the last two entries: only a planted fault does that.

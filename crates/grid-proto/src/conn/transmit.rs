@@ -10,8 +10,8 @@ use crate::{
 #[cfg(feature = "__faults")]
 use super::Fault;
 use super::{
-    Connection, Dirty, event::ServeId, handler::open_stream, outgoing::Call, queue::Queued,
-    time::millis_left,
+    Connection, Dirty, caller::unsent, event::ServeId, handler::open_stream, outgoing::Call,
+    queue::Queued, time::millis_left,
 };
 
 /// Messages on their way out, and how many bytes they take.
@@ -171,25 +171,25 @@ impl Connection {
         match message.op {
             Op::Request => {
                 let Some(Call::Request(request)) = self.calls.get_mut(&mux) else {
-                    return;
+                    return unsent(&mut self.events, message);
                 };
                 if request.explicit_deadline {
                     message.deadline_ms = millis_left(request.deadline, now);
                     if message.deadline_ms == 0 {
                         // 0 would mean "none" to the remote; the caller is about to get its deadline error.
-                        return;
+                        return unsent(&mut self.events, message);
                     }
                 }
                 request.sent = true;
             }
             Op::ConnectMux => {
                 let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) else {
-                    return;
+                    return unsent(&mut self.events, message);
                 };
                 if let Some(deadline) = stream.deadline {
                     message.deadline_ms = millis_left(deadline, now);
                     if message.deadline_ms == 0 {
-                        return;
+                        return unsent(&mut self.events, message);
                     }
                 }
                 stream.opened = true;
@@ -198,10 +198,10 @@ impl Connection {
             }
             Op::MuxClientMsg => {
                 let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) else {
-                    return;
+                    return unsent(&mut self.events, message);
                 };
                 if !stream.opened {
-                    return;
+                    return unsent(&mut self.events, message);
                 }
                 message.seq = stream.number();
             }
@@ -211,7 +211,7 @@ impl Connection {
                     serial,
                 };
                 let Some(open) = open_stream(&mut self.incoming, stream) else {
-                    return;
+                    return unsent(&mut self.events, message);
                 };
                 message.seq = open.number();
                 if message.flags.contains(Flags::EOF) {

@@ -15,6 +15,21 @@ fn error(mut message: grid_proto::wire::Message, text: &'static str) -> grid_pro
 }
 
 #[test]
+fn what_is_queued_and_never_sent_is_handed_out() {
+    let mut machine = Machine::new();
+    let (stream, request) = (machine.open(2, 1, None), machine.request());
+    machine.conn.cancel(stream);
+    machine.conn.cancel(request);
+    assert_eq!(machine.unsent(), Vec::<bytes::Bytes>::new());
+    assert_eq!(machine.sends(), []);
+    assert_eq!(machine.unsent(), ["s", "q"]);
+
+    machine.request();
+    machine.conn.close(CloseReason::Local);
+    assert_eq!(machine.unsent(), ["q"]);
+}
+
+#[test]
 fn a_cancel_before_it_left_sends_nothing() {
     let mut machine = Machine::new();
     let (stream, request) = (machine.open(2, 1, None), machine.request());

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use grid_proto::{
     HandlerId, MuxId, Payload, SubrouteId,
     conn::{
@@ -77,8 +78,21 @@ impl Machine {
         self.sends().iter().map(|message| message.op).collect()
     }
 
+    /// What has happened, but for the payloads that were not sent; see [`unsent`](Self::unsent).
     pub(crate) fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.conn.poll_event()).collect()
+        std::iter::from_fn(|| self.conn.poll_event())
+            .filter(|event| !matches!(event, Event::Unsent(_)))
+            .collect()
+    }
+
+    /// The payloads that are handed out because they will not be sent; other events are lost.
+    pub(crate) fn unsent(&mut self) -> Vec<Bytes> {
+        std::iter::from_fn(|| self.conn.poll_event())
+            .filter_map(|event| match event {
+                Event::Unsent(payload) => Some(payload),
+                _ => None,
+            })
+            .collect()
     }
 
     /// The only thing that has happened.

@@ -33,6 +33,10 @@ impl World {
             Event::InputEnded { stream } => self.on_input_ended(node, stream),
             Event::ServeWritable { stream } => self.on_serve_writable(node, stream),
             Event::Cancelled { stream, why } => self.on_cancelled(node, stream, why),
+            Event::Unsent(_) => {
+                self.seen.saw("unsent");
+                Ok(())
+            }
             other => Err(format!("an event that nobody knows: {other:?}")),
         }
     }

@@ -54,6 +54,7 @@ const WANTED: &[(&str, u64)] = &[
     ("event: input ended", 2_000),
     ("event: serve writable", 5_000),
     ("answered: ok", 10_000),
+    ("unsent", 1_000),
     ("ended: ok", 2_000),
     ("error: remote", 1_000),
     ("error: remote, broken off", 20),

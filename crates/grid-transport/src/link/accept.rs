@@ -4,8 +4,9 @@
 //! the live one is old enough to be replaced; of several candidates only the newest is kept. It gets its yes only then,
 //! when nothing of the session before is left: so what it sends can't meet what came before (protocol section 9).
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
 
+use futures_util::FutureExt;
 use grid_proto::{
     conn::handshake::{self, Acceptor, First, Pending},
     wire::{ConnectRejection, Text, Timestamp},
@@ -256,7 +257,9 @@ impl AcceptSlot {
             tokio::select! {
                 biased;
                 newer = self.place.take() => self.kept = Some(newer),
-                () = candidate.ws.reader.closed() => self.kept = None,
+                // A panic in there is one of the byte stream, and must not reach the live connection.
+                _ = AssertUnwindSafe(candidate.ws.reader.closed()).catch_unwind() => self.kept = None,
+                // tidy: sleep: the live connection may be that old before it is replaced
                 () = sleep_until(due), if !replaced.is_cancelled() => replaced.cancel(),
             }
         }

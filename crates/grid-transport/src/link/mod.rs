@@ -10,8 +10,13 @@ mod dial;
 pub(crate) mod guard;
 pub(crate) mod shared;
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+};
 
+use futures_util::FutureExt;
 use grid_proto::wire::Extra;
 use tokio::time::{Instant, sleep_until};
 
@@ -49,7 +54,7 @@ async fn redial(link: &Arc<LinkShared>) {
         let outcome = tokio::select! {
             biased;
             () = link.stop.cancelled() => return,
-            outcome = dial::connect(link) => outcome,
+            outcome = caught(dial::connect(link)) => outcome,
         };
         let next = match outcome {
             Ok(established) => {
@@ -73,6 +78,7 @@ async fn redial(link: &Arc<LinkShared>) {
             biased;
             () = link.stop.cancelled() => return,
             () = link.reconnect.notified() => {}
+            // tidy: sleep: the pause between two attempts is the point
             () = sleep_until(next) => {}
         }
     }
@@ -89,7 +95,7 @@ async fn serve(link: &Arc<LinkShared>, mut slot: AcceptSlot) {
         let answered = tokio::select! {
             biased;
             () = link.stop.cancelled() => return,
-            answered = candidate.answer(link) => answered,
+            answered = caught(candidate.answer(link)) => answered,
         };
         match answered {
             Ok(established) => {
@@ -110,6 +116,14 @@ async fn serve(link: &Arc<LinkShared>, mut slot: AcceptSlot) {
             }
         }
     }
+}
+
+/// Dialers, tokens and byte streams are code of the application: its panic is a failed attempt, not the end of the link.
+async fn caught<T>(attempt: impl Future<Output = Result<T, LinkCause>>) -> Result<T, LinkCause> {
+    AssertUnwindSafe(attempt)
+        .catch_unwind()
+        .await
+        .unwrap_or(Err(LinkCause::Panicked))
 }
 
 /// The first failure of a row is no news: nodes start one after the other, and a lost link was told already.

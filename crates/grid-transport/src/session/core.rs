@@ -193,6 +193,8 @@ impl Core {
                     effects.wakes.add(pipe.end_input());
                 }
             }
+            // Its last owner may be code of the user.
+            Event::Unsent(payload) => effects.dropped.push(payload.into()),
             Event::ServeWritable { stream } => {
                 if let Some((pipe, _)) = self.serving.get(&stream) {
                     effects.wakes.add(pipe.writable());

@@ -60,12 +60,13 @@ impl Batch {
         match received {
             Ok(bytes) => {
                 self.bytes += bytes.len();
+                let pinned = bytes.len().max(session.link.node.settings.read_chunk);
                 for message in unfold(bytes) {
                     match message
                         .map_err(Unreadable::Decode)
                         .and_then(|m| insist(session, m))
                     {
-                        Ok(message) => self.messages.push(message),
+                        Ok(message) => self.messages.push(unpinned(message, pinned)),
                         Err(unreadable) => {
                             self.failure = Some(unreadable.into_failure());
                             return ControlFlow::Break(());
@@ -134,6 +135,15 @@ impl Unreadable {
     }
 }
 
+/// Copies a payload out of the buffer that it was read into, where it is less than half of that:
+/// whoever keeps it would keep the whole buffer, of which only the payload is counted as held.
+fn unpinned(mut message: Message, pinned: usize) -> Message {
+    if message.payload.len() < pinned / 2 && !message.payload.is_empty() {
+        message.payload = Bytes::copy_from_slice(&message.payload);
+    }
+    message
+}
+
 /// Where checksums are insisted on, a message without one is unreadable; a ping of the link never
 /// has one (protocol section 3).
 pub(super) fn insist(session: &Session, message: Message) -> Result<Message, Unreadable> {
@@ -146,4 +156,26 @@ pub(super) fn insist(session: &Session, message: Message) -> Result<Message, Unr
         return Err(Unreadable::NoChecksum(message.op));
     }
     Ok(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use grid_proto::MuxId;
+
+    use super::*;
+
+    #[test]
+    fn a_small_payload_does_not_keep_a_large_buffer() {
+        let buffer = Bytes::from(vec![7; 100_000]);
+        let mut message = Message::new(Op::MuxServerMsg, MuxId::new(1));
+        message.payload = buffer.slice(..49_999);
+        let copied = unpinned(message.clone(), buffer.len());
+        assert_eq!(copied.payload, message.payload);
+        assert_ne!(copied.payload.as_ptr(), buffer.as_ptr());
+        message.payload = buffer.slice(..50_000);
+        assert_eq!(
+            unpinned(message, buffer.len()).payload.as_ptr(),
+            buffer.as_ptr()
+        );
+    }
 }

@@ -125,6 +125,7 @@ async fn keep_time(session: &Arc<Session>) {
         };
         let Some(due) = due else { return };
         tokio::select! {
+            // tidy: sleep: the machine's timer
             () = sleep_until(Instant::from_std(due)) => session.on_timeout(),
             () = session.wake_timer.notified() => {}
         }

@@ -82,6 +82,7 @@ async fn checksums_can_be_insisted_on() {
     assert!(insist(&session, Message::new(Op::Ping, MuxId::CONNECTION)).is_ok());
     assert!(insist(&session, Message::new(Op::Ping, MuxId::new(1))).is_err());
     // Nodes of ours get along with it, pings included.
+    // tidy: sleep: pings go by under paused time
     tokio::time::sleep(Duration::from_secs(5)).await;
     pair.a_to_b().request(ECHO, "x").await.unwrap();
     assert_eq!(pair.a_to_b().stats().reconnects, 0);

@@ -275,6 +275,7 @@ async fn a_peer_that_takes_nothing_is_noticed_and_a_slow_one_is_not() {
         let mut taken = 0;
         let mut part = [0; 1000];
         while taken < 20_004 {
+            // tidy: sleep: this peer is slow, under paused time
             tokio::time::sleep(Duration::from_secs(3)).await;
             taken += peer.read(&mut part).await.unwrap();
         }

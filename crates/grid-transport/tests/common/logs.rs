@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use tracing::{Level, subscriber::DefaultGuard};
@@ -16,6 +16,12 @@ pub(crate) struct Logs(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
     pub(crate) fn capture() -> (Self, DefaultGuard) {
+        // Where only one thread has a subscriber, the others decide for it what is never logged.
+        static OTHERS: Once = Once::new();
+        OTHERS.call_once(|| {
+            let others = tracing_subscriber::fmt().with_writer(io::sink).finish();
+            tracing::subscriber::set_global_default(others).unwrap();
+        });
         let logs = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(Level::INFO)

@@ -7,7 +7,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use futures_util::future::BoxFuture;
 use grid_transport::{
     Auth, AuthError, BoxIo, Builder, Connection, Dialer, LinkCause, LinkState, Manager, MuxId,
-    Settings, Target, TokenContext, UpgradeHeaders,
+    Settings, Target, TcpDialer, TokenContext, UpgradeHeaders,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -28,6 +28,15 @@ pub(crate) struct Redirect(pub(crate) SocketAddr);
 impl Dialer for Redirect {
     fn dial<'a>(&'a self, _: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>> {
         Box::pin(async { Ok(Box::new(TcpStream::connect(self.0).await?) as BoxIo) })
+    }
+}
+
+/// Reaches nobody, at once. A name that doesn't resolve may take its time to.
+pub(crate) struct Nobody;
+
+impl Dialer for Nobody {
+    fn dial<'a>(&'a self, _: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>> {
+        Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) })
     }
 }
 
@@ -88,12 +97,14 @@ pub(crate) fn settings() -> Settings {
         .first_mux(Some(MuxId::new(1)))
 }
 
+/// A node that waits to be dialed.
 pub(crate) fn builder(local: &str, remotes: &[&str]) -> Builder {
     let names = remotes.iter().copied().chain([local]);
     Manager::builder(local)
         .peers(names)
         .auth(DEBUG)
         .settings(settings())
+        .dialer(Nobody)
 }
 
 pub(crate) async fn connected(connection: &Connection) {
@@ -145,7 +156,9 @@ pub(crate) async fn pair(configure: impl Fn(usize, Builder) -> Builder) -> [Mana
         std::mem::swap(&mut dialer, &mut acceptor);
     }
     let node = |index: usize, local: &str, remote: &str| {
-        configure(index, builder(local, &[remote])).build().unwrap()
+        configure(index, builder(local, &[remote]).dialer(TcpDialer::new()))
+            .build()
+            .unwrap()
     };
     let managers = [
         node(0, &dialer.1, &acceptor.1),

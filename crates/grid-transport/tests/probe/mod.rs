@@ -63,6 +63,7 @@ pub(crate) fn probe(builder: Builder) -> Builder {
         })
         .single(WAIT, |request| async move {
             let (millis, _) = number(request.payload())?;
+            // tidy: sleep: this handler is there to take that long
             tokio::time::sleep(Duration::from_millis(millis as u64)).await;
             Ok(request.into_payload())
         })

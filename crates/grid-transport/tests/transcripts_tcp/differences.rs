@@ -22,17 +22,13 @@ pub(crate) const DIFFERENCES: &[(&str, u32, &str)] = &[
         53,
         "nothing from before a loss is sent on a later connection: the handler's late answer is discarded",
     ),
-    (
-        "reject_garbage.json",
-        4,
-        "what is wrong with the bytes is told in words of our own, after the same beginning",
-    ),
-    (
-        "reject_empty_connect_payload.json",
-        4,
-        "what is wrong with the bytes is told in words of our own, after the same beginning",
-    ),
 ];
+
+/// Rejections whose reason ends in words about the bytes: the protocol leaves these open (section 2: `error parsing
+/// connectReq: …`), so what is compared is the kind of
+/// rejection, which is known by the beginning.
+pub(crate) const OPEN_REASONS: &[&str] =
+    &["reject_garbage.json", "reject_empty_connect_payload.json"];
 
 /// Whether `file` may differ in the way of this point.
 pub(crate) fn differs(file: &str, point: u32) -> bool {

@@ -217,6 +217,7 @@ impl Game {
 
     fn on_event(&mut self, event: Event) {
         match event {
+            Event::Unsent(_) => {}
             Event::Answered { mux, charge, .. } => {
                 let before = self.requests.len();
                 self.requests.retain(|open| *open != mux.get());
