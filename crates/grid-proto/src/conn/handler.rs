@@ -12,7 +12,7 @@ use super::{
     caller::{numbered_len, present},
     error::{RespondError, SendError},
     event::{CancelReason, Event, ServeId, Ticket},
-    incoming::{Ending, Incoming, Served},
+    incoming::{Ending, Head, Incoming, Served},
 };
 
 impl Connection {
@@ -66,13 +66,10 @@ impl Connection {
 
     /// Refuses a single request that was never run.
     pub fn refuse(&mut self, ticket: Ticket, rejection: MuxRejection) {
-        if self.abandon(ticket).is_some_and(|served| !served.cancelled) {
-            self.counters.refused += 1;
-            let mut message = self.message(Op::MuxConnectError, ticket.mux.get());
-            message.seq = ticket.seq;
-            message.flags |= Flags::EOF;
-            message.payload = rejection_payload(&rejection);
-            self.answer(message);
+        if let Some(served) = self.abandon(ticket)
+            && !served.cancelled
+        {
+            self.reject(&served.head, &rejection);
         }
     }
 
@@ -81,14 +78,16 @@ impl Connection {
         if open_stream(&mut self.incoming, stream).is_none() {
             return;
         }
-        let Some(open) = self.remove_incoming(stream.mux.get()) else {
-            return;
-        };
+        if let Some(open) = self.remove_incoming(stream.mux.get()) {
+            self.reject(&open.head, rejection);
+        }
+    }
+
+    /// Answers a call that is not served.
+    pub(super) fn reject(&mut self, head: &Head, rejection: &MuxRejection) {
         self.counters.refused += 1;
-        let mut message = self.message(Op::MuxConnectError, stream.mux.get());
-        message.seq = open.send_seq;
-        message.payload = rejection_payload(rejection);
-        self.answer(message);
+        let refusal = head.refusal(self.base_flags(), rejection_payload(rejection));
+        self.answer(refusal);
     }
 
     /// Forgets a single request whose handler ended without an answer; its caller waits until its deadline.
@@ -100,8 +99,9 @@ impl Connection {
         let served = self.served.remove(&ticket.serial)?;
         self.timers
             .clear(TimerKey::Served(ticket.serial), served.timer);
-        if self.served_by_mux.get(&served.mux.get()) == Some(&ticket.serial) {
-            self.served_by_mux.remove(&served.mux.get());
+        let mux = served.head.mux.get();
+        if self.served_by_mux.get(&mux) == Some(&ticket.serial) {
+            self.served_by_mux.remove(&mux);
         }
         Some(served)
     }
@@ -275,9 +275,9 @@ pub(super) fn open_stream(
 }
 
 /// The payload of a MuxConnectError.
-pub(super) fn rejection_payload(rejection: &MuxRejection) -> bytes::Bytes {
+fn rejection_payload(rejection: &MuxRejection) -> bytes::Bytes {
     let refused = MuxConnectError {
-        error: Text::from(rejection.to_string()),
+        error: rejection.to_text(),
     };
     let mut payload = Vec::with_capacity(refused.encoded_len());
     refused.encode(&mut payload);

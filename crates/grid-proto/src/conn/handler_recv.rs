@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     MuxId,
-    wire::{Flags, Message, MuxRejection, Op, Text, stream_text},
+    wire::{Flags, Message, MuxRejection, Text, stream_text},
 };
 
 #[cfg(feature = "__faults")]
@@ -13,8 +13,7 @@ use super::{
     Connection, Dirty, TimerKey,
     credit::Credits,
     event::{CancelReason, Event, InboundRequest, InboundStream, Routes, ServeId, Ticket},
-    handler::rejection_payload,
-    incoming::{Ending, Incoming, Served},
+    incoming::{Ending, Head, Incoming, Served},
 };
 
 impl Connection {
@@ -31,7 +30,7 @@ impl Connection {
             });
         let route = match route {
             Ok(route) => route,
-            Err(rejection) => return self.reject(&message, &rejection),
+            Err(rejection) => return self.reject(&Head::of(&message), &rejection),
         };
         let serial = self.take_serial();
         let ticket = Ticket {
@@ -41,8 +40,7 @@ impl Connection {
         };
         let deadline = inbound_deadline(now, message.deadline_ms);
         let mut served = Served {
-            mux: message.mux,
-            seq: message.seq,
+            head: Head::of(&message),
             cancelled: false,
             timer: None,
         };
@@ -86,13 +84,14 @@ impl Connection {
         };
         let (route, capacity) = match route {
             Ok(route) => route,
-            Err(rejection) => return self.reject(&message, &rejection),
+            Err(rejection) => return self.reject(&Head::of(&message), &rejection),
         };
         let serial = self.take_serial();
         let deadline = inbound_deadline(now, message.deadline_ms);
         // A caller pings streams that may live longer than a minute; four periods without one mean that it has gone.
         let pinged = message.deadline_ms == 0 || message.deadline_ms > 60_000;
         let mut open = Incoming {
+            head: Head::of(&message),
             serial,
             capacity,
             deadline,
@@ -271,18 +270,6 @@ impl Connection {
             // No credit for a last message: a MinIO caller would take one without for a clean end.
             self.cut_incoming(mux, CancelReason::Protocol(text));
         }
-    }
-
-    fn reject(&mut self, message: &Message, rejection: &MuxRejection) {
-        self.counters.refused += 1;
-        let refusal = Message {
-            op: Op::MuxConnectError,
-            flags: (message.flags - Flags::SUBROUTE - Flags::PAYLOAD_IS_ZERO) | self.base_flags(),
-            payload: rejection_payload(rejection),
-            subroute: None,
-            ..*message
-        };
-        self.answer(refusal);
     }
 
     fn may_serve(&self, below_limit: bool) -> Result<(), MuxRejection> {

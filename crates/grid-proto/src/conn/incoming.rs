@@ -2,18 +2,55 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use crate::{
-    MuxId,
-    wire::{Message, Text},
+    HandlerId, MuxId,
+    wire::{Flags, Message, Op, Text},
 };
 
 use super::{config::Capacity, credit::Credits, event::Ticket};
 
+/// What a call said of itself, which its refusal repeats (protocol section 6).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    pub(super) mux: MuxId,
+    pub(super) seq: u32,
+    deadline_ms: u32,
+    handler: HandlerId,
+    flags: Flags,
+}
+
+impl Head {
+    pub(super) fn of(call: &Message) -> Self {
+        Self {
+            mux: call.mux,
+            seq: call.seq,
+            deadline_ms: call.deadline_ms,
+            handler: call.handler,
+            flags: call.flags,
+        }
+    }
+
+    /// The call again, with another op and payload.
+    pub(super) fn refusal(&self, base: Flags, payload: Bytes) -> Message {
+        Message {
+            mux: self.mux,
+            seq: self.seq,
+            deadline_ms: self.deadline_ms,
+            handler: self.handler,
+            op: Op::MuxConnectError,
+            flags: (self.flags - Flags::SUBROUTE - Flags::PAYLOAD_IS_ZERO) | base,
+            payload,
+            subroute: None,
+        }
+    }
+}
+
 /// A single request that is being served.
 #[derive(Debug)]
 pub(super) struct Served {
-    pub(super) mux: MuxId,
-    pub(super) seq: u32,
+    pub(super) head: Head,
     /// Nobody waits for the answer; it still counts against the limit.
     pub(super) cancelled: bool,
     pub(super) timer: Option<Instant>,
@@ -23,8 +60,8 @@ impl Served {
     /// The ticket that was given for it.
     pub(super) fn ticket(&self, serial: u64) -> Ticket {
         Ticket {
-            mux: self.mux,
-            seq: self.seq,
+            mux: self.head.mux,
+            seq: self.head.seq,
             serial,
         }
     }
@@ -43,6 +80,7 @@ impl Served {
 /// ```
 #[derive(Debug)]
 pub(super) struct Incoming {
+    pub(super) head: Head,
     pub(super) serial: u64,
     pub(super) capacity: Capacity,
     pub(super) deadline: Option<Instant>,

@@ -5,6 +5,7 @@ mod alive;
 mod deadlines;
 mod ends;
 mod limits;
+mod refusals;
 mod requests;
 mod sizes;
 mod streams;
