@@ -14,7 +14,7 @@ use super::{
     caller::present,
     error::CallError,
     event::Event,
-    outgoing::{Call, OutStream},
+    outgoing::{Call, OutRequest, OutStream},
 };
 
 impl Connection {
@@ -26,7 +26,7 @@ impl Connection {
         } else {
             mux
         };
-        let Some(Call::Request(_)) = self.calls.get(&mux) else {
+        let Some(Call::Request(OutRequest { sent: true, .. })) = self.calls.get(&mux) else {
             // The caller has gone, or it is an answer to somebody before us: normal after a reconnect.
             self.counters.unknown_mux += 1;
             return;
@@ -170,13 +170,16 @@ impl Connection {
 
     pub(super) fn on_disconnect_client(&mut self, now: Instant, message: Message) {
         let mux = message.mux.get();
+        let Some(call) = self.calls.get(&mux).filter(|call| call.has_left()) else {
+            self.counters.unknown_mux += 1;
+            return;
+        };
         let error = if message.flags.contains(Flags::PAYLOAD_IS_ERR) {
             CallError::Remote(Text::from(message.payload).detached())
         } else {
-            let deadline = match self.calls.get(&mux) {
-                Some(Call::Request(request)) => Some(request.deadline),
-                Some(Call::Stream(stream)) => stream.deadline,
-                None => return self.counters.unknown_mux += 1,
+            let deadline = match call {
+                Call::Request(request) => Some(request.deadline),
+                Call::Stream(stream) => stream.deadline,
             };
             // The handler's clock may be the first to tell: a MinIO node says no more than this when it does.
             let near = (self.round_trip().unwrap_or_default() * 2).max(Duration::from_millis(5));
@@ -186,15 +189,12 @@ impl Connection {
                 CallError::RemoteDisconnected
             }
         };
-        if self.calls.contains_key(&mux) {
-            self.fail_call(mux, error);
-        } else {
-            self.counters.unknown_mux += 1;
-        }
+        self.fail_call(mux, error);
     }
 
     pub(super) fn on_mux_connect_error(&mut self, message: &Message) {
-        if self.calls.contains_key(&message.mux.get()) {
+        let call = self.calls.get(&message.mux.get());
+        if call.is_some_and(Call::has_left) {
             let rejection = match MuxConnectError::decode(&message.payload) {
                 Ok(refused) => MuxRejection::from_text(refused.error.as_bytes()),
                 Err(_) => MuxRejection::Other(Text::from("the reason could not be read")),
@@ -210,7 +210,7 @@ impl Connection {
         let mux = message.mux.get();
         // Looked up twice, because a stream that is returned can't be failed in the same breath.
         match self.calls.get_mut(&mux) {
-            Some(Call::Stream(stream)) => {
+            Some(Call::Stream(stream)) if stream.opened => {
                 if message.op != Op::AckMux {
                     // An ack tells nothing but that the stream was opened: silence is counted from there.
                     stream.heard = now;

@@ -12,6 +12,15 @@ pub(super) enum Call {
 }
 
 impl Call {
+    /// Whether it has left for the socket. Before that nothing can be an answer to it: what comes under its number
+    /// answers a call of a process that was here before.
+    pub(super) fn has_left(&self) -> bool {
+        match self {
+            Self::Request(request) => request.sent,
+            Self::Stream(stream) => stream.opened,
+        }
+    }
+
     pub(super) fn timer(&self) -> Option<Instant> {
         match self {
             Self::Request(request) => request.timer,

@@ -17,17 +17,13 @@ impl Connection {
 
     pub(super) fn on_stream_ping(&mut self, now: Instant, message: &Message) {
         let mux = message.mux.get();
-        if !self.incoming.contains_key(&mux) {
+        let Some(want) = self.incoming.get(&mux).map(|open| open.recv_seq) else {
             self.unknown_stream(mux, false);
             let pong = self.pong(message, true, None);
             return self.answer(pong);
-        }
-        let refusal = self
-            .incoming
-            .get(&mux)
-            .map(|open| mismatch(open.recv_seq, message.seq));
+        };
         if self.counted_incoming(message).is_none() {
-            let pong = self.pong(message, false, refusal);
+            let pong = self.pong(message, false, Some(mismatch(want, message.seq)));
             return self.answer(pong);
         }
         let pong = self.pong(message, false, None);
@@ -47,14 +43,16 @@ impl Connection {
 
     pub(super) fn on_stream_pong(&mut self, now: Instant, message: &Message) {
         let mux = message.mux.get();
-        let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) else {
-            return self.unknown_call(message);
+        let stream = match self.calls.get_mut(&mux) {
+            Some(Call::Stream(stream)) if stream.opened => stream,
+            _ => return self.unknown_call(message),
         };
         stream.heard = now;
         // One that can't be read still shows that the remote knows of the ping.
         let pong = Pong::decode(&message.payload).unwrap_or_default();
         if pong.not_found || pong.error.is_some() {
-            self.fail_call(mux, CallError::Terminated { text: pong.error });
+            let text = pong.error.map(|text| text.detached());
+            self.fail_call(mux, CallError::Terminated { text });
         }
     }
 

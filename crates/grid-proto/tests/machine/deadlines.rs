@@ -177,6 +177,7 @@ fn a_plain_disconnect_near_the_deadline_is_the_deadline() {
         other => panic!("{other:?}"),
     }
     let mux = machine.open(0, 1, Some(millis(2)));
+    machine.sends();
     let mut text = with_flags(
         message(Op::DisconnectClientMux, mux, 0),
         Flags::PAYLOAD_IS_ERR,

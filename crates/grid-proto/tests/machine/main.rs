@@ -8,5 +8,6 @@ mod limits;
 mod refusals;
 mod requests;
 mod sizes;
+mod stale;
 mod streams;
 mod tools;

@@ -75,6 +75,7 @@ fn an_answer_tells_absent_from_empty() {
     let mut machine = Machine::new();
     for payload in [Payload::Absent, Payload::from(""), Payload::from("x")] {
         let mux = machine.request();
+        machine.sends();
         let answer = with_flags(message(Op::Response, mux, 0), Flags::EOF);
         machine.gets(answer.with_content(payload.clone()));
         match machine.event() {
