@@ -8,6 +8,9 @@ pub(super) struct Keepalive {
     period: Duration,
     next_ping: Instant,
     heard: Instant,
+    /// The silence has been excused by a sleep of ours; once, or a process that is always late would never find a
+    /// dead peer.
+    excused: bool,
     ping_sent: Option<Instant>,
     round_trip: Option<Duration>,
 }
@@ -18,6 +21,7 @@ impl Keepalive {
             period,
             next_ping: now + period,
             heard: now,
+            excused: false,
             ping_sent: None,
             round_trip: None,
         }
@@ -26,6 +30,18 @@ impl Keepalive {
     /// Any byte at all: a peer that is busy but sends is not dead.
     pub(super) fn heard(&mut self, now: Instant) {
         self.heard = self.heard.max(now);
+        self.excused = false;
+    }
+
+    /// Whether a timer that ran late by this much tells that the process stood still for a period. What the peer sent
+    /// meanwhile is still to be read then, so it gets another period before its silence counts.
+    pub(super) fn slept(&mut self, now: Instant, late: Duration) -> bool {
+        let slept = late >= self.period;
+        if slept && !self.excused {
+            self.excused = true;
+            self.heard = self.heard.max(a_period_ago(now, self.period));
+        }
+        slept
     }
 
     /// A pong of the link arrived.
@@ -66,6 +82,10 @@ impl Keepalive {
     pub(super) fn round_trip(&self) -> Option<Duration> {
         self.round_trip
     }
+}
+
+pub(super) fn a_period_ago(now: Instant, period: Duration) -> Instant {
+    now.checked_sub(period).unwrap_or(now)
 }
 
 #[cfg(test)]

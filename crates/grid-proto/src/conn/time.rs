@@ -6,15 +6,21 @@ use super::{
     Connection, Dirty, TimerKey,
     error::{CallError, CloseReason},
     event::CancelReason,
+    keepalive::a_period_ago,
     outgoing::Call,
 };
 
 impl Connection {
-    /// Does what is due by now; see [`poll_timeout`](Self::poll_timeout). Calling it early or late does no harm.
+    /// Does what is due by now; see [`poll_timeout`](Self::poll_timeout). Calling it early or late does no harm:
+    /// one that is late by a whole ping period was asleep, and gives the peer time to be heard.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.closed.is_some() {
             return;
         }
+        let due = self.poll_timeout().unwrap_or(now);
+        let slept = self
+            .keepalive
+            .slept(now, now.saturating_duration_since(due));
         if let Some(silence) = self.keepalive.silent(now) {
             return self.close(CloseReason::PeerSilent(silence));
         }
@@ -24,14 +30,14 @@ impl Connection {
         }
         while let Some(key) = self.timers.pop_due(now) {
             match key {
-                TimerKey::Call(mux) => self.call_due(now, mux),
+                TimerKey::Call(mux) => self.call_due(now, slept, mux),
                 TimerKey::Served(serial) => self.served_due(serial),
-                TimerKey::Incoming(mux) => self.incoming_due(now, mux),
+                TimerKey::Incoming(mux) => self.incoming_due(now, slept, mux),
             }
         }
     }
 
-    fn call_due(&mut self, now: Instant, mux: u64) {
+    fn call_due(&mut self, now: Instant, slept: bool, mux: u64) {
         let interval = self.config.stream_ping_interval;
         let stream = match self.calls.get_mut(&mux) {
             None => return,
@@ -48,6 +54,8 @@ impl Connection {
         if !stream.opened {
             // The remote can't answer what has not left: a long queue is no sign of its death.
             stream.heard = now;
+        } else if slept {
+            stream.heard = stream.heard.max(a_period_ago(now, interval));
         }
         if let Some(next) = stream.next_ping {
             if now.saturating_duration_since(stream.heard) >= interval * 2 {
@@ -76,11 +84,15 @@ impl Connection {
         self.cancel_served(serial, CancelReason::Deadline);
     }
 
-    fn incoming_due(&mut self, now: Instant, mux: u64) {
+    fn incoming_due(&mut self, now: Instant, slept: bool, mux: u64) {
         let Some(open) = self.incoming.get_mut(&mux) else {
             return;
         };
         open.timer = None;
+        let again = now + self.config.stream_ping_interval;
+        if slept && let Some(deadline) = &mut open.ping_deadline {
+            *deadline = again.max(*deadline);
+        }
         let why = if open.deadline.is_some_and(|deadline| deadline <= now) {
             CancelReason::Deadline
         } else if open.ping_deadline.is_some_and(|deadline| deadline <= now) {
