@@ -219,7 +219,9 @@ impl Connection {
         if lose {
             return;
         }
-        stream.unblock_owed += items;
+        // No peer that keeps to its credit is owed more, and what one that doesn't can make us send has a bound.
+        let owed = stream.unblock_owed.saturating_add(items);
+        stream.unblock_owed = owed.min(stream.capacity.output);
         if stream.unblock_owed > 0 {
             Self::owe(&mut self.dirty, &mut stream.dirty, Dirty::Call(mux.get()));
         }

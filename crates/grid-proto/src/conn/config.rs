@@ -8,6 +8,9 @@ use super::budget::Budget;
 
 /// Settings of one [`Connection`](super::Connection).
 ///
+/// Times are in 1 ms to 2^32 - 1 ms, which is what a message has room for, and a message is below 4 GiB; a value beyond
+/// is taken for the nearest.
+///
 /// The defaults are those of a node; `wall_clock`, `first_mux`, `generation` and `hash_seed` are what differs from one
 /// connection to the next.
 #[derive(Debug, Clone)]
@@ -27,7 +30,8 @@ pub struct Config {
     pub peer_cancels_requests: bool,
     /// How often the link is pinged; it is lost when no byte came for two periods (10 s).
     pub ping_interval: Duration,
-    /// How often a long stream is pinged by its caller; lost when nothing came for two periods (15 s).
+    /// How often a long stream is pinged by its caller; lost when nothing came for two periods (15 s). Other nodes stop
+    /// a handler that has not been pinged for 60 s, so more than half of that is too much.
     pub stream_ping_interval: Duration,
     /// The deadline of a single request that sets none (60 s).
     pub default_deadline: Duration,
@@ -76,6 +80,25 @@ impl Default for Config {
             #[cfg(feature = "__faults")]
             fault: None,
         }
+    }
+}
+
+impl Config {
+    /// Takes what no message can say, what would be due for ever and what lies beyond the end of time for the nearest
+    /// value that works.
+    pub(super) fn keep_in_range(&mut self) {
+        let range = Duration::from_millis(1)..=Duration::from_millis(u32::MAX.into());
+        for time in [
+            &mut self.ping_interval,
+            &mut self.stream_ping_interval,
+            &mut self.default_deadline,
+        ] {
+            *time = (*time).clamp(*range.start(), *range.end());
+        }
+        let longest = usize::try_from(u32::MAX).unwrap_or(usize::MAX);
+        self.max_message = self.max_message.min(longest);
+        // 0 is the connection itself.
+        self.first_mux = self.first_mux.max(MuxId::new(1));
     }
 }
 

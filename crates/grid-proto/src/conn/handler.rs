@@ -15,6 +15,9 @@ use super::{
     incoming::{Ending, Head, Incoming, Served},
 };
 
+/// More than a message has beside its payload.
+const LONGEST_HEAD: usize = 64;
+
 impl Connection {
     /// Answers a single request.
     ///
@@ -153,7 +156,9 @@ impl Connection {
         let items = items.min(open.unconsumed);
         open.unconsumed -= items;
         open.held_bytes = open.held_bytes.saturating_sub(bytes);
-        open.unblock_owed += items;
+        // As on the caller's side: more is owed to nobody who keeps to its credit.
+        let owed = open.unblock_owed.saturating_add(items);
+        open.unblock_owed = owed.min(open.capacity.input);
         #[cfg(feature = "__faults")]
         if twice {
             open.unblock_owed += items;
@@ -168,7 +173,7 @@ impl Connection {
     }
 
     /// The handler of a stream returned. Always succeeds: the end goes out behind the items, once there is a credit
-    /// for it.
+    /// for it. A text that is too long for a message is cut.
     pub fn serve_finish(&mut self, stream: ServeId, end: Result<(), Text>) {
         #[cfg(feature = "__faults")]
         let (forget, clean) = (
@@ -177,6 +182,8 @@ impl Connection {
         );
         #[cfg(feature = "__faults")]
         let end = if clean { Ok(()) } else { end };
+        let longest = self.config.max_message.saturating_sub(LONGEST_HEAD);
+        let end = end.map_err(|text| text.cut_to(longest));
         let Some(open) = open_stream(&mut self.incoming, stream) else {
             return;
         };

@@ -321,9 +321,23 @@ impl Connection {
 
     fn take_serial(&mut self) -> u64 {
         let serial = self.next_serial;
-        self.next_serial += 1;
+        self.next_serial = next_serial(serial);
         serial
     }
+}
+
+/// Where a serial ends and the generation above it begins: a connection that lives long must not come to the serials of
+/// the one after it.
+const SERIAL_BITS: u32 = 40;
+
+/// The first serial of a connection.
+pub(super) fn first_serial(generation: u32) -> u64 {
+    u64::from(generation) << SERIAL_BITS
+}
+
+fn next_serial(serial: u64) -> u64 {
+    let own = (1 << SERIAL_BITS) - 1;
+    (serial & !own) | (serial.wrapping_add(1) & own)
 }
 
 /// The text by which the reference tells a wrong sequence number.
@@ -333,4 +347,18 @@ pub(super) fn mismatch(want: u32, got: u32) -> Text {
 
 fn inbound_deadline(now: Instant, millis: u32) -> Option<Instant> {
     (millis > 0).then(|| now + Duration::from_millis(u64::from(millis)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serials_stay_in_their_generation() {
+        let first = first_serial(7);
+        assert_eq!(next_serial(first), first + 1);
+        let last = first_serial(8) - 1;
+        assert_eq!(next_serial(last - 1), last);
+        assert_eq!(next_serial(last), first);
+    }
 }

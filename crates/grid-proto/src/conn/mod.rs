@@ -56,10 +56,7 @@ mod time;
 mod timers;
 mod transmit;
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Instant};
 
 use bytes::Bytes;
 
@@ -129,9 +126,7 @@ pub struct Connection {
 impl Connection {
     /// A connection whose handshake has just been done.
     pub fn new(mut config: Config, now: Instant) -> Self {
-        // A period of nothing would be due for ever.
-        config.ping_interval = config.ping_interval.max(Duration::from_millis(1));
-        config.stream_ping_interval = config.stream_ping_interval.max(Duration::from_millis(1));
+        config.keep_in_range();
         let seed = Seeded(config.hash_seed);
         Self {
             born: now,
@@ -142,7 +137,7 @@ impl Connection {
             served: Table::with_hasher(seed),
             served_by_mux: Table::with_hasher(seed),
             incoming: Table::with_hasher(seed),
-            next_serial: u64::from(config.generation) << 32,
+            next_serial: handler_recv::first_serial(config.generation),
             ended_incoming: Ended::new(config.hash_seed),
             unknown_calls: Ended::new(config.hash_seed),
             timers: Timers::default(),

@@ -53,6 +53,20 @@ impl Text {
         self.0.is_empty()
     }
 
+    /// The text, or as much of its beginning as has at most `max` bytes, without half a character at its end.
+    #[must_use]
+    pub(crate) fn cut_to(mut self, max: usize) -> Self {
+        if max < self.0.len() {
+            let starts_one = |at: usize| self.0.get(at).is_none_or(|byte| byte & 0xc0 != 0x80);
+            // Of what is no UTF-8 anything may go.
+            let end = (max.saturating_sub(3)..=max)
+                .rev()
+                .find(|at| starts_one(*at));
+            self.0.truncate(end.unwrap_or(max));
+        }
+        self
+    }
+
     /// The same text in a buffer of its own.
     #[must_use]
     pub fn detached(&self) -> Self {
@@ -117,5 +131,27 @@ impl PartialEq<str> for Text {
 impl PartialEq<&str> for Text {
     fn eq(&self, other: &&str) -> bool {
         self == *other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Text;
+
+    #[test]
+    fn cut_between_characters_where_there_are_any() {
+        let text = Text::from("a\u{20ac}b");
+        for (max, left) in [
+            (0, ""),
+            (1, "a"),
+            (2, "a"),
+            (3, "a"),
+            (4, "a\u{20ac}"),
+            (5, "a\u{20ac}b"),
+            (9, "a\u{20ac}b"),
+        ] {
+            assert_eq!(text.clone().cut_to(max), left, "{max}");
+        }
+        assert_eq!(Text::from(vec![0x80; 9]).cut_to(5).len(), 5);
     }
 }

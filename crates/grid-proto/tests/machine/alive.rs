@@ -291,3 +291,78 @@ fn a_process_that_slept_sends_one_ping() {
     assert_eq!(machine.sent_ops(), [Op::Ping]);
     assert_eq!(machine.conn.poll_timeout(), Some(machine.now + secs(10)));
 }
+
+#[test]
+fn a_process_that_slept_hears_its_peer_before_it_judges() {
+    let mut machine = Machine::new();
+    machine.now += secs(95);
+    machine.conn.handle_timeout(machine.now);
+    assert_eq!(machine.conn.close_reason(), None);
+    assert_eq!(machine.sent_ops(), [Op::Ping]);
+    // A peer that is dead is found a period later, and being late again excuses nothing.
+    machine.now += secs(30);
+    machine.conn.handle_timeout(machine.now);
+    assert!(matches!(
+        machine.conn.close_reason(),
+        Some(CloseReason::PeerSilent(_))
+    ));
+
+    let mut machine = Machine::new();
+    machine.now += secs(95);
+    machine.conn.handle_timeout(machine.now);
+    machine.pass(secs(10) - millis(1));
+    assert_eq!(machine.conn.close_reason(), None);
+    machine.pass(millis(1));
+    assert!(machine.conn.close_reason().is_some());
+}
+
+#[test]
+fn streams_outlive_a_sleep_of_the_process_as_well() {
+    let mut machine = Machine::new();
+    let (ours, theirs) = (machine.opened(0, 1), machine.serves_stream(4));
+    machine.now += secs(95);
+    machine.conn.handle_timeout(machine.now);
+    machine.no_event();
+    // Who stays silent is given up a period later.
+    machine.pass_alive(secs(15) - millis(1));
+    machine.no_event();
+    machine.pass_alive(millis(1));
+    let events = machine.events();
+    assert!(
+        matches!(&events[..], [
+            Event::Ended { mux, outcome: Err(CallError::NoPong) },
+            Event::Cancelled { stream, why: CancelReason::NoPing },
+        ] if *mux == ours && *stream == theirs),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn deadlines_pass_while_the_process_sleeps() {
+    let mut machine = Machine::new();
+    machine.request();
+    machine.open(0, 1, Some(secs(70)));
+    machine.now += secs(95);
+    machine.conn.handle_timeout(machine.now);
+    assert_eq!(machine.events().len(), 2);
+}
+
+#[test]
+fn times_out_of_range_are_the_nearest_that_work() {
+    use std::time::Duration;
+    for (time, sent) in [(Duration::ZERO, 1), (Duration::MAX, u32::MAX)] {
+        let mut machine = Machine::with(|config| {
+            config.ping_interval = time;
+            config.stream_ping_interval = time;
+            config.default_deadline = time;
+            config.first_mux = MuxId::CONNECTION;
+        });
+        machine.serves_stream(1);
+        assert_eq!(machine.request(), MuxId::new(1));
+        machine.open(0, 1, None);
+        let request = machine.sends().swap_remove(0);
+        assert_eq!((request.op, request.deadline_ms), (Op::Request, sent));
+        machine.pass(Duration::from_millis(sent.into()));
+        assert_eq!(machine.conn.open_requests(), 0);
+    }
+}

@@ -138,3 +138,17 @@ fn a_batch_ends_with_the_message_that_fills_it() {
     machine.gets(item(Op::MuxClientMsg, grid_proto::MuxId::new(3), 1, 5));
     assert_eq!(machine.sends().len(), 6);
 }
+
+#[test]
+fn the_text_that_ends_a_stream_is_cut_to_what_fits() {
+    let mut machine = machine();
+    let stream = machine.serves_stream(1);
+    let text = "\u{e9}".repeat(LIMIT);
+    machine.conn.serve_finish(stream, Err(text.as_str().into()));
+    let end = machine.sends().swap_remove(0);
+    assert_eq!(end.op, Op::MuxServerMsg);
+    let len = end.encoded_len();
+    assert!((LIMIT - 70..=LIMIT).contains(&len), "{len}");
+    let cut = std::str::from_utf8(&end.payload).expect("whole characters");
+    assert!(text.starts_with(cut));
+}

@@ -316,3 +316,23 @@ fn only_streams_with_input_end_it() {
         [(Op::ConnectMux, 0, false), (Op::MuxClientMsg, 1, true)]
     );
 }
+
+#[test]
+fn a_peer_beyond_its_credit_is_not_paid_for_it() {
+    let mut machine = Machine::new();
+    machine.capacity = Capacity::new(2, 2);
+    let (ours, theirs) = (machine.opened(0, 2), machine.serves_stream(9));
+    for seq in 1..=10 {
+        machine.gets(item(Op::MuxServerMsg, ours, seq, 1));
+        machine.gets(item(Op::MuxClientMsg, theirs.mux(), seq, 1));
+        machine.conn.consumed(ours, 1, 1);
+        machine.conn.serve_consumed(theirs, 1, 1);
+    }
+    let sent = machine.sent_ops();
+    let count = |op| sent.iter().filter(|sent| **sent == op).count();
+    assert_eq!(
+        (count(Op::UnblockSrvMux), count(Op::UnblockClMux)),
+        (2, 2),
+        "{sent:?}"
+    );
+}
