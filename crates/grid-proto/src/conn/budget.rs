@@ -61,7 +61,17 @@ impl Budget {
 
     /// Whether a charge would be admitted.
     pub fn has_room(&self) -> bool {
-        self.used() < self.limit && self.parent.as_ref().is_none_or(|parent| parent.has_room())
+        self.has_room_without(0)
+    }
+
+    /// Whether there would be room if `freed` were given back.
+    pub(super) fn has_room_without(&self, freed: usize) -> bool {
+        let admits = |budget: &Self| budget.used().saturating_sub(freed) < budget.limit;
+        admits(self)
+            && self
+                .parent
+                .as_ref()
+                .is_none_or(|parent| parent.has_room_without(freed))
     }
 
     /// Charges `amount`, or nothing when this budget or a parent is at its limit.

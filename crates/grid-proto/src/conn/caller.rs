@@ -16,6 +16,7 @@ use super::{
     error::{CallError, SendError, SubmitError},
     event::Event,
     outgoing::{Call, OutRequest, OutStream},
+    table::release,
     time::millis_left,
 };
 
@@ -256,6 +257,7 @@ impl Connection {
 
     pub(super) fn remove_call(&mut self, mux: u64) -> Option<Call> {
         let call = self.calls.remove(&mux)?;
+        release(&mut self.calls);
         if let Call::Request(_) = call {
             self.open_requests -= 1;
         }

@@ -135,7 +135,7 @@ impl Connection {
             }
             let _ = full;
         }
-        if !self.config.inbound.has_room() {
+        if self.has_to_shed() {
             self.shed();
             if !self.calls.contains_key(&mux) {
                 return;
@@ -249,7 +249,7 @@ impl Connection {
         if (self.first_mux..self.next_mux).contains(&mux) {
             return;
         }
-        self.abuse("messages for calls that were never made");
+        self.stray("messages for calls that were never made");
         let wants_answer = matches!(message.op, Op::MuxServerMsg | Op::AckMux | Op::Pong);
         if wants_answer
             && !message.flags.contains(Flags::EOF)

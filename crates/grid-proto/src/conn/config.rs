@@ -43,8 +43,12 @@ pub struct Config {
     pub max_streams: usize,
     /// Bytes waiting to be written; a message is admitted while the queue is below it (64 MiB).
     pub max_queued_bytes: usize,
-    /// Bytes of answers that belong to no mux, such as refusals; more means that the peer does not read (1 MiB).
+    /// Bytes of answers that belong to no mux, such as refusals. A peer that leaves more waiting for a second, or four
+    /// times as much at any time, does not read (1 MiB).
     pub max_control_bytes: usize,
+    /// Messages for muxes that this connection never had which are no abuse yet: what an honest peer had waiting when an
+    /// earlier connection ended comes out on this one, and the queue of a MinIO node holds 65,535 (65,536).
+    pub max_leftovers: u32,
     /// Messages within a ping period that no honest peer sends in number: for muxes that were never open, unknown ops,
     /// nested merges, pings. More closes the connection (10,000).
     pub max_abuse: u32,
@@ -74,6 +78,7 @@ impl Default for Config {
             max_streams: 16_384,
             max_queued_bytes: 64 << 20,
             max_control_bytes: 1 << 20,
+            max_leftovers: 65_536,
             max_abuse: 10_000,
             inbound: Budget::new(128 << 20),
             queued: None,

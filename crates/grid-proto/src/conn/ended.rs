@@ -10,8 +10,16 @@ const REMEMBERED: usize = 4096;
 /// Ids that ended lately, and those that were never open but came up; and which of them were answered already.
 #[derive(Debug)]
 pub(super) struct Ended {
-    ids: Table<Known>,
-    order: VecDeque<u64>,
+    ids: Table<Entry>,
+    /// The ids with the stamps of their entries, oldest first.
+    order: VecDeque<(u64, u64)>,
+    stamp: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    known: Known,
+    stamp: u64,
 }
 
 /// What is known of an id that is not open.
@@ -23,11 +31,17 @@ pub(super) struct Known {
     pub(super) answered: bool,
 }
 
+const NOTHING: Known = Known {
+    was_open: false,
+    answered: false,
+};
+
 impl Ended {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             ids: Table::with_hasher(Seeded(seed)),
             order: VecDeque::new(),
+            stamp: 0,
         }
     }
 
@@ -44,39 +58,44 @@ impl Ended {
 
     /// What is known of `mux`.
     pub(super) fn known(&self, mux: u64) -> Known {
-        self.ids.get(&mux).copied().unwrap_or(Known {
-            was_open: false,
-            answered: false,
-        })
+        self.ids.get(&mux).map_or(NOTHING, |entry| entry.known)
     }
 
     /// What was known of `mux`; from now on it counts as answered.
     pub(super) fn answer(&mut self, mux: u64) -> Known {
-        let known = self.known(mux);
-        if !known.answered {
-            self.insert(
-                mux,
-                Known {
-                    answered: true,
-                    ..known
-                },
-            );
+        if let Some(entry) = self.ids.get_mut(&mux) {
+            let known = entry.known;
+            entry.known.answered = true;
+            return known;
         }
-        known
+        self.insert(
+            mux,
+            Known {
+                answered: true,
+                ..NOTHING
+            },
+        );
+        NOTHING
     }
 
     /// Forgets `mux`: it is open again.
     pub(super) fn forget(&mut self, mux: u64) {
-        // The order keeps a stale entry; it is skipped when its turn comes.
+        // The order keeps a stale entry, which its stamp tells from a later one of the same id.
         self.ids.remove(&mux);
     }
 
     fn insert(&mut self, mux: u64, known: Known) {
-        if self.ids.insert(mux, known).is_none() {
-            self.order.push_back(mux);
-        }
+        self.stamp += 1;
+        let stamp = self.stamp;
+        self.ids.insert(mux, Entry { known, stamp });
+        self.order.push_back((mux, stamp));
         while self.order.len() > REMEMBERED {
-            if let Some(oldest) = self.order.pop_front() {
+            if let Some((oldest, stamp)) = self.order.pop_front()
+                && self
+                    .ids
+                    .get(&oldest)
+                    .is_some_and(|entry| entry.stamp == stamp)
+            {
                 self.ids.remove(&oldest);
             }
         }
@@ -106,5 +125,18 @@ mod tests {
             (ended.order.len(), ended.ids.len()),
             (REMEMBERED, REMEMBERED)
         );
+    }
+
+    #[test]
+    fn what_was_opened_again_is_remembered_from_its_last_end() {
+        let mut ended = Ended::new(7);
+        ended.remember(1);
+        ended.forget(1);
+        (2..REMEMBERED as u64).for_each(|mux| ended.remember(mux));
+        ended.remember(1);
+        ended.remember(0);
+        ended.remember(REMEMBERED as u64);
+        assert!(ended.known(1).was_open);
+        assert_eq!(ended.order.len(), REMEMBERED);
     }
 }

@@ -13,6 +13,7 @@ use super::{
     error::{RespondError, SendError},
     event::{CancelReason, Event, ServeId, Ticket},
     incoming::{Ending, Head, Incoming, Served},
+    table::release,
 };
 
 /// More than a message has beside its payload.
@@ -100,11 +101,13 @@ impl Connection {
 
     pub(super) fn abandon(&mut self, ticket: Ticket) -> Option<Served> {
         let served = self.served.remove(&ticket.serial)?;
+        release(&mut self.served);
         self.timers
             .clear(TimerKey::Served(ticket.serial), served.timer);
         let mux = served.head.mux.get();
         if self.served_by_mux.get(&mux) == Some(&ticket.serial) {
             self.served_by_mux.remove(&mux);
+            release(&mut self.served_by_mux);
         }
         Some(served)
     }
@@ -265,6 +268,7 @@ impl Connection {
 
     pub(super) fn remove_incoming(&mut self, mux: u64) -> Option<Incoming> {
         let stream = self.incoming.remove(&mux)?;
+        release(&mut self.incoming);
         self.timers.clear(TimerKey::Incoming(mux), stream.timer);
         self.ended_incoming.remember(mux);
         Some(stream)

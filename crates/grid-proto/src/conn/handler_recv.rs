@@ -64,6 +64,7 @@ impl Connection {
 
     pub(super) fn on_connect_mux(&mut self, now: Instant, message: Message, routes: &dyn Routes) {
         let mux = message.mux.get();
+        self.newest_incoming = self.newest_incoming.max(mux);
         if self.incoming.contains_key(&mux) {
             // Answering would end the one that is open.
             self.counters.duplicate_mux += 1;
@@ -170,7 +171,7 @@ impl Connection {
         let bytes = payload.len();
         open.unconsumed += 1;
         open.held_bytes += bytes;
-        if !self.config.inbound.has_room() {
+        if self.has_to_shed() {
             self.shed();
             if !self.incoming.contains_key(&mux) {
                 return;
@@ -290,13 +291,23 @@ impl Connection {
         } else {
             self.ended_incoming.known(mux)
         };
-        if !known.was_open {
-            self.abuse("messages for streams that were never opened");
+        // More may end at once than is remembered, and all of them still have messages under way.
+        let lately = self
+            .newest_incoming
+            .checked_sub(mux)
+            .is_some_and(|ago| ago < LATELY);
+        if !known.was_open && !lately {
+            self.stray("messages for streams that were never opened");
         }
         if wants_answer && !known.answered {
             let disconnect = self.disconnect_client(mux, None);
             self.answer(disconnect);
         }
+    }
+
+    /// Whether too many bytes are held, beyond those of streams that were ended for it and whose bytes are about to go.
+    pub(super) fn has_to_shed(&self) -> bool {
+        !self.config.inbound.has_room_without(self.shed_bytes)
     }
 
     /// Makes room by ending the stream that holds most bytes unread. Where none holds any, others do, and ending one of
@@ -314,8 +325,14 @@ impl Connection {
             .map(|(mux, open)| (open.held_bytes, *mux, false));
         match call.chain(incoming).max() {
             None | Some((0, ..)) => {}
-            Some((_, mux, true)) => self.fail_call(mux, super::CallError::Overloaded),
-            Some((_, mux, false)) => self.cut_incoming(mux, CancelReason::Overloaded),
+            Some((bytes, mux, ours)) => {
+                self.shed_bytes += bytes;
+                if ours {
+                    self.fail_call(mux, super::CallError::Overloaded);
+                } else {
+                    self.cut_incoming(mux, CancelReason::Overloaded);
+                }
+            }
         }
     }
 
@@ -325,6 +342,9 @@ impl Connection {
         serial
     }
 }
+
+/// How far below the peer's newest call a number is taken for one that was open not long ago.
+const LATELY: u64 = 65_536;
 
 /// Where a serial ends and the generation above it begins: a connection that lives long must not come to the serials of
 /// the one after it.

@@ -56,7 +56,10 @@ mod time;
 mod timers;
 mod transmit;
 
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 
@@ -84,6 +87,9 @@ use self::{
     table::{Seeded, Table},
     timers::{TimerKey, Timers},
 };
+
+/// How long a peer may leave more unread than it should.
+const NOT_READING: Duration = Duration::from_secs(1);
 
 /// Something that a mux owes the peer.
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +124,16 @@ pub struct Connection {
     dirty: VecDeque<Dirty>,
     events: VecDeque<Event>,
     counters: Counters,
+    /// Since when `control_bytes` has been above its limit.
+    control_over: Option<Instant>,
+    /// The latest time that the connection was told.
+    clock: Instant,
+    /// Bytes of streams that were ended to make room, by events that have not been taken yet.
+    shed_bytes: usize,
     abuse: u32,
+    leftovers: u32,
+    /// The highest number of a call of the peer's, which counts upwards.
+    newest_incoming: u64,
     draining: bool,
     closed: Option<CloseReason>,
 }
@@ -150,7 +165,12 @@ impl Connection {
             dirty: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
+            control_over: None,
+            clock: now,
+            shed_bytes: 0,
             abuse: 0,
+            leftovers: config.max_leftovers,
+            newest_incoming: 0,
             draining: false,
             closed: None,
             config,
@@ -165,6 +185,7 @@ impl Connection {
         if self.closed.is_some() {
             return;
         }
+        self.clock = self.clock.max(now);
         self.keepalive.heard(now);
         self.counters.messages_in += 1;
         match message.op {
@@ -204,8 +225,11 @@ impl Connection {
     /// The next thing that happened. Events come in the order in which they happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front();
-        if event.is_none() && self.events.capacity() > 1024 {
-            self.events = VecDeque::new();
+        if event.is_none() {
+            self.shed_bytes = 0;
+            if self.events.capacity() > 1024 {
+                self.events = VecDeque::new();
+            }
         }
         event
     }
@@ -270,8 +294,23 @@ impl Connection {
         let bytes = message.encoded_len();
         self.control_bytes += bytes;
         self.control.push_back((message, bytes));
-        if self.control_bytes > self.config.max_control_bytes {
-            self.close(CloseReason::PeerNotReading);
+        let limit = self.config.max_control_bytes;
+        if self.control_bytes > limit {
+            // A burst that is refused fills this faster than the writer gets its turn: only time tells the two apart.
+            let since = *self.control_over.get_or_insert(self.clock);
+            if self.clock.saturating_duration_since(since) >= NOT_READING
+                || self.control_bytes > limit.saturating_mul(4)
+            {
+                self.close(CloseReason::PeerNotReading);
+            }
+        }
+    }
+
+    /// Counts a message for a mux that this connection never had.
+    fn stray(&mut self, what: &'static str) {
+        match self.leftovers.checked_sub(1) {
+            Some(left) => self.leftovers = left,
+            None => self.abuse(what),
         }
     }
 

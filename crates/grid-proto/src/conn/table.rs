@@ -8,6 +8,13 @@ use std::{
 /// A table by a number that a peer may have chosen.
 pub(super) type Table<T> = HashMap<u64, T, Seeded>;
 
+/// Gives back the memory of a table's busiest moment once nothing is in it.
+pub(super) fn release<T>(table: &mut Table<T>) {
+    if table.is_empty() && table.capacity() > 1024 {
+        table.shrink_to_fit();
+    }
+}
+
 /// Hashes one number with a secret seed: as cheap as a multiplication, and a peer that does not know the seed can't
 /// choose numbers that meet in one slot.
 #[derive(Debug, Clone, Copy)]
@@ -65,5 +72,17 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn an_empty_table_keeps_little() {
+        let mut table: Table<u64> = Table::with_hasher(Seeded(1));
+        table.extend((0..5_000).map(|number| (number, number)));
+        let full = table.capacity();
+        release(&mut table);
+        assert_eq!(table.capacity(), full, "it is in use");
+        table.clear();
+        release(&mut table);
+        assert!(table.capacity() <= 1024);
     }
 }

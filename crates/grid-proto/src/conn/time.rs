@@ -17,6 +17,7 @@ impl Connection {
         if self.closed.is_some() {
             return;
         }
+        self.clock = self.clock.max(now);
         let due = self.poll_timeout().unwrap_or(now);
         let slept = self
             .keepalive

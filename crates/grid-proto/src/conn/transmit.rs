@@ -1,6 +1,6 @@
 //! Turns what is owed and what waits into numbered messages.
 
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 
 use crate::{
     MuxId,
@@ -44,6 +44,7 @@ impl Connection {
         out: &mut Vec<Message>,
         max_bytes: usize,
     ) -> usize {
+        self.clock = self.clock.max(now);
         let before = out.len();
         let mut batch = Batch {
             out,
@@ -56,6 +57,12 @@ impl Connection {
         {
             self.control_bytes -= counted;
             batch.push(message);
+        }
+        if self.control.is_empty() && self.control.capacity() > 1024 {
+            self.control = VecDeque::new();
+        }
+        if self.control_bytes <= self.config.max_control_bytes {
+            self.control_over = None;
         }
         while !batch.is_full()
             && let Some(dirty) = self.dirty.pop_front()

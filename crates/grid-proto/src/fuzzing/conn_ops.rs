@@ -62,6 +62,7 @@ fn config(mode: u8, generation: u32) -> Config {
         config.max_streams = 3;
         config.max_queued_bytes = 100;
         config.max_control_bytes = 400;
+        config.max_leftovers = 10;
         config.max_abuse = 20;
     }
     config

@@ -6,12 +6,12 @@ use grid_proto::{
     wire::{Flags, Op, Ping, Pong, Timestamp},
 };
 
-use crate::tools::{Machine, item, message, secs, with_flags};
+use crate::tools::{Machine, call, item, message, secs, with_flags};
 
 const NEVER: MuxId = MuxId::new(77);
 
 fn strict() -> Machine {
-    Machine::with(|config| config.max_abuse = 5)
+    Machine::with(|config| (config.max_abuse, config.max_leftovers) = (5, 0))
 }
 
 fn is_closed(machine: &Machine) -> bool {
@@ -210,4 +210,40 @@ fn a_number_is_known_again_once_it_is_opened() {
     machine.sends();
     machine.gets(item(Op::MuxClientMsg, NEVER, 2, 3));
     assert_eq!(machine.sent_ops(), [Op::DisconnectClientMux]);
+}
+
+#[test]
+fn what_a_peer_had_waiting_for_earlier_connections_is_no_abuse() {
+    let mut machine = Machine::with(|config| config.first_mux = MuxId::new(1 << 20));
+    // All that the queue of a MinIO node holds, at once: items for calls and streams of before.
+    for n in 0..65_535 {
+        machine.gets(if n % 2 == 0 {
+            item(Op::MuxServerMsg, MuxId::new(n % 100), 9, 3)
+        } else {
+            item(Op::MuxClientMsg, MuxId::new(500 + n % 100), 9, 3)
+        });
+    }
+    assert_eq!(machine.conn.close_reason(), None);
+    // It is allowed once and not in every period.
+    machine.pass(secs(10));
+    for _ in 0..10_002 {
+        machine.gets(item(Op::MuxClientMsg, NEVER, 9, 3));
+    }
+    assert!(is_closed(&machine));
+}
+
+#[test]
+fn what_comes_late_for_more_streams_than_are_remembered_is_no_abuse() {
+    let mut machine = strict();
+    for mux in 1..=16_000 {
+        let mut open = call(Op::ConnectMux, mux);
+        open.deadline_ms = 50;
+        machine.gets(open);
+    }
+    machine.pass(secs(1));
+    assert_eq!(machine.conn.serving_streams(), 0);
+    for mux in 1..=16_000 {
+        machine.gets(item(Op::MuxClientMsg, MuxId::new(mux), 1, 3));
+    }
+    assert_eq!(machine.conn.close_reason(), None);
 }

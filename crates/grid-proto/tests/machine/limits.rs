@@ -11,7 +11,7 @@ use grid_proto::{
     wire::{Flags, Message, MuxConnectError, MuxRejection, Op},
 };
 
-use crate::tools::{HANDLER, Machine, call, item, message};
+use crate::tools::{HANDLER, Machine, call, item, message, millis};
 
 fn rejection(message: &Message) -> MuxRejection {
     assert_eq!(message.op, Op::MuxConnectError);
@@ -165,14 +165,66 @@ fn a_peer_that_does_not_read_its_refusals_loses_the_connection() {
         (None, 3 * len)
     );
     machine.sends();
+    // A little more is a writer that has not had its turn, but not for a second.
     for _ in 0..4 {
         machine.gets(unknown.clone());
     }
+    machine.pass(millis(999));
+    machine.gets(unknown.clone());
+    assert_eq!(machine.conn.close_reason(), None);
+    machine.pass(millis(1));
+    machine.gets(unknown.clone());
     assert_eq!(
         machine.conn.close_reason(),
         Some(&CloseReason::PeerNotReading)
     );
     assert!(!machine.conn.wants_transmit() && machine.conn.is_idle());
+}
+
+#[test]
+fn a_peer_that_reads_late_keeps_the_connection() {
+    let len = {
+        let mut probe = Machine::with(|config| config.max_requests = 0);
+        probe.gets(call(Op::Request, 1));
+        probe.conn.queued_bytes()
+    };
+    let mut machine = Machine::with(|config| {
+        config.max_requests = 0;
+        config.max_control_bytes = 3 * len;
+    });
+    for _ in 0..5 {
+        for _ in 0..12 {
+            machine.gets(call(Op::Request, 1));
+        }
+        machine.pass(millis(900));
+        assert_eq!(machine.sends().len(), 12);
+    }
+    for _ in 0..12 {
+        machine.gets(call(Op::Request, 1));
+    }
+    assert_eq!(machine.conn.close_reason(), None);
+    machine.gets(call(Op::Request, 1));
+    assert_eq!(
+        machine.conn.close_reason(),
+        Some(&CloseReason::PeerNotReading),
+        "four times the limit is too much at any time"
+    );
+}
+
+#[test]
+fn a_burst_far_above_the_cap_is_refused_call_by_call() {
+    let mut machine = Machine::new();
+    // Not one of the answers gets a chance to leave before all requests are in.
+    for mux in 0..100_000 {
+        let mut request = call(Op::Request, (1 << 31) + mux);
+        request.deadline_ms = 60_000;
+        machine.gets(request);
+    }
+    assert_eq!(machine.conn.close_reason(), None);
+    assert_eq!(machine.conn.serving_requests(), 65_536);
+    let refusals = machine.sends();
+    assert_eq!(refusals.len(), 100_000 - 65_536);
+    assert_eq!(rejection(&refusals[0]), MuxRejection::Overloaded);
 }
 
 #[test]
@@ -262,4 +314,27 @@ fn nobody_is_ended_where_that_would_free_nothing() {
         (machine.conn.open_streams(), machine.conn.serving_streams()),
         (1, 1)
     );
+}
+
+#[test]
+fn no_more_streams_are_ended_than_it_takes() {
+    let budget = Budget::new(100);
+    let mut machine = Machine::with(|config| config.inbound = Arc::clone(&budget));
+    let streams = [1, 2, 3].map(|mux| machine.serves_stream(mux));
+    for (stream, bytes) in streams.iter().zip([90, 30, 20]) {
+        machine.gets(item(Op::MuxClientMsg, stream.mux(), 1, bytes));
+    }
+    // The application hears of all this at once; until then nothing can be given back.
+    for stream in &streams[1..] {
+        machine.gets(item(Op::MuxClientMsg, stream.mux(), 2, 1));
+    }
+    let ended: Vec<_> = machine
+        .events()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Cancelled { stream, .. } => Some(stream),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ended, [streams[0]]);
 }
