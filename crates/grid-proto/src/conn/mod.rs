@@ -46,6 +46,8 @@ mod handler;
 mod handler_recv;
 pub mod handshake;
 mod incoming;
+#[cfg(test)]
+mod inner_tests;
 mod keepalive;
 mod outgoing;
 mod ping;

@@ -72,6 +72,9 @@ impl Connection {
                 Dirty::Incoming(mux) => self.transmit_incoming(mux, &mut batch),
             }
         }
+        if self.dirty.is_empty() && self.dirty.capacity() > 1024 {
+            self.dirty = VecDeque::new();
+        }
         while !batch.is_full()
             && let Some(queued) = self.queue.pop()
         {

@@ -3,7 +3,7 @@
 use grid_proto::{
     MuxId,
     conn::{CallError, CancelReason, CloseReason, Event},
-    wire::{Flags, Message, Op, Ping, Pong, Timestamp, stream_text},
+    wire::{Flags, Message, Op, Ping, Pong, Text, Timestamp, stream_text},
 };
 
 use crate::tools::{Machine, call, item, message, millis, secs};
@@ -186,12 +186,16 @@ fn a_pong_that_says_so_ends_the_call() {
     for (not_found, error) in [(true, None), (false, Some("why"))] {
         let mut machine = Machine::new();
         let mux = machine.opened(0, 1);
-        machine.gets(pong(mux, not_found, error));
+        let pong = pong(mux, not_found, error);
+        let buffer = pong.payload.as_ptr_range();
+        machine.gets(pong.clone());
         match machine.event() {
             Event::Ended {
                 outcome: Err(CallError::Terminated { text }),
                 ..
             } => {
+                let pinned = |text: &Text| buffer.contains(&text.as_bytes().as_ptr());
+                assert!(!text.as_ref().is_some_and(pinned), "it pins its message");
                 assert_eq!(text.map(|text| text.to_string()).as_deref(), error);
             }
             other => panic!("{other:?}"),
@@ -314,6 +318,15 @@ fn a_process_that_slept_hears_its_peer_before_it_judges() {
     assert_eq!(machine.conn.close_reason(), None);
     machine.pass(millis(1));
     assert!(machine.conn.close_reason().is_some());
+
+    // One that was heard between two sleeps is heard after each.
+    let mut machine = Machine::new();
+    for _ in 0..2 {
+        machine.now += secs(95);
+        machine.conn.handle_timeout(machine.now);
+        assert_eq!(machine.conn.close_reason(), None);
+        machine.conn.handle_alive(machine.now);
+    }
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn a_peer_that_does_not_read_its_refusals_loses_the_connection() {
     machine.gets(unknown.clone());
     assert_eq!(machine.conn.close_reason(), None);
     machine.pass(millis(1));
-    machine.gets(unknown.clone());
+    machine.gets(unknown);
     assert_eq!(
         machine.conn.close_reason(),
         Some(&CloseReason::PeerNotReading)
@@ -337,4 +337,14 @@ fn no_more_streams_are_ended_than_it_takes() {
         })
         .collect();
     assert_eq!(ended, [streams[0]]);
+    // Where that has freed nothing the next one has to go.
+    let _elsewhere = budget.charge_over(150);
+    machine.gets(item(Op::MuxClientMsg, streams[2].mux(), 3, 1));
+    assert!(matches!(
+        &machine.events()[..],
+        [
+            Event::Cancelled { stream, .. },
+            ..
+        ] if *stream == streams[1]
+    ));
 }
