@@ -32,6 +32,7 @@ pub struct Budget {
 
 impl Budget {
     /// A budget of its own.
+    #[must_use]
     pub fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
             limit,
@@ -41,6 +42,7 @@ impl Budget {
     }
 
     /// A budget whose charges count against `parent` too.
+    #[must_use]
     pub fn child(parent: &Arc<Self>, limit: usize) -> Arc<Self> {
         Arc::new(Self {
             limit,
@@ -50,16 +52,19 @@ impl Budget {
     }
 
     /// What is charged now.
+    #[must_use]
     pub fn used(&self) -> usize {
         self.used.load(Relaxed)
     }
 
     /// The limit it was made with.
+    #[must_use]
     pub fn limit(&self) -> usize {
         self.limit
     }
 
     /// Whether a charge would be admitted.
+    #[must_use]
     pub fn has_room(&self) -> bool {
         self.has_room_without(0)
     }
@@ -75,11 +80,13 @@ impl Budget {
     }
 
     /// Charges `amount`, or nothing when this budget or a parent is at its limit.
+    #[must_use]
     pub fn charge(self: &Arc<Self>, amount: usize) -> Option<Charge> {
         self.has_room().then(|| self.charge_over(amount))
     }
 
     /// Charges `amount` whatever the limit: for what is there already and has to be counted.
+    #[must_use]
     pub fn charge_over(self: &Arc<Self>, amount: usize) -> Charge {
         self.add(amount);
         Charge {
@@ -121,6 +128,7 @@ pub struct Charge {
 
 impl Charge {
     /// The amount that is charged.
+    #[must_use]
     pub fn amount(&self) -> usize {
         self.amount
     }

@@ -36,6 +36,7 @@ pub struct NewRequest {
 
 impl NewRequest {
     /// A request without subroute, with the default deadline.
+    #[must_use]
     pub fn new(handler: HandlerId, payload: Payload) -> Self {
         Self {
             handler,
@@ -64,6 +65,7 @@ pub struct NewStream {
 
 impl NewStream {
     /// A stream without subroute and deadline.
+    #[must_use]
     pub fn new(handler: HandlerId, capacity: Capacity, payload: Payload) -> Self {
         Self {
             handler,

@@ -121,6 +121,7 @@ pub struct Capacity {
 impl Capacity {
     /// A stream with `input` items towards the handler and `output` from it; an `output` of 0 is raised to 1, because
     /// the message that ends a stream takes a credit too.
+    #[must_use]
     pub const fn new(input: u32, output: u32) -> Self {
         Self {
             input,

@@ -139,6 +139,7 @@ pub struct Ticket {
 
 impl Ticket {
     /// The number that the caller gave the request.
+    #[must_use]
     pub fn mux(&self) -> MuxId {
         self.mux
     }
@@ -155,6 +156,7 @@ pub struct ServeId {
 
 impl ServeId {
     /// The number that the caller gave the stream.
+    #[must_use]
     pub fn mux(&self) -> MuxId {
         self.mux
     }

@@ -142,6 +142,7 @@ pub struct Connection {
 
 impl Connection {
     /// A connection whose handshake has just been done.
+    #[must_use]
     pub fn new(mut config: Config, now: Instant) -> Self {
         config.keep_in_range();
         let seed = Seeded(config.hash_seed);
@@ -225,6 +226,7 @@ impl Connection {
     }
 
     /// The next thing that happened. Events come in the order in which they happened.
+    #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front();
         if event.is_none() {
@@ -237,6 +239,7 @@ impl Connection {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` once the connection has ended.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.closed.is_some() {
             return None;
@@ -250,6 +253,7 @@ impl Connection {
     }
 
     /// Whether [`poll_transmit`](Self::poll_transmit) has something to give.
+    #[must_use]
     pub fn wants_transmit(&self) -> bool {
         !self.dirty.is_empty()
             || !self.queue.is_empty()

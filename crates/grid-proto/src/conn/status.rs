@@ -8,16 +8,19 @@ use super::{Connection, counters::Counters, error::CloseReason};
 
 impl Connection {
     /// Why the connection ended, if it has.
+    #[must_use]
     pub fn close_reason(&self) -> Option<&CloseReason> {
         self.closed.as_ref()
     }
 
     /// Whether a message of the application would be admitted to the queue.
+    #[must_use]
     pub fn has_room(&self) -> bool {
         self.queue.has_room()
     }
 
     /// Whether nothing is open, being served, or waiting to be sent.
+    #[must_use]
     pub fn is_idle(&self) -> bool {
         self.calls.is_empty()
             && self.served.is_empty()
@@ -26,46 +29,55 @@ impl Connection {
     }
 
     /// The number of the next call: where the next connection of the link goes on.
+    #[must_use]
     pub fn next_mux(&self) -> MuxId {
         MuxId::new(self.next_mux)
     }
 
     /// Single requests of ours that wait for their answer.
+    #[must_use]
     pub fn open_requests(&self) -> usize {
         self.open_requests
     }
 
     /// Streams of ours that are open.
+    #[must_use]
     pub fn open_streams(&self) -> usize {
         self.calls.len() - self.open_requests
     }
 
     /// Single requests of the peer that are being served.
+    #[must_use]
     pub fn serving_requests(&self) -> usize {
         self.served.len()
     }
 
     /// Streams of the peer that are being served.
+    #[must_use]
     pub fn serving_streams(&self) -> usize {
         self.incoming.len()
     }
 
     /// Timers that are set: never more than there are open muxes.
+    #[must_use]
     pub fn timers(&self) -> usize {
         self.timers.len()
     }
 
     /// Bytes that wait to be written.
+    #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.queue.bytes() + self.control_bytes
     }
 
     /// The round-trip time that the last ping of the link measured.
+    #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
         self.keepalive.round_trip()
     }
 
     /// Counts since the connection was made.
+    #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
