@@ -36,7 +36,7 @@ impl fmt::Display for Role {
 ///
 /// A value that can't be encoded is the fault of this node, a payload that can't be decoded that of
 /// the other one, or of two definitions that differ; all else is the call's own
-/// [`CallError`]. The texts hold no contents of messages.
+/// [`CallError`]. The texts name kinds of values; [`DecodeError`] says which of them quote a peer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TypedError {

@@ -39,9 +39,10 @@ pub enum EncodeError {
 
 /// A payload that isn't a value of the type that was asked for.
 ///
-/// The texts name kinds of values ("found a string, expected u8"), not their contents; the rare
-/// ones that quote a peer, such as the name of an unknown variant, are cut at 256 bytes. Offsets
-/// count bytes from the start of the payload to where reading stopped.
+/// The texts name kinds of values ("found a string, expected u8"), not their contents. The rare ones
+/// that quote a peer are cut at 256 bytes: the name of an unknown variant, what a type's own
+/// [`Deserialize`](serde::Deserialize) says, and a value inside `Json` that has the wrong type, which
+/// JSON's reader shows. Offsets count bytes from the start of the payload to where reading stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {

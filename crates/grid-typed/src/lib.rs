@@ -72,8 +72,8 @@
 //! | where | what its caller gets |
 //! | --- | --- |
 //! | request, initial payload or item on the caller's node | [`TypedError::Encode`] |
-//! | request, initial payload or item on the handler's node | [`CallError::Remote`] with the text `decoding the request: …` |
-//! | answer or item on the handler's node | [`CallError::Remote`] with the text `encoding the response: …` |
+//! | request, initial payload or item on the handler's node | [`CallError::Remote`] with the text `decoding the request: …`, or `the initial payload` or `an item` in its place |
+//! | answer or item on the handler's node | [`CallError::Remote`] with the text `encoding the response: …`, or `an item` in its place |
 //! | answer or item on the caller's node | [`TypedError::Decode`] |
 //!
 //! # Cancel safety

@@ -17,6 +17,10 @@ const NANOS_PER_SECOND: i32 = 1_000_000_000;
 /// nanoseconds beyond a second or below zero are carried into the seconds. Type −1 is msgpack's own
 /// timestamp of 4, 8 or 12 bytes. There are no time zones.
 ///
+/// Only msgpack has extensions. In `Json` it is an array of the type and the bytes, which reads back
+/// here but is not the text that the reference's times are in JSON: give such a field a type of its
+/// own.
+///
 /// Its default is the reference's zero time, which is what a missing field means there.
 ///
 /// ```

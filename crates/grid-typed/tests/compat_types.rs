@@ -256,3 +256,29 @@ async fn no_payload_is_no_bytes() {
     );
     well(&pair).await;
 }
+
+#[test]
+fn inside_json_times_and_bytes_are_arrays() {
+    let time = Json::new(Timestamp::new(1, 2));
+    let payload = grid_typed::encode(&time).expect("encodes");
+    assert!(payload.ends_with(b"[5,[0,0,0,0,0,0,0,1,0,0,0,2]]\n"));
+    assert_eq!(
+        grid_typed::decode::<Json<Timestamp>>(&payload).expect("reads back"),
+        time
+    );
+    let bytes = Json::new(Bytes::from("ab"));
+    let payload = grid_typed::encode(&bytes).expect("encodes");
+    assert!(payload.ends_with(b"[97,98]\n"));
+    assert_eq!(
+        grid_typed::decode::<Json<Bytes>>(&payload).expect("reads back"),
+        bytes
+    );
+}
+
+#[test]
+fn what_an_error_quotes_of_json_is_short() {
+    let text = format!("{{\"n\":\"{}\"}}\n", "x".repeat(1000));
+    let payload = grid_typed::encode(&Bytes::from(text)).expect("encodes");
+    let error = grid_typed::decode::<Json<Count>>(&payload).expect_err("n is a number");
+    assert!(error.to_string().len() < 300, "{error}");
+}

@@ -7,7 +7,8 @@ use serde_bytes::ByteBuf;
 /// Bytes, or nil: the reference's `Bytes`.
 ///
 /// A bin in msgpack, nil as nil. Nil and no bytes are two different values; a missing field and the
-/// default are nil. [`Debug`] shows the length only.
+/// default are nil. [`Debug`] shows the length only. Inside `Json` it is an array of numbers, where
+/// the reference has base64 text.
 ///
 /// ```
 /// use grid_typed::Bytes;
