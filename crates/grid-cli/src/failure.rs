@@ -1,6 +1,6 @@
 //! How a command ends when it does not end well.
 
-use std::process::ExitCode;
+use std::{borrow::Cow, process::ExitCode};
 
 /// Why a command failed, sorted by the exit code that tells it.
 #[derive(Debug, thiserror::Error)]
@@ -35,10 +35,27 @@ impl Failure {
         }
     }
 
-    /// The text on one line, whatever a source put into it.
+    /// The text on one line, whatever a source or a value that it names put into it.
     pub(crate) fn line(&self) -> String {
-        one_line(&self.to_string())
+        printable(self.to_string().trim_end()).into_owned()
     }
+}
+
+/// The text with its control characters written out: a value keeps what it is, and does nothing to
+/// the terminal.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// Joins the lines of a text by spaces.
@@ -53,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_line() {
-        let failure = Failure::bad("first\n   second\n");
-        assert_eq!(failure.line(), "first second");
+        let failure = Failure::bad("'a\n b\u{1b}[2J é' is wrong\n");
+        assert_eq!(failure.line(), "'a\\n b\\u{1b}[2J é' is wrong");
     }
 }

@@ -2,16 +2,17 @@
 
 mod common;
 
-use std::{sync::mpsc::channel, thread};
+use std::{fs, os::unix::fs::symlink, sync::mpsc::channel, thread};
 
 use common::{Grid, PATIENCE, TempDir};
 use nix::{
     sys::{
         prctl::set_child_subreaper,
         signal::{Signal, kill},
+        stat::Mode,
         wait::{WaitStatus, waitpid},
     },
-    unistd::Pid,
+    unistd::{Pid, mkfifo},
 };
 
 /// Some small files, one of several pieces, an empty one, and what must be left out.
@@ -159,6 +160,13 @@ fn a_file_that_changes_meanwhile_is_no_mismatch() {
     ]);
     grid.wait_for(&["all six pairs are connected"], PATIENCE);
     dir.write("large", "it was large");
+    for (name, place) in [("d1/file1", "/dev/zero"), ("d2/file2", "/etc")] {
+        fs::remove_file(dir.path().join(name)).unwrap();
+        symlink(place, dir.path().join(name)).unwrap();
+    }
+    let pipe = dir.path().join("d3/file3");
+    fs::remove_file(&pipe).unwrap();
+    mkfifo(&pipe, Mode::S_IRWXU).unwrap();
     grid.wait_for(&["'large' changed on the disk meanwhile"], PATIENCE);
     let ended = grid.ended(2 * PATIENCE);
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");

@@ -128,7 +128,8 @@ impl Fetcher {
             };
             hasher.update(&data);
             size += data.len() as u64;
-            if end || data.is_empty() {
+            // What is longer than was listed differs already, and may grow as fast as it is read.
+            if end || data.is_empty() || size > listed {
                 break;
             }
         }

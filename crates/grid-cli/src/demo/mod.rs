@@ -22,7 +22,7 @@ mod tally;
 mod verify;
 mod walk;
 
-use std::io::Write;
+use std::io::{self, Write};
 
 pub(crate) use self::child::run as run_node;
 use self::parent::Parent;
@@ -42,10 +42,50 @@ pub(crate) async fn run(config: DemoConfig) -> Result<(), Failure> {
     };
     parent.end().await;
     let report = outcome?;
-    // Whoever closed stdout does not want to know.
-    let _ = write!(std::io::stdout(), "{}", report.render());
+    print(io::stdout(), &report.render())?;
     match report.faults() {
         faults if faults.is_empty() => Ok(()),
         faults => Err(Failure::failed(faults.join("; "))),
+    }
+}
+
+/// Prints the report. Whoever closed stdout does not want it; a disk that is full loses it.
+fn print(mut to: impl Write, report: &str) -> Result<(), Failure> {
+    match to.write_all(report.as_bytes()).and_then(|()| to.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(format!(
+            "the report can't be written: {error}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes nothing, for the given reason.
+    struct Full(io::ErrorKind);
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_report_that_is_lost_is_a_failure_unless_nobody_wants_it() {
+        let lost = print(Full(io::ErrorKind::StorageFull), "report");
+        assert!(
+            matches!(&lost, Err(Failure::Failed(text)) if text.contains("report")),
+            "{lost:?}"
+        );
+        assert!(print(Full(io::ErrorKind::BrokenPipe), "report").is_ok());
+        let mut out = Vec::new();
+        print(&mut out, "report").unwrap();
+        assert_eq!(out, b"report");
     }
 }

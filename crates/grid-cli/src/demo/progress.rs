@@ -8,6 +8,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::{message::PeerTally, table};
+use crate::failure::printable;
 
 /// Plain lines of the counts come no more often than this.
 const LINE_EVERY: Duration = Duration::from_secs(2);
@@ -51,6 +52,8 @@ impl Progress {
 
     /// Says something that stays.
     pub(super) fn note(&self, text: &str) {
+        // A file's name may hold whatever a terminal obeys.
+        let text = printable(text);
         match self {
             // Where a terminal fails there is nobody to tell.
             Self::Bars { all, .. } => drop(all.println(text)),

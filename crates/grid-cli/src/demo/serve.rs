@@ -1,7 +1,6 @@
 //! What a node of the demo serves: the list of its tree as a stream, and its files in pieces.
 
 use std::{
-    fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::PathBuf,
     sync::Arc,
@@ -12,7 +11,7 @@ use grid_typed::{Bytes, Single, Streaming};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
-use super::verify::Disk;
+use super::{verify::Disk, walk};
 
 /// Lists the whole tree, an item a file.
 pub(super) static LIST: Streaming<ListRequest, (), Entry> =
@@ -83,18 +82,21 @@ pub(super) fn handlers(node: usize, disk: &Arc<Disk>) -> [Registration; 2] {
     ]
 }
 
-/// The files as they are now; those that are gone are left out.
+/// The files as they are now; those that are gone, or no files any more, are left out.
 fn entries(disk: &Disk) -> Vec<Entry> {
     let places = disk.tree().places();
     let entry = |(path, place): (String, PathBuf)| {
-        let size = place.metadata().ok()?.len();
-        Some(Entry { path, size })
+        let metadata = place.symlink_metadata().ok()?;
+        metadata.is_file().then_some(Entry {
+            path,
+            size: metadata.len(),
+        })
     };
     places.into_iter().filter_map(entry).collect()
 }
 
 fn read(place: PathBuf, offset: u64) -> io::Result<ReadReply> {
-    let mut file = File::open(place)?;
+    let mut file = walk::open(&place)?;
     file.seek(SeekFrom::Start(offset))?;
     let mut data = Vec::new();
     // One byte more tells whether there is more.
@@ -145,8 +147,11 @@ mod tests {
         dir.write("a", "1");
         dir.write("b/c", "22");
         dir.write("gone", "333");
+        dir.write("link", "55555");
         let disk = Disk::new(Tree::walk(&dir.0, SystemTime::now(), |_| {}).unwrap());
         std::fs::remove_file(dir.0.join("gone")).unwrap();
+        std::fs::remove_file(dir.0.join("link")).unwrap();
+        std::os::unix::fs::symlink(dir.0.join("a"), dir.0.join("link")).unwrap();
         dir.write("a", "4444");
         let entry = |path: &str, size| Entry {
             path: path.into(),

@@ -4,10 +4,12 @@ use std::{
     collections::BTreeMap,
     fs, io,
     io::Read,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use sha2::{Digest, Sha256};
 
 /// Directories that are not walked, wherever they are.
@@ -182,12 +184,19 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Tells what is there now: a file, or none.
+    /// Tells what is there now: a file, or none, which a pipe, a link or a directory is too.
     pub(super) fn look(&self) -> io::Result<Option<Known>> {
+        use io::ErrorKind::{NotADirectory, NotFound};
+        let metadata = match self.path.symlink_metadata() {
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(None),
+            other => other?,
+        };
+        if !metadata.is_file() {
+            return Ok(None);
+        }
         match Known::read(&self.path, || {}) {
-            Ok(known) => Ok(Some(known)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(error) if error.kind() == NotFound => Ok(None),
+            other => other.map(Some),
         }
     }
 
@@ -201,10 +210,27 @@ impl Place {
     }
 }
 
+/// Opens what was a regular file when the tree was walked, if it still is one: a pipe that took its
+/// place would never open, and a device at the end of a link might never end.
+pub(super) fn open(path: &Path) -> io::Result<fs::File> {
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(O_NOFOLLOW | O_NONBLOCK)
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is no regular file",
+        ))
+    }
+}
+
 impl Known {
     /// Reads and hashes a file; `on_read` is called for every piece.
     fn read(path: &Path, mut on_read: impl FnMut()) -> io::Result<Self> {
-        let mut file = fs::File::open(path)?;
+        let mut file = open(path)?;
         let modified = file.metadata()?.modified().ok();
         let mut hasher = Sha256::new();
         let mut buffer = vec![0; BUFFER];
@@ -313,6 +339,28 @@ pub(super) mod tests {
         assert_eq!(tree.place("a").look().unwrap(), None);
         tree.update("a", None);
         assert_eq!(tree.files().count(), 0);
+    }
+
+    #[test]
+    fn what_took_the_place_of_a_file_is_none_and_is_not_opened() {
+        let dir = TempDir::new("replaced");
+        let names = ["pipe", "link", "directory", "gone/file"];
+        for name in names {
+            dir.write(name, "x");
+        }
+        let tree = walk(&dir.0);
+        for name in ["pipe", "link", "directory"] {
+            fs::remove_file(dir.0.join(name)).unwrap();
+        }
+        nix::unistd::mkfifo(&dir.0.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", dir.0.join("link")).unwrap();
+        fs::create_dir(dir.0.join("directory")).unwrap();
+        fs::remove_dir_all(dir.0.join("gone")).unwrap();
+        dir.write("gone", "now a file");
+        for name in names {
+            assert_eq!(tree.place(name).look().unwrap(), None, "{name}");
+            assert!(open(&dir.0.join(name)).is_err(), "{name}");
+        }
     }
 
     #[test]
