@@ -44,7 +44,7 @@ fn dispatch(parsed: Parsed) -> Result<(), Failure> {
             Ok(())
         }
         Parsed::Run(Command::Node(arguments)) => {
-            let config = arguments.check(token_of_environment()?)?;
+            let config = arguments.check(std::env::var_os(TOKEN_VARIABLE))?;
             log::to_stderr("info");
             block_on(node::run(config))
         }
@@ -55,23 +55,13 @@ fn dispatch(parsed: Parsed) -> Result<(), Failure> {
         }
         Parsed::Run(Command::DemoNode) => {
             let token = token::TokenSource {
-                env: token_of_environment()?,
+                env: std::env::var_os(TOKEN_VARIABLE),
                 ..Default::default()
             }
             .read()?;
             log::to_stderr("error");
             block_on(demo::run_node(token))
         }
-    }
-}
-
-fn token_of_environment() -> Result<Option<String>, Failure> {
-    match std::env::var_os(TOKEN_VARIABLE).map(OsString::into_string) {
-        None => Ok(None),
-        Some(Ok(text)) => Ok(Some(text)),
-        Some(Err(_)) => Err(Failure::bad(format!(
-            "the token in {TOKEN_VARIABLE} is no text"
-        ))),
     }
 }
 

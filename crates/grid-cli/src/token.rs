@@ -1,11 +1,14 @@
 //! The shared token: where it comes from, and a type that does not show it.
 
-use std::{fmt, fs, path::PathBuf};
+use std::{ffi::OsString, fmt, fs, io::Read, path::PathBuf};
 
 use crate::failure::Failure;
 
 /// The environment variable that holds the token.
 pub(crate) const TOKEN_VARIABLE: &str = "GRID_TOKEN";
+
+/// No token has so many bytes; a file that never ends is not read for ever.
+const LARGEST_FILE: u64 = 64 * 1024;
 
 /// A token; its text appears in no debug output.
 #[derive(Clone)]
@@ -43,7 +46,7 @@ impl fmt::Debug for Token {
 pub(crate) struct TokenSource {
     pub(crate) flag: Option<String>,
     pub(crate) file: Option<PathBuf>,
-    pub(crate) env: Option<String>,
+    pub(crate) env: Option<OsString>,
 }
 
 impl TokenSource {
@@ -59,17 +62,28 @@ impl TokenSource {
         }
         if let Some(path) = self.file {
             let shown = path.display();
-            let content = fs::read_to_string(&path).map_err(|error| {
-                Failure::bad(format!("--token-file: '{shown}' can't be read: {error}"))
-            })?;
+            let mut content = String::new();
+            fs::File::open(&path)
+                .and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut content))
+                .map_err(|error| {
+                    Failure::bad(format!("--token-file: '{shown}' can't be read: {error}"))
+                })?;
+            if content.len() as u64 > LARGEST_FILE {
+                return Err(Failure::bad(format!(
+                    "--token-file: '{shown}' has more than {LARGEST_FILE} bytes"
+                )));
+            }
             let text = content.trim_end_matches(['\r', '\n']);
             if text.is_empty() {
                 return Err(Failure::bad(format!("--token-file: '{shown}' is empty")));
             }
             return Ok(Token::new(text));
         }
-        match self.env {
-            Some(text) if !text.is_empty() => Ok(Token::new(text)),
+        match self.env.map(OsString::into_string) {
+            Some(Ok(text)) if !text.is_empty() => Ok(Token::new(text)),
+            Some(Err(_)) => Err(Failure::bad(format!(
+                "the token in {TOKEN_VARIABLE} is no text"
+            ))),
             _ => Err(Failure::bad(format!(
                 "no token: set {TOKEN_VARIABLE} or give --token-file FILE"
             ))),
@@ -79,6 +93,8 @@ impl TokenSource {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     #[test]
@@ -100,6 +116,37 @@ mod tests {
         .unwrap();
         assert_eq!(token.text(), "b");
         assert!(!token.is_on_command_line());
+    }
+
+    #[test]
+    fn an_environment_that_is_no_text_matters_only_where_it_is_needed() {
+        let garbled = || Some(OsString::from_vec(vec![0xff]));
+        let token = TokenSource {
+            flag: Some("a".into()),
+            file: None,
+            env: garbled(),
+        };
+        assert_eq!(token.read().unwrap().text(), "a");
+        let token = TokenSource {
+            env: garbled(),
+            ..TokenSource::default()
+        };
+        assert!(token.read().unwrap_err().line().contains("GRID_TOKEN"));
+    }
+
+    #[test]
+    fn a_file_that_never_ends_is_refused() {
+        let line = TokenSource {
+            file: Some("/dev/zero".into()),
+            ..TokenSource::default()
+        }
+        .read()
+        .unwrap_err()
+        .line();
+        assert!(
+            line.contains("'/dev/zero'") && line.contains("more than"),
+            "{line}"
+        );
     }
 
     #[test]
@@ -144,7 +191,7 @@ mod tests {
         assert!(TokenSource::default().read().is_err());
         assert!(
             TokenSource {
-                env: Some(String::new()),
+                env: Some(OsString::new()),
                 ..TokenSource::default()
             }
             .read()

@@ -55,6 +55,15 @@ fn a_wrong_url() {
         &["http://B:1"],
     );
     refused(&["node", "--local", A, "--peers", ""], &["--peers", "''"]);
+    // What could not be resolved is refused before anything is bound.
+    for url in ["http://[::1:9", "http://::1:9", "http://a\u{1b}[2J:9"] {
+        let peers = format!("{A},{url}");
+        let shown = format!("'{}'", url.replace('\u{1b}', "\\u{1b}"));
+        refused(
+            &["node", "--local", A, "--peers", &peers],
+            &["--peers", &shown],
+        );
+    }
 }
 
 #[test]
@@ -137,6 +146,7 @@ fn values_that_are_none() {
         ("--ping", "fast"),
         ("--stream-ping", "-1"),
         ("--path", "grid"),
+        ("--path", "/a?b"),
         ("--listen", "here"),
     ] {
         refused(
@@ -164,5 +174,6 @@ fn a_directory_that_cannot_be_read() {
 fn arguments_that_are_missing_or_unknown() {
     refused(&["node", "--local", A], &["--peers"]);
     refused(&["walk"], &["walk"]);
+    refused(&[], &["'node'", "'demo'"]);
     refused(&["demo", "--fast"], &["--fast"]);
 }

@@ -44,15 +44,41 @@ pub(crate) enum Parsed {
 
 /// Reads the command line.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
-    match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    match Cli::try_parse_from(&args) {
         Ok(cli) => Ok(Parsed::Run(cli.command)),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Ok(Parsed::Show(error.render().to_string()))
             }
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                Err(Failure::bad("no command: give 'node' or 'demo', or --help"))
+            }
+            ErrorKind::InvalidUtf8 => Err(Failure::bad(no_text(&args))),
             _ => Err(Failure::bad(first_paragraph(&error.render().to_string()))),
         },
     }
+}
+
+/// Names the first argument that is no text by the one before it too, so that an option's value is
+/// found; a token is not shown.
+fn no_text(args: &[OsString]) -> String {
+    let mut before = "";
+    for arg in args {
+        let Some(text) = arg.to_str() else {
+            let shown = arg.to_string_lossy();
+            if before == "--token" || shown.starts_with("--token=") {
+                return "--token: its value is no text".to_owned();
+            }
+            return if before.starts_with("--") {
+                format!("{before}: '{shown}' is no text")
+            } else {
+                format!("the argument '{shown}' is no text")
+            };
+        };
+        before = text;
+    }
+    "an argument is no text".to_owned()
 }
 
 /// Clap's message without its usage and hints: what stands before the first empty line.
@@ -67,6 +93,8 @@ fn first_paragraph(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     fn parse_words(words: &[&str]) -> Result<Parsed, Failure> {
@@ -96,6 +124,27 @@ mod tests {
     fn an_unknown_argument_is_named() {
         let line = parse_words(&["demo", "--speed", "9"]).unwrap_err().line();
         assert!(line.contains("--speed"), "{line}");
+    }
+
+    #[test]
+    fn without_a_command_the_commands_are_named() {
+        let line = parse_words(&[]).unwrap_err().line();
+        assert!(line.contains("'node'") && line.contains("'demo'"), "{line}");
+    }
+
+    #[test]
+    fn an_argument_that_is_no_text_is_named_unless_it_is_the_token() {
+        let garbled = || OsString::from_vec(b"x\xffy".to_vec());
+        let refused = |words: &[&str], last: OsString| {
+            let words = std::iter::once(&"grid").chain(words).map(OsString::from);
+            parse(words.chain([last])).unwrap_err().line()
+        };
+        let line = refused(&["node", "--local"], garbled());
+        assert!(line.starts_with("--local: 'x\u{fffd}y'"), "{line}");
+        let line = refused(&["node", "--token"], garbled());
+        assert!(line.contains("--token") && !line.contains('y'), "{line}");
+        let line = refused(&["node"], OsString::from_vec(b"--token=\xffy".to_vec()));
+        assert!(line.contains("--token") && !line.contains('y'), "{line}");
     }
 
     #[test]

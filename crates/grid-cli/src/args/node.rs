@@ -1,6 +1,6 @@
 //! `grid node`: arguments and the checked configuration.
 
-use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::HashMap, ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
@@ -61,20 +61,17 @@ pub(crate) struct NodeConfig {
 
 impl NodeArgs {
     /// Checks every value; `env_token` is what the environment has.
-    pub(crate) fn check(self, env_token: Option<String>) -> Result<NodeConfig, Failure> {
+    pub(crate) fn check(self, env_token: Option<OsString>) -> Result<NodeConfig, Failure> {
         let local = NodeUrl::parse("--local", &self.local)?;
         let peers = check_peers(&local, &self.peers)?;
         let listen = match &self.listen {
             Some(text) => parse_listen(text)?,
             None => local.host_port().to_owned(),
         };
-        if !self.path.starts_with('/')
-            || self
-                .path
-                .contains(|c: char| c.is_whitespace() || c.is_control())
-        {
+        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#');
+        if !self.path.starts_with('/') || !self.path.bytes().all(plain) {
             return Err(Failure::bad(format!(
-                "--path: '{}' is not a path that begins with '/'",
+                "--path: '{}' is not a path that begins with '/' and holds no space, ? or #",
                 self.path
             )));
         }
@@ -107,6 +104,14 @@ fn check_peers(local: &NodeUrl, texts: &[String]) -> Result<Vec<NodeUrl>, Failur
         if peers.contains(&peer) {
             return Err(Failure::bad(format!("--peers: '{peer}' is there twice")));
         }
+        if let Some(same) = peers
+            .iter()
+            .find(|same| same.host_port() == peer.host_port())
+        {
+            return Err(Failure::bad(format!(
+                "--peers: '{same}' and '{peer}' are the same address"
+            )));
+        }
         peers.push(peer);
     }
     if !peers.contains(local) {
@@ -128,7 +133,11 @@ fn check_dial(peers: &[NodeUrl], texts: &[String]) -> Result<HashMap<String, Soc
                 list(peers)
             )));
         }
-        dial.insert(name, address);
+        if dial.insert(name, address).is_some() {
+            return Err(Failure::bad(format!(
+                "--dial: '{text}' is a second address of that peer"
+            )));
+        }
     }
     Ok(dial)
 }
@@ -192,6 +201,24 @@ mod tests {
     }
 
     #[test]
+    fn two_names_of_one_address_are_no_two_peers() {
+        let line = refused(NodeArgs {
+            peers: vec![A.into(), "http://b".into(), "http://b:80".into()],
+            ..args()
+        });
+        assert!(
+            line.contains("'http://b'") && line.contains("'http://b:80'"),
+            "{line}"
+        );
+        let twice = format!("{B}=127.0.0.1:2");
+        let line = refused(NodeArgs {
+            dial: vec![format!("{B}=127.0.0.1:1"), twice.clone()],
+            ..args()
+        });
+        assert!(line.contains(&twice) && line.contains("second"), "{line}");
+    }
+
+    #[test]
     fn an_override_for_an_unknown_peer_lists_the_known_ones() {
         let line = refused(NodeArgs {
             dial: vec!["http://127.0.0.1:9009=127.0.0.1:1".into()],
@@ -219,13 +246,15 @@ mod tests {
             })
             .contains("--stream-ping: '0'")
         );
-        assert!(
-            refused(NodeArgs {
-                path: "grid".into(),
-                ..args()
-            })
-            .contains("--path: 'grid'")
-        );
+        for path in ["grid", "", "/a b", "/a?b", "/a#b", "/é"] {
+            assert!(
+                refused(NodeArgs {
+                    path: path.into(),
+                    ..args()
+                })
+                .contains(&format!("--path: '{path}'"))
+            );
+        }
         assert!(
             refused(NodeArgs {
                 listen: Some("nowhere".into()),

@@ -1,6 +1,10 @@
 //! Single values of the command line: a node's name, seconds, a span of seconds, an override.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 use crate::failure::Failure;
 
@@ -44,6 +48,9 @@ impl NodeUrl {
         if host.contains(|c: char| c.is_ascii_uppercase()) {
             return Err(wrong("its host must be in lower case"));
         }
+        if !is_host(host) {
+            return Err(wrong("its host is neither a name nor an IP address"));
+        }
         Ok(Self {
             text: text.to_owned(),
             host_port: format!("{host}:{}", port.unwrap_or(80)),
@@ -81,11 +88,39 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-fn parse_port(text: &str) -> Option<u16> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+/// Whether a host in lower case can be looked up: a name, an IPv4 address, or an IPv6 address in
+/// its brackets.
+fn is_host(host: &str) -> bool {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
     }
-    text.parse().ok().filter(|port| *port != 0)
+    if host
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    {
+        return host.parse::<Ipv4Addr>().is_ok();
+    }
+    host.split('.').all(|label| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        label.bytes().next().is_some_and(plain)
+            && label.bytes().next_back().is_some_and(plain)
+            && label
+                .bytes()
+                .all(|byte| plain(byte) || matches!(byte, b'-' | b'_'))
+    })
+}
+
+/// A port without leading zeros, which would make another name of the same address.
+fn parse_port(text: &str) -> Option<u16> {
+    parse_digits(text).filter(|_| !text.starts_with('0'))
+}
+
+fn parse_digits(text: &str) -> Option<u16> {
+    // By itself `parse` takes a sign as well.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
 }
 
 /// Reads `HOST:PORT`, where port 0 lets the system choose.
@@ -96,22 +131,27 @@ pub(crate) fn parse_listen(text: &str) -> Result<String, Failure> {
         ))
     };
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    if host.is_empty() || host.contains(['/', ' ']) || port.parse::<u16>().is_err() {
-        return Err(wrong());
+    if is_host(&host.to_ascii_lowercase()) && parse_digits(port).is_some() {
+        Ok(text.to_owned())
+    } else {
+        Err(wrong())
     }
-    Ok(text.to_owned())
 }
 
 /// Reads a number of seconds above 0, fractions allowed.
 pub(crate) fn parse_seconds(option: &str, text: &str) -> Result<Duration, Failure> {
-    match text.parse::<f64>() {
-        Ok(seconds) if (0.001..=MAX_SECONDS).contains(&seconds) => {
-            Ok(Duration::from_secs_f64(seconds))
-        }
-        _ => Err(Failure::bad(format!(
+    seconds(text).ok_or_else(|| {
+        Failure::bad(format!(
             "{option}: '{text}' is not a number of seconds from 0.001 to {MAX_SECONDS}"
-        ))),
-    }
+        ))
+    })
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds = text.parse::<f64>().ok();
+    seconds
+        .filter(|seconds| (0.001..=MAX_SECONDS).contains(seconds))
+        .map(Duration::from_secs_f64)
 }
 
 /// A span of seconds: at least, and at most.
@@ -123,12 +163,17 @@ pub(crate) struct Span {
 
 /// Reads `MIN`, `MIN..` or `MIN..MAX`; without MAX it is `most`, or MIN if that is more.
 pub(crate) fn parse_span(option: &str, text: &str, most: Duration) -> Result<Span, Failure> {
+    let wrong = || {
+        Failure::bad(format!(
+            "{option}: '{text}' is not MIN, MIN.. or MIN..MAX in seconds from 0.001 to {MAX_SECONDS}"
+        ))
+    };
     let (least, end) = text.split_once("..").unwrap_or((text, ""));
-    let least = parse_seconds(option, least)?;
+    let least = seconds(least).ok_or_else(wrong)?;
     let most = if end.is_empty() {
         most.max(least)
     } else {
-        parse_seconds(option, end)?
+        seconds(end).ok_or_else(wrong)?
     };
     if most < least {
         return Err(Failure::bad(format!(
@@ -155,6 +200,7 @@ mod tests {
         for (name, host_port) in [
             ("http://10.0.0.1:9000", "10.0.0.1:9000"),
             ("http://node1", "node1:80"),
+            ("http://a-1.b_2.c:9", "a-1.b_2.c:9"),
             ("http://[::1]:9000", "[::1]:9000"),
             ("http://[::1]", "[::1]:80"),
         ] {
@@ -180,6 +226,17 @@ mod tests {
             ("http://[]:9000", "no host"),
             ("http://a b:9000", "characters"),
             ("http://Node:9000", "lower case"),
+            ("http://127.0.0.1:09000", "port"),
+            ("http://::1:9000", "neither"),
+            ("http://[::1:9000", "neither"),
+            ("http://[::g]:9000", "neither"),
+            ("http://[::1]x:9000", "neither"),
+            ("http://[fe80::1%lo]:9000", "neither"),
+            ("http://300.1.1.1:9000", "neither"),
+            ("http://1.1.1:9000", "neither"),
+            ("http://*:9000", "neither"),
+            ("http://-a:9000", "neither"),
+            ("http://a..b:9000", "neither"),
         ] {
             let line = NodeUrl::parse("--peers", name).unwrap_err().line();
             assert!(line.contains(reason), "{name}: {line}");
@@ -215,14 +272,26 @@ mod tests {
         assert_eq!(span("90").unwrap(), seconds(90, 90));
         assert_eq!(span("2..4").unwrap(), seconds(2, 4));
         assert!(span("4..2").unwrap_err().line().contains("'4..2'"));
-        assert!(span("..2").is_err());
+        for text in ["..2", "1..x", "x", ""] {
+            let line = span(text).unwrap_err().line();
+            assert!(line.contains(&format!("'{text}'")), "{line}");
+        }
     }
 
     #[test]
     fn a_listen_address_has_a_port() {
         assert_eq!(parse_listen("0.0.0.0:0").unwrap(), "0.0.0.0:0");
         assert_eq!(parse_listen("[::]:9000").unwrap(), "[::]:9000");
-        for text in ["9000", ":9000", "host:", "host:99999", "http://host:90"] {
+        for text in [
+            "9000",
+            ":9000",
+            "host:",
+            "host:99999",
+            "http://host:90",
+            "127.0.0.1:+5",
+            "::1:9000",
+            "*:9000",
+        ] {
             assert!(parse_listen(text).unwrap_err().line().contains(text));
         }
     }
