@@ -21,7 +21,7 @@ use super::{
     progress::Progress,
     proxy::{CutDone, Proxy},
     report::{PairReport, Report},
-    schedule::{Order, Schedule},
+    schedule::{Cut, Order, Schedule},
     table,
 };
 use crate::{args::DemoConfig, failure::Failure};
@@ -210,7 +210,7 @@ impl Parent {
         let (order, at, done) =
             cut.map_err(|error| Failure::failed(format!("a proxy failed: {error}")))?;
         let at = at.saturating_duration_since(self.start);
-        self.schedule.carried_out(at, order, done);
+        let healed = self.schedule.carried_out(at, order, done).map(Cut::summary);
         if let Some(done) = done {
             let place = if done.mid_frame {
                 "inside a frame"
@@ -222,6 +222,9 @@ impl Parent {
                 "cut {number}: {kind} on pair {} {place}",
                 self.label(order.pair)
             ));
+        }
+        if let Some(summary) = healed {
+            self.note(&format!("pair {} {summary}", self.label(order.pair)));
         }
         Ok(())
     }
@@ -288,15 +291,9 @@ impl Parent {
         if !up && !self.finishing {
             self.note(&format!("node {} lost node {}: {why}", node + 1, peer + 1));
         }
-        if let Some(cut) = self.schedule.link(now, pair, end, up).cloned() {
-            let healed = table::duration(cut.healed_after.unwrap_or_default());
-            let text = format!(
-                "pair {} is back after {healed}, {} calls and {} streams were interrupted",
-                self.label(pair),
-                cut.calls,
-                cut.streams
-            );
-            self.note(&text);
+        let healed = self.schedule.link(now, pair, end, up).map(Cut::summary);
+        if let Some(summary) = healed {
+            self.note(&format!("pair {} {summary}", self.label(pair)));
         }
     }
 

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use super::proxy::{Aim, CutDone, CutKind, Side};
+use super::{
+    proxy::{Aim, CutDone, CutKind, Side},
+    table,
+};
 use crate::args::Span;
 
 /// A pair is cut again only after its link has been up for so long.
@@ -32,6 +35,16 @@ impl Cut {
     pub(super) fn has_hit(&self) -> bool {
         self.calls + self.streams > 0
     }
+
+    /// What it did, once it has healed.
+    pub(super) fn summary(&self) -> String {
+        format!(
+            "is back after {}, {} calls and {} streams were interrupted",
+            table::duration(self.healed_after.unwrap_or_default()),
+            self.calls,
+            self.streams
+        )
+    }
 }
 
 /// An order for the proxy of a pair.
@@ -50,8 +63,17 @@ struct Pair {
     noticed: [bool; 2],
     up_since: Duration,
     ordered: bool,
+    /// What the ends have told of the order that is out: they may be faster than the proxy's report.
+    early: Early,
     cuts: usize,
     last_cut: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Early {
+    calls: u64,
+    streams: u64,
+    healed_at: Option<Duration>,
 }
 
 impl Pair {
@@ -105,8 +127,15 @@ impl Schedule {
             return None;
         }
         pair.up_since = now;
+        if pair.noticed != [true; 2] {
+            return None;
+        }
+        if pair.ordered {
+            pair.early.healed_at = Some(now);
+            return None;
+        }
         let cut = self.cuts.get_mut(pair.last_cut?)?;
-        if cut.healed_after.is_some() || pair.noticed != [true; 2] {
+        if cut.healed_after.is_some() {
             return None;
         }
         cut.healed_after = Some(now.saturating_sub(cut.at));
@@ -114,9 +143,17 @@ impl Schedule {
     }
 
     /// An end of a pair says that so many more of its calls and streams were interrupted: by the
-    /// last cut of the pair.
+    /// order that is out, or else by the last cut of the pair.
     pub(super) fn interrupted(&mut self, pair: usize, calls: u64, streams: u64) {
-        let last = self.pairs.get(pair).and_then(|pair| pair.last_cut);
+        let Some(pair) = self.pairs.get_mut(pair) else {
+            return;
+        };
+        if pair.ordered {
+            pair.early.calls += calls;
+            pair.early.streams += streams;
+            return;
+        }
+        let last = pair.last_cut;
         if let Some(cut) = last.and_then(|last| self.cuts.get_mut(last)) {
             cut.calls += calls;
             cut.streams += streams;
@@ -153,6 +190,7 @@ impl Schedule {
         chosen.ordered = true;
         // Set when the order is given: an end may notice before the proxy has reported.
         chosen.noticed = [false; 2];
+        chosen.early = Early::default();
         self.next_at = now + self.gap();
         Some(Order {
             pair,
@@ -162,14 +200,23 @@ impl Schedule {
     }
 
     /// The proxy has carried out an order; `None` when there was nothing to cut. `at` is when it
-    /// did.
-    pub(super) fn carried_out(&mut self, at: Duration, order: Order, done: Option<CutDone>) {
-        let Some(pair) = self.pairs.get_mut(order.pair) else {
-            return;
-        };
+    /// did. Returns the cut if it has healed already.
+    pub(super) fn carried_out(
+        &mut self,
+        at: Duration,
+        order: Order,
+        done: Option<CutDone>,
+    ) -> Option<&Cut> {
+        let pair = self.pairs.get_mut(order.pair)?;
         pair.ordered = false;
+        let Early {
+            calls,
+            streams,
+            healed_at,
+        } = pair.early;
         let Some(CutDone { mid_frame, .. }) = done else {
-            return;
+            self.interrupted(order.pair, calls, streams);
+            return None;
         };
         pair.cuts += 1;
         pair.last_cut = Some(self.cuts.len());
@@ -178,10 +225,11 @@ impl Schedule {
             kind: order.kind,
             at,
             mid_frame,
-            calls: 0,
-            streams: 0,
-            healed_after: None,
+            calls,
+            streams,
+            healed_after: healed_at.map(|healed| healed.saturating_sub(at)),
         });
+        self.cuts.last().filter(|cut| cut.healed_after.is_some())
     }
 
     /// Whether it is time to end: every cut has hit and healed, or there is no time left.

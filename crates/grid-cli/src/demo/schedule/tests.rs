@@ -134,6 +134,31 @@ fn a_cut_heals_when_both_ends_have_lost_and_found_each_other() {
 }
 
 #[test]
+fn ends_that_are_faster_than_the_proxys_report_are_believed() {
+    let mut schedule = connected(1, 2);
+    let order = schedule.next_order(seconds(8.0)).unwrap();
+    assert!(schedule.carried_out(seconds(8.0), order, DONE).is_none());
+    schedule.interrupted(0, 1, 0);
+    lose_and_find(&mut schedule, seconds(8.1), 0);
+
+    let order = schedule.next_order(seconds(16.0)).unwrap();
+    schedule.interrupted(0, 7, 1);
+    lose_and_find(&mut schedule, seconds(16.2), 0);
+    let cut = schedule.carried_out(seconds(16.1), order, DONE).unwrap();
+    assert_eq!((cut.calls, cut.streams), (7, 1));
+    assert_eq!(
+        cut.healed_after,
+        Some(seconds(16.2).saturating_sub(seconds(16.1)))
+    );
+    assert_eq!(
+        schedule.cuts().first().unwrap().calls,
+        1,
+        "not the one before"
+    );
+    assert!(schedule.is_done(seconds(18.0)));
+}
+
+#[test]
 fn an_order_that_found_no_connection_counts_for_nothing() {
     let mut schedule = connected(1, 1);
     let order = schedule.next_order(seconds(8.0)).unwrap();
