@@ -79,7 +79,8 @@ settings! {
     /// Bytes queued to be written on all links together. Default 1 GiB.
     max_queued_node: usize = GIB;
     /// Bytes of answers about unknown muxes and of refusals that may wait, for each link. A peer
-    /// that lets more pile up is disconnected. Default 1 MiB.
+    /// that leaves more waiting for a second, or four times as much at any time, does not read and
+    /// is disconnected. Default 1 MiB.
     max_control: usize = MIB;
     /// How long a call waits for room in the queue before it fails with
     /// [`Refusal::Overloaded`](crate::Refusal::Overloaded), should its deadline not come first.
@@ -93,6 +94,9 @@ settings! {
     /// Messages for muxes that never were, of unknown kinds or wrongly nested, that a peer may
     /// send within one [`ping_interval`](Self::ping_interval). Default 10,000.
     max_unknown: u32 = 10_000;
+    /// Messages for muxes that a connection never had which do not count as such: what an honest
+    /// peer had waiting when an earlier connection ended comes out on the next. Default 65,536.
+    max_leftovers: u32 = 65_536;
 
     /// Bytes that are merged into one websocket message; a larger message goes alone. Default
     /// 64 KiB.

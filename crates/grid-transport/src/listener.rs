@@ -283,8 +283,8 @@ async fn attend(shared: Arc<Shared>, io: BoxIo, from: String, _permit: OwnedSema
         () = shared.stop.cancelled() => {}
         outcome = timeout(limit, receive(&shared, io, &from)) => match outcome {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(target: "grid::accept", from, %error, "no upgrade"),
-            Err(_) => tracing::debug!(target: "grid::accept", from, ?limit, "handshake timed out"),
+            Ok(Err(error)) => turned_away(&shared, &from, "no upgrade", &error),
+            Err(_) => turned_away(&shared, &from, "handshake timed out", &format_args!("{limit:?}")),
         },
     }
 }
@@ -304,11 +304,11 @@ async fn receive(shared: &Shared, mut io: BoxIo, from: &str) -> Result<(), HeadE
     };
     let node = match route(shared, &head, from).await {
         Ok(node) => node,
-        Err(status) => return Ok(ws::respond(&mut io, status).await?),
+        Err(status) => return refuse(shared, &mut io, from, status).await,
     };
     let answer = match head.switching() {
         Ok(answer) => answer,
-        Err(status) => return Ok(ws::respond(&mut io, status).await?),
+        Err(status) => return refuse(shared, &mut io, from, status).await,
     };
     io.write_all(answer.as_bytes()).await?;
     io.flush().await?;
@@ -319,6 +319,24 @@ async fn receive(shared: &Shared, mut io: BoxIo, from: &str) -> Result<(), HeadE
         () = accept::accept(&node, ws, from) => {}
     }
     Ok(())
+}
+
+async fn refuse(
+    shared: &Shared,
+    io: &mut BoxIo,
+    from: &str,
+    status: Status,
+) -> Result<(), HeadError> {
+    turned_away(shared, from, "upgrade refused", &status);
+    Ok(ws::respond(io, status).await?)
+}
+
+/// Tells of a connection that did not become one of a grid: once an interval for each host and
+/// kind, whatever it sends.
+fn turned_away(shared: &Shared, from: &str, what: &'static str, why: &dyn fmt::Display) {
+    if let Some(suppressed) = log_permit(shared, from, what) {
+        tracing::warn!(target: "grid::accept", from, suppressed, reason = %why, "{what}");
+    }
 }
 
 /// The grid that a request is for, if its headers are good enough.

@@ -85,6 +85,9 @@ async fn many_open_calls_end_at_once_and_the_link_comes_back() {
     for _ in 0..1_000 {
         streams.push(peer.stream(ITEMS, OUT_1, "100").await.unwrap());
     }
+    while peer.stats().open_requests < 10_000 {
+        tokio::task::yield_now().await;
+    }
     // Behind all that was sent before: B serves them all.
     peer.request(ECHO, "fence").await.unwrap();
     assert_eq!(peer.stats().open_requests, 10_000);

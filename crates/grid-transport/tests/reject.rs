@@ -198,6 +198,28 @@ async fn the_acceptor_logs_a_reason_once_a_remote() {
     assert_eq!(warnings.len(), 4, "{warnings:#?}");
 }
 
+/// What does not even reach the handshake is told of too, once for each kind.
+#[tokio::test]
+async fn nonsense_before_the_handshake_is_logged_once() {
+    let (logs, _guard) = Logs::capture();
+    let (address, manager) = accepting(node::settings()).await;
+    for _ in 0..5 {
+        let mut raw = Raw::dial(address).await;
+        raw.send_bytes(&[0x16, 0x03, 0x01, 0x02, 0x00]).await;
+        raw.read_head().await;
+        let mut raw = Raw::dial(address).await;
+        raw.send_head(&["GET /metrics HTTP/1.1", "Host: b"]).await;
+        raw.read_head().await;
+    }
+    manager.shutdown(Duration::ZERO).await;
+    let warnings = logs.warnings();
+    for words in ["no HTTP", "no grid at this path"] {
+        let told = warnings.iter().filter(|line| line.contains(words)).count();
+        assert_eq!(told, 1, "{words}: {warnings:#?}");
+    }
+    assert_eq!(warnings.len(), 2, "{warnings:#?}");
+}
+
 /// The token is nowhere in the log, right or wrong.
 #[tokio::test]
 async fn no_token_is_logged() {

@@ -14,8 +14,8 @@ use std::{
 use grid_proto::{
     MuxId, Payload,
     conn::{
-        CallError as Failure, Charge, Connection, Event, InboundRequest, InboundStream, ServeId,
-        Ticket,
+        CallError as Failure, CancelReason, Charge, Connection, Event, InboundRequest,
+        InboundStream, ServeId, Ticket,
     },
 };
 use tokio::sync::oneshot;
@@ -25,7 +25,7 @@ use super::{Session, outcome};
 use crate::{
     error::CallError,
     state::LinkCause,
-    stream::{Pipe, Side, Wakes},
+    stream::{GivenUp, Pipe, Side, Wakes},
 };
 
 /// How a single request of ours ended, with what its answer holds of the inbound budget.
@@ -157,6 +157,9 @@ impl Core {
             }
             Event::Ended { mux, outcome } => {
                 if let Some(pipe) = self.streams.remove(&mux) {
+                    if outcome == Err(Failure::Overloaded) {
+                        effects.given_up.push(pipe.give_up_items());
+                    }
                     let outcome = outcome.map_err(|failure| outcome::call_error(failure, cause));
                     effects.wakes.add(pipe.end(outcome));
                 }
@@ -202,6 +205,9 @@ impl Core {
             }
             Event::Cancelled { stream, why } => {
                 if let Some((pipe, token)) = self.serving.remove(&stream) {
+                    if why == CancelReason::Overloaded {
+                        effects.given_up.push(pipe.give_up_items());
+                    }
                     effects
                         .wakes
                         .add(pipe.end(Err(outcome::cancelled(why, cause))));
@@ -261,6 +267,7 @@ pub(crate) struct Effects {
     wakes: Wakes,
     fire: Vec<CancellationToken>,
     dropped: Vec<Payload>,
+    given_up: Vec<GivenUp>,
     cause: Option<Arc<LinkCause>>,
     wake_writer: bool,
     wake_timer: bool,
@@ -290,6 +297,7 @@ impl Effects {
             token.cancel();
         }
         self.dropped.clear();
+        self.given_up.clear();
         if self.wake_writer {
             session.wake_writer.notify_one();
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use grid_proto::{
     conn::{CloseReason, Routes},
-    wire::{DecodeError, Flags, Message, Op, unfold},
+    wire::{DecodeError, Flags, Message, Op, Unfold, unfold},
 };
 
 use super::Session;
@@ -28,6 +28,9 @@ const BATCH_BYTES: usize = 256 * 1024;
 struct Batch {
     messages: Vec<Message>,
     bytes: usize,
+    /// What is left of the last websocket message, and the length of the buffer it is in: a merged
+    /// one holds many more messages than its bytes would suggest.
+    rest: Option<(Unfold, usize)>,
     failure: Option<(LinkCause, CloseReason)>,
 }
 
@@ -40,45 +43,70 @@ pub(super) async fn read(session: Arc<Session>, mut socket: WsReader) -> WsReade
             received = socket.next() => received,
         };
         let mut batch = Batch::default();
-        let mut flow = batch.take(&session, received);
+        batch.take(&session, received);
         // What has arrived already goes in under the same lock.
-        while flow.is_continue()
-            && batch.bytes < BATCH_BYTES
-            && batch.messages.len() < BATCH_MESSAGES
+        while batch.has_room()
             && let Some(received) = socket.next().now_or_never()
         {
-            flow = batch.take(&session, received);
+            batch.take(&session, received);
         }
-        if batch.feed(&session).is_break() {
-            return socket;
+        loop {
+            if batch.feed(&session).is_break() {
+                return socket;
+            }
+            if batch.rest.is_none() {
+                break;
+            }
+            // The writer gets its turn between the parts of one long message.
+            tokio::task::yield_now().await;
+            batch.fill(&session);
         }
     }
 }
 
 impl Batch {
-    fn take(&mut self, session: &Session, received: Result<Bytes, WsError>) -> ControlFlow<()> {
+    fn has_room(&self) -> bool {
+        self.failure.is_none()
+            && self.rest.is_none()
+            && self.bytes < BATCH_BYTES
+            && self.messages.len() < BATCH_MESSAGES
+    }
+
+    fn take(&mut self, session: &Session, received: Result<Bytes, WsError>) {
         match received {
             Ok(bytes) => {
                 self.bytes += bytes.len();
                 let pinned = bytes.len().max(session.link.node.settings.read_chunk);
-                for message in unfold(bytes) {
-                    match message
-                        .map_err(Unreadable::Decode)
-                        .and_then(|m| insist(session, m))
-                    {
-                        Ok(message) => self.messages.push(unpinned(message, pinned)),
-                        Err(unreadable) => {
-                            self.failure = Some(unreadable.into_failure());
-                            return ControlFlow::Break(());
-                        }
-                    }
-                }
-                ControlFlow::Continue(())
+                self.rest = Some((unfold(bytes), pinned));
+                self.fill(session);
             }
             Err(error) => {
                 let words = error.to_string();
                 self.failure = Some((LinkCause::from(error), CloseReason::Lost(words.into())));
-                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// Decodes as many messages as go in under one lock.
+    fn fill(&mut self, session: &Session) {
+        while self.messages.len() < BATCH_MESSAGES
+            && let Some((rest, pinned)) = &mut self.rest
+        {
+            let message = match rest.next() {
+                None => {
+                    self.rest = None;
+                    return;
+                }
+                Some(message) => message
+                    .map_err(Unreadable::Decode)
+                    .and_then(|message| insist(session, message)),
+            };
+            match message {
+                Ok(message) => self.messages.push(unpinned(message, *pinned)),
+                Err(unreadable) => {
+                    self.rest = None;
+                    self.failure = Some(unreadable.into_failure());
+                }
             }
         }
     }

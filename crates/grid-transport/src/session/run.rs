@@ -91,6 +91,7 @@ fn machine(link: &LinkShared, established: &Established) -> Connection {
     config.max_queued_bytes = settings.max_queued;
     config.max_control_bytes = settings.max_control;
     config.max_abuse = settings.max_unknown;
+    config.max_leftovers = settings.max_leftovers;
     config.inbound = Budget::child(&node.budgets.inbound, settings.max_inbound);
     config.queued = Some(node.budgets.queued.clone());
     Connection::new(config, Instant::now().into_std())

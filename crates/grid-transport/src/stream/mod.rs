@@ -20,7 +20,7 @@ use grid_proto::{
 };
 use tokio::time::Instant;
 
-pub(crate) use self::pipe::{Pipe, Side, Wakes};
+pub(crate) use self::pipe::{GivenUp, Pipe, Side, Wakes};
 pub use self::{
     call::StreamCall,
     halves::{StreamReceiver, StreamSender},

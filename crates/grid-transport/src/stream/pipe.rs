@@ -63,6 +63,12 @@ struct Item {
     charge: Charge,
 }
 
+/// Items that nobody will read, to be dropped where no lock is held.
+#[derive(Debug)]
+pub(crate) struct GivenUp {
+    _items: VecDeque<Item>,
+}
+
 /// Items that a receiver has taken out at once, and the credit that it owes for those it gave on.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
@@ -120,6 +126,14 @@ impl Pipe {
         }
         state.over.get_or_insert(outcome);
         (state.reader.take(), Some(self.writable.clone()))
+    }
+
+    /// Takes away what nobody has read, for a stream that was ended because it held too much: the
+    /// room is needed now, and its consumer may never look.
+    pub(crate) fn give_up_items(&self) -> GivenUp {
+        GivenUp {
+            _items: mem::take(&mut self.state.lock().items),
+        }
     }
 
     pub(crate) fn writable(&self) -> (Option<Waker>, Option<Arc<Notify>>) {

@@ -1,7 +1,7 @@
 //! The acceptor's side of the upgrade from HTTP/1.1 (protocol section 2).
 
 use std::{
-    io,
+    fmt, io,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -50,6 +50,19 @@ pub(crate) enum Status {
     UpgradeRequired,
     HeadTooLong,
     Unavailable,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BadRequest(reason) => reason,
+            Self::Forbidden => "forbidden by its headers",
+            Self::NotFound => "no grid at this path",
+            Self::UpgradeRequired => "no upgrade to version 13 of websocket",
+            Self::HeadTooLong => "its head is too long",
+            Self::Unavailable => "the grid is shutting down",
+        })
+    }
 }
 
 impl RequestHead {
