@@ -3,8 +3,8 @@
 //!
 //! A node of a grid knows the names of all nodes. For each pair one of the two dials, by a rule
 //! that both can compute, and keeps dialing; over that one connection *both* call each other: any
-//! number of requests and streams at once. A node of this crate joins a grid of MinIO nodes, and
-//! neither side can tell the difference.
+//! number of requests and streams at once. The wire is that of MinIO's internode grid, and a node
+//! of this crate can stand at either end of it.
 //!
 //! - [`Manager`] is a node: its links, its handlers, its end.
 //! - [`Connection`] is a remote: calls to it, and how its link is. It outlives reconnects.
@@ -106,8 +106,9 @@
 //!
 //! Targets: `grid::link` (states of links, failed attempts), `grid::accept` (refused
 //! connections), `grid::session` (handlers left behind), `grid::node` (the end of a node). No
-//! payload, token or secret is ever recorded. The same warning about the same remote comes once
-//! in [`Settings::warn_interval`](Settings#structfield.warn_interval).
+//! payload, token or secret is ever recorded. The same warning about the same remote or address
+//! comes once in [`Settings::warn_interval`](Settings#structfield.warn_interval). There are no
+//! spans, and single calls are not traced.
 //!
 //! # Features
 //!

@@ -12,6 +12,7 @@ mod invariants;
 mod lines;
 mod manifests;
 mod marks;
+mod pages;
 mod pure;
 mod settings;
 mod sleeps;
@@ -91,7 +92,7 @@ struct Check {
 }
 
 /// The checks that look at files only.
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check; 14] = [
     Check {
         name: "pure",
         proves: &["I3"],
@@ -131,6 +132,11 @@ const CHECKS: [Check; 13] = [
         name: "settings",
         proves: &["I9"],
         run: settings::check,
+    },
+    Check {
+        name: "pages",
+        proves: &["I9"],
+        run: pages::check,
     },
     Check {
         name: "words",
