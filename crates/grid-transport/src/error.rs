@@ -81,11 +81,12 @@ impl CallError {
     pub fn may_have_executed(&self) -> bool {
         match self {
             Self::NotConnected { .. }
-            | Self::ShuttingDown
             | Self::UnknownHandler(_)
             | Self::Refused(_)
             | Self::TooLarge { .. } => false,
+            // Calls that were open when the node shut down fail with it too.
             Self::Disconnected { .. }
+            | Self::ShuttingDown
             | Self::Deadline
             | Self::Cancelled
             | Self::Remote(_)
