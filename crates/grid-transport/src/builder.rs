@@ -1,6 +1,12 @@
 //! Building a node, and refusing one that can't work.
 
-use std::{collections::BTreeSet, fmt, future::Future, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use grid_proto::{HandlerId, InstanceId, Payload, conn::Capacity};
 use tokio::runtime::Handle;
@@ -225,6 +231,9 @@ fn check_path(path: &str) -> Result<(), BuildError> {
     }
 }
 
+/// Periods are added to times; what is longer than this is a mistake, and may be past all clocks.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// Limits of nothing let nothing through, and periods of nothing are always due.
 fn check_settings(settings: &Settings) -> Result<(), BuildError> {
     let bad = |setting: &'static str, value: String| {
@@ -262,6 +271,21 @@ fn check_settings(settings: &Settings) -> Result<(), BuildError> {
         ("default_deadline", settings.default_deadline),
     ] {
         if value.as_millis() == 0 {
+            return bad(setting, format!("{value:?}"));
+        }
+    }
+    for (setting, value) in [
+        ("room_timeout", settings.room_timeout),
+        ("teardown", settings.teardown),
+        ("ping_interval", settings.ping_interval),
+        ("stream_ping_interval", settings.stream_ping_interval),
+        ("default_deadline", settings.default_deadline),
+        ("redial_jitter", settings.redial_jitter),
+        ("redial_interval", settings.redial_interval),
+        ("redial_max", settings.redial_max),
+        ("replace_after", settings.replace_after),
+    ] {
+        if value > LONGEST {
             return bad(setting, format!("{value:?}"));
         }
     }

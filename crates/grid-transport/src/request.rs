@@ -25,6 +25,14 @@ use crate::{
     state::LinkCause,
 };
 
+/// What a timeout amounts to that no clock can hold.
+const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+/// The moment that ends a timeout.
+pub(crate) fn after(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(FOR_EVER)
+}
+
 /// What every call has: where to, and for how long.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
@@ -56,7 +64,7 @@ impl RequestBuilder {
     /// told how long it has. Without one the deadline is
     /// [`Settings::default_deadline`](crate::Settings#structfield.default_deadline).
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.0.deadline = Instant::now().checked_add(timeout);
+        self.0.deadline = Some(after(timeout));
         self
     }
 
@@ -112,7 +120,16 @@ impl Future for RequestFuture {
                     self.stage = match call.attempt(request) {
                         Ok(in_flight) => Stage::InFlight(in_flight),
                         Err(Attempt::Failed(error)) => return Poll::Ready(Err(error)),
-                        Err(Attempt::Later) => Stage::Waiting(Box::pin(call.submit(request))),
+                        Err(Attempt::Later) => {
+                            // The wait and the call have one deadline together.
+                            let limit = call.link.node.settings.default_deadline;
+                            let deadline = call.deadline.unwrap_or_else(|| after(limit));
+                            let call = Call {
+                                deadline: Some(deadline),
+                                ..call
+                            };
+                            Stage::Waiting(Box::pin(call.submit(request)))
+                        }
                     };
                 }
                 Stage::Waiting(submitting) => {

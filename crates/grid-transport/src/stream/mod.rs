@@ -27,7 +27,7 @@ pub use self::{
 };
 use crate::{
     error::{CallError, SendError},
-    request::Call,
+    request::{Call, after},
     session::Session,
 };
 
@@ -56,7 +56,7 @@ impl StreamBuilder {
     /// Ends the whole stream with [`CallError::Deadline`] after this time. Streams have no
     /// deadline by default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.call.deadline = Instant::now().checked_add(timeout);
+        self.call.deadline = Some(after(timeout));
         self
     }
 
