@@ -32,7 +32,7 @@ pub struct StreamSender {
 }
 
 /// What a sink waits for.
-struct Waiting(Pin<Box<OwnedNotified>>, Option<Pin<Box<OwnedNotified>>>);
+struct Waiting(Vec<Pin<Box<OwnedNotified>>>);
 
 impl std::fmt::Debug for Waiting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -73,6 +73,8 @@ impl StreamSender {
                 Some(Wait::Room) => tokio::select! {
                     () = waits.room => {}
                     () = waits.node_room => {}
+                    // The stream may end meanwhile.
+                    () = waits.credit => {}
                 },
             }
         }
@@ -88,12 +90,8 @@ impl StreamSender {
 
     fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         loop {
-            if let Some(Waiting(one, other)) = &mut self.waiting {
-                let ready = one.as_mut().poll(cx).is_ready()
-                    || other
-                        .as_mut()
-                        .is_some_and(|other| other.as_mut().poll(cx).is_ready());
-                if !ready {
+            if let Some(Waiting(any)) = &mut self.waiting {
+                if !any.iter_mut().any(|one| one.as_mut().poll(cx).is_ready()) {
                     return Poll::Pending;
                 }
                 self.waiting = None;
@@ -105,11 +103,12 @@ impl StreamSender {
             match self.pipe.try_send(item) {
                 Ok(None) => self.pending = None,
                 Ok(Some(Wait::Credit)) => {
-                    self.waiting = Some(Waiting(Box::pin(waits.credit), None));
+                    self.waiting = Some(Waiting(vec![Box::pin(waits.credit)]));
                 }
                 Ok(Some(Wait::Room)) => {
-                    let node_room = Some(Box::pin(waits.node_room));
-                    self.waiting = Some(Waiting(Box::pin(waits.room), node_room));
+                    // The stream may end meanwhile, which its credit's wake tells.
+                    let any = [waits.room, waits.node_room, waits.credit];
+                    self.waiting = Some(Waiting(any.map(Box::pin).into()));
                 }
                 Err(error) => {
                     self.pending = None;
