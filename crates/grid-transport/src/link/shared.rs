@@ -130,6 +130,13 @@ impl NodeShared {
         self.tasks.spawn_on(task, &self.runtime)
     }
 
+    /// Wakes those who wait for room in the node's queue budget, where there is some.
+    pub(crate) fn offer_room(&self) {
+        if self.budgets.queued.has_room() && self.starved.swap(false, Ordering::SeqCst) {
+            self.room.notify_waiters();
+        }
+    }
+
     /// Now, by the wall clock.
     pub(crate) fn wall_clock(&self) -> SystemTime {
         (self.clock)()

@@ -61,6 +61,10 @@ pub(super) async fn read(session: Arc<Session>, mut socket: WsReader) -> WsReade
             tokio::task::yield_now().await;
             batch.fill(&session);
         }
+        if session.is_backlogged() {
+            // There may always be more to read: the writer gets its turn, which nobody waits for.
+            tokio::task::yield_now().await;
+        }
     }
 }
 

@@ -62,6 +62,10 @@ pub(crate) async fn run(link: &Arc<LinkShared>, established: Established) -> Lin
         .cause()
         .unwrap_or_else(|| Arc::new(LinkCause::Panicked));
     drop(link.detach());
+    // What was queued here is dropped; others may wait for its room.
+    link.node.offer_room();
+    // A wish from while the link was up is no wish for what follows.
+    let _ = link.reconnect.notified().now_or_never();
     link.set_state(link.lost_state(cause.clone()));
 
     let deadline = Instant::now() + link.node.settings.teardown;
@@ -143,7 +147,9 @@ async fn hang_up(
     let code = matches!(cause, LinkCause::ShuttingDown | LinkCause::Removed).then_some(GOING_AWAY);
     let halves = timeout_at(deadline, async { tokio::join!(reader, writer) }).await;
     if let Ok((Ok(Some(reader)), Ok(Some(writer)))) = halves {
-        ws::hang_up(reader, writer, code).await;
+        // A panic in there is one of the byte stream, and must not reach the link.
+        let farewell = AssertUnwindSafe(ws::hang_up(reader, writer, code));
+        drop(farewell.catch_unwind().await);
     }
 }
 

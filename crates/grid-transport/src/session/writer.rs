@@ -1,6 +1,6 @@
 //! Machine to socket.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use grid_proto::{
@@ -13,6 +13,9 @@ use crate::{
     state::LinkCause,
     ws::{WsError, WsWriter},
 };
+
+/// The outer envelope of a merged message, at most.
+const MERGED_HEAD: usize = 32;
 
 /// Writes until the session ends, or ends it. Gives the socket's half back.
 pub(super) async fn write(session: Arc<Session>, mut socket: WsWriter) -> WsWriter {
@@ -64,16 +67,18 @@ impl Session {
                 core.writer = Writing::Asleep;
             }
         });
-        let node = &self.link.node;
-        if node.budgets.queued.has_room() && node.starved.swap(false, Ordering::SeqCst) {
-            node.room.notify_waiters();
-        }
+        self.link.node.offer_room();
         taken.is_some() && !messages.is_empty()
     }
 
     fn is_busy(&self) -> bool {
         let core = self.core.lock();
         core.calls.len() + core.streams.len() + core.served.len() + core.serving.len() > 1
+    }
+
+    /// More is queued than the writer takes at once.
+    pub(super) fn is_backlogged(&self) -> bool {
+        self.core.lock().conn.queued_bytes() > self.link.node.settings.merge_limit
     }
 
     fn fail(self: &Arc<Self>, error: WsError) {
@@ -89,7 +94,10 @@ async fn send(
     socket: &mut WsWriter,
     messages: &mut Vec<Message>,
 ) -> Result<(), WsError> {
-    let limit = session.link.node.settings.merge_limit;
+    let settings = &session.link.node.settings;
+    let limit = settings
+        .merge_limit
+        .min(settings.max_message.saturating_sub(MERGED_HEAD));
     let mut rest = messages.as_slice();
     while !rest.is_empty() {
         let (count, bytes) = group(rest, limit);
@@ -117,7 +125,7 @@ fn group(messages: &[Message], limit: usize) -> (usize, usize) {
         }
         bytes += len;
     }
-    (messages.len(), bytes + 32)
+    (messages.len(), bytes + MERGED_HEAD)
 }
 
 #[cfg(test)]
