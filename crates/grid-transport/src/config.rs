@@ -91,7 +91,7 @@ settings! {
     max_inbound: usize = 128 * MIB;
     /// Bytes held inbound on all links together. Default 1 GiB.
     max_inbound_node: usize = GIB;
-    /// Messages for muxes that never were, of unknown kinds or wrongly nested, that a peer may
+    /// Pings, and messages for muxes that never were, of unknown kinds or wrongly nested, that a peer may
     /// send within one [`ping_interval`](Self::ping_interval). Default 10,000.
     max_unknown: u32 = 10_000;
     /// Messages for muxes that a connection never had which do not count as such: what an honest
@@ -101,8 +101,9 @@ settings! {
     /// Bytes that are merged into one websocket message; a larger message goes alone. Default
     /// 64 KiB.
     merge_limit: usize = 64 * KIB;
-    /// The bytes read from a socket at once. Default 16 KiB.
-    read_chunk: usize = 16 * KIB;
+    /// The most bytes that are read from a socket at once; a connection at rest reads 4 KiB. Default
+    /// 64 KiB.
+    read_chunk: usize = 64 * KIB;
 
     /// How long an upgrade and handshake may take, on either side. Default 5 s.
     handshake_timeout: Duration = Duration::from_secs(5);

@@ -327,7 +327,10 @@ async fn refuse(
     from: &str,
     status: Status,
 ) -> Result<(), HeadError> {
-    turned_away(shared, from, "upgrade refused", &status);
+    // Whoever looked at the headers has told of them.
+    if !matches!(status, Status::Forbidden) {
+        turned_away(shared, from, "upgrade refused", &status);
+    }
     Ok(ws::respond(io, status).await?)
 }
 

@@ -135,11 +135,7 @@ mod tests {
             (decode(Role::Item), false, true),
             (CallError::Refused(Refusal::Overloaded).into(), true, false),
             (CallError::Deadline.into(), false, true),
-            (
-                SendError::Call(CallError::ShuttingDown).into(),
-                false,
-                false,
-            ),
+            (SendError::Call(CallError::ShuttingDown).into(), false, true),
             (SendError::Ended.into(), false, true),
         ];
         for (error, retryable, executed) in cases {

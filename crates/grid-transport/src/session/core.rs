@@ -41,6 +41,9 @@ pub(crate) struct Core {
     pub(crate) served: HashMap<Ticket, CancellationToken>,
     /// Streams that are being served.
     pub(crate) serving: HashMap<ServeId, (Arc<Pipe>, CancellationToken)>,
+    /// Served streams that are over, to be dropped where no lock is held: a pipe may be the last
+    /// owner of a waker of the user's.
+    pub(crate) done: Vec<(Arc<Pipe>, CancellationToken)>,
     /// Why the session ends; set once, and nothing is submitted afterwards.
     pub(crate) cause: Option<Arc<LinkCause>>,
     /// A panic left the machine in a state that nobody knows.
@@ -73,6 +76,7 @@ impl Core {
             streams: HashMap::new(),
             served: HashMap::new(),
             serving: HashMap::new(),
+            done: Vec::new(),
             cause: None,
             broken: false,
             draining: false,
@@ -99,6 +103,7 @@ impl Core {
         while let Some(event) = self.conn.poll_event() {
             self.on_event(session, event, effects);
         }
+        effects.done.append(&mut self.done);
         if self.conn.wants_transmit() && self.writer == Writing::Asleep {
             self.writer = Writing::Woken;
             effects.wake_writer = true;
@@ -268,6 +273,7 @@ pub(crate) struct Effects {
     fire: Vec<CancellationToken>,
     dropped: Vec<Payload>,
     given_up: Vec<GivenUp>,
+    done: Vec<(Arc<Pipe>, CancellationToken)>,
     cause: Option<Arc<LinkCause>>,
     wake_writer: bool,
     wake_timer: bool,
@@ -298,6 +304,7 @@ impl Effects {
         }
         self.dropped.clear();
         self.given_up.clear();
+        self.done.clear();
         if self.wake_writer {
             session.wake_writer.notify_one();
         }

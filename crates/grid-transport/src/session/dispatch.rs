@@ -269,12 +269,12 @@ impl Core {
     }
 
     pub(super) fn finish_stream(&mut self, stream: ServeId, end: End) {
-        self.serving.remove(&stream);
+        self.done.extend(self.serving.remove(&stream));
         self.conn.serve_finish(stream, end);
     }
 
     fn refuse_stream(&mut self, stream: ServeId) {
-        self.serving.remove(&stream);
+        self.done.extend(self.serving.remove(&stream));
         self.conn.refuse_stream(stream, &MuxRejection::Overloaded);
     }
 }
