@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +30,9 @@ pub(crate) fn run() -> Outcome {
     for library in &libraries {
         all_files_travel(library)?;
     }
-    let mut command = process::cargo(["package", "--allow-dirty", "--locked"]);
+    let packing = packing_directory(&metadata, &libraries)?;
+    let mut command = process::cargo(["package", "--allow-dirty", "--locked", "--target-dir"]);
+    command.arg(&packing);
     for library in &libraries {
         command.args(["--package", &library.name]);
     }
@@ -38,11 +41,7 @@ pub(crate) fn run() -> Outcome {
     let unpacked = metadata.target_directory.join("unpacked");
     let mut tested = Vec::new();
     for library in &libraries {
-        unpack(
-            library,
-            &metadata.target_directory.join("package"),
-            &unpacked,
-        )?;
+        unpack(library, &packing.join("package"), &unpacked)?;
         let readers = tests_that_read(library)?;
         if readers.is_empty() {
             continue;
@@ -80,6 +79,29 @@ pub(crate) fn run() -> Outcome {
         "{}; tests run from packages: {tested}",
         names.join(", ")
     )))
+}
+
+/// A folder to pack in whose name follows from what is packed.
+///
+/// Cargo takes a version of a package to be the same for ever, in its home and among what it has built. It knows the
+/// packages of one workspace by the folder that they were packed in, so that a folder used twice gives the second
+/// time what the first had.
+fn packing_directory(metadata: &Metadata, libraries: &[&Package]) -> Result<PathBuf, Stop> {
+    let mut hasher = DefaultHasher::new();
+    for library in libraries {
+        let mut files = files_below(library.folder()).map_err(failed(library.folder()))?;
+        files.sort();
+        for file in files {
+            file.hash(&mut hasher);
+            fs::read(&file).map_err(failed(&file))?.hash(&mut hasher);
+        }
+    }
+    let all = metadata.target_directory.join("packing");
+    let this = all.join(format!("{:016x}", hasher.finish()));
+    if !this.exists() && all.exists() {
+        fs::remove_dir_all(&all).map_err(failed(&all))?;
+    }
+    Ok(this)
 }
 
 fn failed(what: &Path) -> impl FnOnce(io::Error) -> Stop {
