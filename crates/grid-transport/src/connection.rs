@@ -1,6 +1,6 @@
 //! The handle that callers hold.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use grid_proto::{HandlerId, Payload, Route, SubrouteId, conn::Capacity};
 use tokio::sync::watch;
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::{
     error::CallError,
     link::shared::LinkShared,
-    request::{Call, RequestBuilder},
+    request::{Call, RequestBuilder, after},
     state::{LinkCause, LinkState},
     stats::{LinkStats, SessionStats},
     stream::StreamBuilder,
@@ -107,6 +107,44 @@ impl Connection {
             }
             LinkState::Closed { .. } => Err(CallError::ShuttingDown),
             _ => Ok(()),
+        }
+    }
+
+    /// Measures the round-trip time of the link now: sends a ping (protocol section 8) and waits for
+    /// its answer. It counts from when the ping leaves for the socket; what was queued by then goes
+    /// before it on the wire.
+    ///
+    /// More than 10,000 in a [ping period](crate::Settings#structfield.ping_interval) look like a
+    /// flood to the remote. [`stats`](Self::stats) has the time of the last ping without sending one.
+    ///
+    /// ```no_run
+    /// # async fn example(peer: grid_transport::Connection) -> Result<(), grid_transport::CallError> {
+    /// let round_trip = peer.ping(std::time::Duration::from_secs(1)).await?;
+    /// println!("{round_trip:?}");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::NotConnected`] when the link is down, [`CallError::Disconnected`] when it is lost
+    /// meanwhile, [`CallError::ShuttingDown`] when this node is the reason, and
+    /// [`CallError::Deadline`] when there is no answer within `timeout`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: the ping may have been sent, and its answer means nothing to anybody.
+    pub async fn ping(&self, timeout: Duration) -> Result<Duration, CallError> {
+        let sent = self.link.session().and_then(|session| session.ping());
+        let Some(answer) = sent else {
+            return Err(self.link.not_connected());
+        };
+        match tokio::time::timeout_at(after(timeout), answer).await {
+            Ok(Ok(answer)) => answer,
+            // The session was dropped whole, which only happens when the runtime goes down.
+            Ok(Err(_)) => Err(CallError::Disconnected {
+                cause: Arc::new(LinkCause::Panicked),
+            }),
+            Err(_) => Err(CallError::Deadline),
         }
     }
 

@@ -239,7 +239,7 @@ impl Call {
             None => SubmitError::Closed,
         };
         if error == SubmitError::Closed && (!self.wait_ready || self.link.state().is_closed()) {
-            return Err(Attempt::Failed(self.not_connected()));
+            return Err(Attempt::Failed(self.link.not_connected()));
         }
         Err(not_submitted(&error).map_or(Attempt::Later, Attempt::Failed))
     }
@@ -276,7 +276,7 @@ impl Call {
                     }
                 };
                 if timeout_at(deadline, wait).await.is_err() {
-                    return Err(self.not_connected());
+                    return Err(self.link.not_connected());
                 }
                 continue;
             };
@@ -301,23 +301,5 @@ impl Call {
                 });
             }
         }
-    }
-
-    fn not_connected(&self) -> CallError {
-        let state = self.link.state();
-        if matches!(
-            state.last_cause().map(|cause| &**cause),
-            Some(LinkCause::ShuttingDown)
-        ) && state.is_closed()
-        {
-            return CallError::ShuttingDown;
-        }
-        // Between the end of a session and the state that tells of it, the session knows why.
-        let cause = state
-            .last_cause()
-            .cloned()
-            .or_else(|| self.link.session().and_then(|session| session.cause()))
-            .unwrap_or_else(|| Arc::new(LinkCause::NotTried));
-        CallError::NotConnected { cause }
     }
 }

@@ -5,6 +5,7 @@
 //!   node ──► proxy in the parent ──► node           one proxy a pair, which cuts
 //! ```
 
+mod args;
 mod child;
 mod fetch;
 mod message;
@@ -17,16 +18,15 @@ mod proxy;
 mod report;
 mod schedule;
 mod serve;
-mod table;
 mod tally;
 mod verify;
 mod walk;
 
 use std::io::{self, Write};
 
-pub(crate) use self::child::run as run_node;
-use self::parent::Parent;
-use crate::{args::DemoConfig, failure::Failure, signal::Signals};
+pub(crate) use self::{args::DemoArgs, child::run as run_node};
+use self::{args::DemoConfig, parent::Parent};
+use crate::{failure::Failure, signal::Signals};
 
 /// Runs the demo and prints its report. All processes are gone when this returns.
 pub(crate) async fn run(config: DemoConfig) -> Result<(), Failure> {

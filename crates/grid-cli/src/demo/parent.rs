@@ -22,9 +22,10 @@ use super::{
     proxy::{CutDone, Proxy},
     report::{PairReport, Report},
     schedule::{Cut, Order, Schedule},
-    table,
+    args::DemoConfig,
 };
-use crate::{args::DemoConfig, failure::Failure};
+use crate::{failure::Failure, table};
+
 
 const NODES: usize = 4;
 /// A demo in which nothing succeeds for so long is given up.

@@ -7,8 +7,8 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::{message::PeerTally, table};
-use crate::failure::printable;
+use super::message::PeerTally;
+use crate::{failure::printable, table};
 
 /// Plain lines of the counts come no more often than this.
 const LINE_EVERY: Duration = Duration::from_secs(2);

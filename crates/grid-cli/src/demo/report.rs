@@ -6,8 +6,8 @@ use super::{
     message::{LinkFacts, PeerTally},
     pairs::Pair,
     schedule::Cut,
-    table::{self, Table},
 };
+use crate::table::{self, Table};
 
 /// Everything that was counted.
 #[derive(Debug)]

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use super::{
     proxy::{Aim, CutDone, CutKind, Side},
-    table,
 };
-use crate::args::Span;
+use crate::{table, values::Span};
 
 /// A pair is cut again only after its link has been up for so long.
 const SETTLED: Duration = Duration::from_millis(300);

@@ -1,6 +1,6 @@
 //! What a connection reports.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{
     HandlerId, MuxId, Payload, SubrouteId,
@@ -78,6 +78,13 @@ pub enum Event {
     /// The machine drops no such payload itself, because the last owner of a [`Bytes`](bytes::Bytes) may run code of
     /// the application, and a driver may hold a lock while it asks.
     Unsent(bytes::Bytes),
+    /// A ping that the application asked for was answered; see [`Connection::ping`](super::Connection::ping).
+    Ponged {
+        /// The ping. All that were asked for before it count as answered too.
+        ping: PingId,
+        /// From when it left for the socket until its answer was handled.
+        round_trip: Duration,
+    },
     /// The handler of a stream has to stop; what it sends from now on goes nowhere.
     Cancelled {
         /// The stream.
@@ -128,6 +135,10 @@ pub struct InboundStream {
     /// What the initial payload holds of the inbound budget.
     pub charge: Charge,
 }
+
+/// Names one ping of a connection; later ones are greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PingId(pub(super) u64);
 
 /// Names one single request that is being served, of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,6 +1,16 @@
 //! Whether the link is alive (protocol section 8).
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use crate::wire::Timestamp;
+
+use super::event::PingId;
+
+/// Pings whose pong is still awaited; of more than these the oldest are forgotten.
+const MOST_AWAITED: usize = 64;
 
 /// When the next ping of the link is due, and since when nothing was heard.
 #[derive(Debug)]
@@ -11,8 +21,19 @@ pub(super) struct Keepalive {
     /// The silence has been excused by a sleep of ours; once, or a process that is always late would never find a
     /// dead peer.
     excused: bool,
-    ping_sent: Option<Instant>,
+    /// The id of the next ping to leave.
+    next_id: u64,
+    awaited: VecDeque<Sent>,
     round_trip: Option<Duration>,
+}
+
+/// A ping that has left and was not answered yet.
+#[derive(Debug)]
+struct Sent {
+    id: PingId,
+    /// What its pong repeats.
+    time: Timestamp,
+    at: Instant,
 }
 
 impl Keepalive {
@@ -22,7 +43,8 @@ impl Keepalive {
             next_ping: now + period,
             heard: now,
             excused: false,
-            ping_sent: None,
+            next_id: 0,
+            awaited: VecDeque::new(),
             round_trip: None,
         }
     }
@@ -44,11 +66,31 @@ impl Keepalive {
         slept
     }
 
-    /// A pong of the link arrived.
-    pub(super) fn pong(&mut self, now: Instant) {
-        if let Some(sent) = self.ping_sent.take() {
-            self.round_trip = Some(now.saturating_duration_since(sent));
+    /// A pong of the link arrived: gives the pings that it answers, with how long each was under way. A peer that was
+    /// busy answers only the newest of several, so those before it count as answered too.
+    ///
+    /// A pong that doesn't say which ping it is for answers the oldest; one for a ping that nobody sent, none.
+    pub(super) fn pong(
+        &mut self,
+        now: Instant,
+        time: Option<Timestamp>,
+    ) -> impl Iterator<Item = (PingId, Duration)> {
+        let answered = match time {
+            Some(time) => self.awaited.iter().position(|sent| sent.time == time),
+            None => (!self.awaited.is_empty()).then_some(0),
+        };
+        let count = answered.map_or(0, |newest| newest + 1);
+        if let Some(sent) = answered.and_then(|newest| self.awaited.get(newest)) {
+            self.round_trip = Some(now.saturating_duration_since(sent.at));
         }
+        self.awaited
+            .drain(..count)
+            .map(move |sent| (sent.id, now.saturating_duration_since(sent.at)))
+    }
+
+    /// The id of the next ping to leave.
+    pub(super) fn next_id(&self) -> PingId {
+        PingId(self.next_id)
     }
 
     /// Whether a ping has to go out now; the next is due a period later.
@@ -65,8 +107,16 @@ impl Keepalive {
     }
 
     /// The ping left for the socket.
-    pub(super) fn ping_left(&mut self, now: Instant) {
-        self.ping_sent = Some(now);
+    pub(super) fn ping_left(&mut self, now: Instant, time: Timestamp) {
+        if self.awaited.len() >= MOST_AWAITED {
+            self.awaited.pop_front();
+        }
+        self.awaited.push_back(Sent {
+            id: self.next_id(),
+            time,
+            at: now,
+        });
+        self.next_id += 1;
     }
 
     /// For how long nothing was heard, when that is too long.
@@ -112,15 +162,54 @@ mod tests {
         );
     }
 
+    fn stamp(secs: i64) -> Timestamp {
+        Timestamp { secs, nanos: 0 }
+    }
+
+    fn pong(keepalive: &mut Keepalive, now: Instant, time: Option<i64>) -> Vec<(u64, u128)> {
+        let answered = keepalive.pong(now, time.map(stamp));
+        answered
+            .map(|(id, took)| (id.0, took.as_millis()))
+            .collect()
+    }
+
     #[test]
     fn a_round_trip_is_measured_once_a_ping() {
         let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
         let mut keepalive = Keepalive::new(Duration::from_secs(10), start);
-        keepalive.pong(start);
+        assert!(pong(&mut keepalive, start, None).is_empty());
         assert_eq!(keepalive.round_trip(), None);
-        keepalive.ping_left(start);
-        keepalive.pong(start + Duration::from_millis(50));
-        keepalive.pong(start + Duration::from_millis(90));
+        keepalive.ping_left(start, stamp(1));
+        assert_eq!(pong(&mut keepalive, at(50), None), [(0, 50)]);
+        assert!(pong(&mut keepalive, at(90), None).is_empty());
         assert_eq!(keepalive.round_trip(), Some(Duration::from_millis(50)));
+    }
+
+    #[test]
+    fn a_pong_answers_its_ping_and_those_before() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut keepalive = Keepalive::new(Duration::from_secs(10), start);
+        for number in 0..4 {
+            keepalive.ping_left(at(number * 10), stamp(number as i64));
+        }
+        assert_eq!(pong(&mut keepalive, at(50), Some(2)), [(0, 50), (1, 40), (2, 30)]);
+        assert_eq!(keepalive.round_trip(), Some(Duration::from_millis(30)));
+        assert!(pong(&mut keepalive, at(60), Some(2)).is_empty());
+        assert!(pong(&mut keepalive, at(60), Some(9)).is_empty());
+        assert_eq!(keepalive.round_trip(), Some(Duration::from_millis(30)));
+        assert_eq!(pong(&mut keepalive, at(70), Some(3)), [(3, 40)]);
+    }
+
+    #[test]
+    fn pings_that_nobody_answers_are_forgotten() {
+        let start = Instant::now();
+        let mut keepalive = Keepalive::new(Duration::from_secs(10), start);
+        for number in 0..1000 {
+            keepalive.ping_left(start, stamp(number));
+        }
+        assert!(pong(&mut keepalive, start, Some(0)).is_empty());
+        assert_eq!(pong(&mut keepalive, start, Some(999)).len(), MOST_AWAITED);
     }
 }

@@ -6,7 +6,7 @@
 //! | class | methods |
 //! | --- | --- |
 //! | what the world did | [`handle_message`](Connection::handle_message), [`handle_alive`](Connection::handle_alive), [`handle_timeout`](Connection::handle_timeout) |
-//! | what a caller wants | [`request`](Connection::request), [`open`](Connection::open), [`send`](Connection::send), [`consumed`](Connection::consumed), [`finish`](Connection::finish), [`cancel`](Connection::cancel) |
+//! | what a caller wants | [`request`](Connection::request), [`open`](Connection::open), [`send`](Connection::send), [`consumed`](Connection::consumed), [`finish`](Connection::finish), [`cancel`](Connection::cancel), [`ping`](Connection::ping) |
 //! | what a handler wants | [`respond`](Connection::respond), [`refuse`](Connection::refuse), [`serve_send`](Connection::serve_send), [`serve_consumed`](Connection::serve_consumed), [`serve_finish`](Connection::serve_finish) |
 //! | what to do next | [`poll_event`](Connection::poll_event), [`poll_transmit`](Connection::poll_transmit), [`poll_timeout`](Connection::poll_timeout) |
 //!
@@ -78,7 +78,7 @@ pub use self::{
     config::{Capacity, Config},
     counters::Counters,
     error::{CallError, CloseReason, RespondError, SendError, SubmitError},
-    event::{CancelReason, Event, InboundRequest, InboundStream, Routes, ServeId, Ticket},
+    event::{CancelReason, Event, InboundRequest, InboundStream, PingId, Routes, ServeId, Ticket},
 };
 use self::{
     ended::Ended,
@@ -122,6 +122,8 @@ pub struct Connection {
     control: VecDeque<(Message, usize)>,
     control_bytes: usize,
     link_ping_owed: bool,
+    /// The newest ping that the application asked for and that was not answered yet.
+    asked_ping: Option<PingId>,
     link_pong_owed: Option<Message>,
     dirty: VecDeque<Dirty>,
     events: VecDeque<Event>,
@@ -164,6 +166,7 @@ impl Connection {
             control: VecDeque::new(),
             control_bytes: 0,
             link_ping_owed: false,
+            asked_ping: None,
             link_pong_owed: None,
             dirty: VecDeque::new(),
             events: VecDeque::new(),
@@ -205,7 +208,7 @@ impl Connection {
             Op::UnblockClMux => self.on_unblock_client(now, &message),
             Op::DisconnectClientMux => self.on_disconnect_client(now, message),
             Op::MuxConnectError => self.on_mux_connect_error(&message),
-            Op::Pong if message.mux == MuxId::CONNECTION => self.keepalive.pong(now),
+            Op::Pong if message.mux == MuxId::CONNECTION => self.on_link_pong(now, &message),
             Op::Pong => self.on_stream_pong(now, &message),
             // Reserved, or for the handshake only: MinIO nodes log and ignore them.
             Op::Connect | Op::ConnectResponse | Op::Disconnect | Op::Merged | Op::Unknown(_) => {

@@ -5,10 +5,39 @@ use std::time::Instant;
 use crate::wire::{Flags, Message, Op, Ping, Pong, Text, Timestamp};
 
 use super::{
-    Connection, Dirty, TimerKey, error::CallError, handler_recv::mismatch, outgoing::Call,
+    Connection, Dirty, Event, PingId, TimerKey, error::CallError, handler_recv::mismatch,
+    outgoing::Call,
 };
 
 impl Connection {
+    /// Sends a ping of the link as soon as there is room, besides those that show the peer to be alive; its answer is
+    /// reported by [`Event::Ponged`]. Asked again before one has left, it is the same ping.
+    ///
+    /// A peer may take more than 10,000 in a ping period for a flood. Once the connection has ended nothing is sent.
+    pub fn ping(&mut self) -> PingId {
+        let ping = self.keepalive.next_id();
+        if self.closed.is_none() {
+            self.link_ping_owed = true;
+            self.asked_ping = Some(ping);
+        }
+        ping
+    }
+
+    pub(super) fn on_link_pong(&mut self, now: Instant, message: &Message) {
+        let time = Pong::decode(&message.payload).ok().map(|pong| pong.time);
+        let time = time.filter(|time| !time.is_zero());
+        let Some((ping, round_trip)) = self.keepalive.pong(now, time).last() else {
+            return;
+        };
+        let Some(asked) = self.asked_ping else {
+            return;
+        };
+        self.events.push_back(Event::Ponged { ping, round_trip });
+        if ping >= asked {
+            self.asked_ping = None;
+        }
+    }
+
     pub(super) fn on_link_ping(&mut self, message: &Message) {
         // Only the newest is answered: a flood of pings can't make us owe more than one pong.
         self.link_pong_owed = Some(self.pong(message, false, None));

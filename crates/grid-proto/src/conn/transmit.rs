@@ -98,7 +98,7 @@ impl Connection {
             message.deadline_ms =
                 u32::try_from(self.config.ping_interval.as_millis()).unwrap_or(u32::MAX);
             message.payload = payload.into();
-            self.keepalive.ping_left(now);
+            self.keepalive.ping_left(now, ping.time);
             batch.push(message);
         }
         if let Some(pong) = self.link_pong_owed.take() {

@@ -5,6 +5,7 @@ mod alive;
 mod deadlines;
 mod ends;
 mod limits;
+mod pings;
 mod refusals;
 mod requests;
 mod sizes;

@@ -24,6 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     auth::Auth,
     config::Settings,
+    error::CallError,
     io::{Dialer, Target},
     limiter::LogLimiter,
     link::accept::AcceptHandle,
@@ -289,6 +290,25 @@ impl LinkShared {
 
     pub(crate) fn detach(&self) -> Option<Arc<Session>> {
         self.session.lock().take()
+    }
+
+    /// The error of a call that finds the link down.
+    pub(crate) fn not_connected(&self) -> CallError {
+        let state = self.state();
+        if matches!(
+            state.last_cause().map(|cause| &**cause),
+            Some(LinkCause::ShuttingDown)
+        ) && state.is_closed()
+        {
+            return CallError::ShuttingDown;
+        }
+        // Between the end of a session and the state that tells of it, the session knows why.
+        let cause = state
+            .last_cause()
+            .cloned()
+            .or_else(|| self.session().and_then(|session| session.cause()))
+            .unwrap_or_else(|| Arc::new(LinkCause::NotTried));
+        CallError::NotConnected { cause }
     }
 
     /// The number of the next session's first call: one counter a remote, going on over

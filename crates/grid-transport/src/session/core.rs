@@ -8,14 +8,14 @@ use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use grid_proto::{
     MuxId, Payload,
     conn::{
         CallError as Failure, CancelReason, Charge, Connection, Event, InboundRequest,
-        InboundStream, ServeId, Ticket,
+        InboundStream, PingId, ServeId, Ticket,
     },
 };
 use tokio::sync::oneshot;
@@ -41,6 +41,8 @@ pub(crate) struct Core {
     pub(crate) served: HashMap<Ticket, CancellationToken>,
     /// Streams that are being served.
     pub(crate) serving: HashMap<ServeId, (Arc<Pipe>, CancellationToken)>,
+    /// Who waits for the answer of a ping.
+    pub(crate) pings: Vec<Waiting>,
     /// Served streams that are over, to be dropped where no lock is held: a pipe may be the last
     /// owner of a waker of the user's.
     pub(crate) done: Vec<(Arc<Pipe>, CancellationToken)>,
@@ -76,6 +78,7 @@ impl Core {
             streams: HashMap::new(),
             served: HashMap::new(),
             serving: HashMap::new(),
+            pings: Vec::new(),
             done: Vec::new(),
             cause: None,
             broken: false,
@@ -102,6 +105,9 @@ impl Core {
         }
         while let Some(event) = self.conn.poll_event() {
             self.on_event(session, event, effects);
+        }
+        if self.cause.is_some() {
+            effects.lost_pings.append(&mut self.pings);
         }
         effects.done.append(&mut self.done);
         if self.conn.wants_transmit() && self.writer == Writing::Asleep {
@@ -201,6 +207,12 @@ impl Core {
                     effects.wakes.add(pipe.end_input());
                 }
             }
+            Event::Ponged { ping, round_trip } => {
+                let answered = self.pings.extract_if(.., |waiting| waiting.ping <= ping);
+                effects
+                    .ponged
+                    .extend(answered.map(|waiting| (waiting.caller, round_trip)));
+            }
             // Its last owner may be code of the user.
             Event::Unsent(payload) => effects.dropped.push(payload.into()),
             Event::ServeWritable { stream } => {
@@ -251,9 +263,16 @@ impl Core {
                 .add(pipe.end(Err(outcome::lost(Some(&cause)))));
             effects.fire.push(token);
         }
+        effects.lost_pings.append(&mut self.pings);
         effects.room = true;
         effects.idle = true;
     }
+}
+
+/// Somebody who waits for the answer of a ping.
+pub(crate) struct Waiting {
+    pub(crate) ping: PingId,
+    pub(crate) caller: oneshot::Sender<Result<Duration, CallError>>,
 }
 
 /// Who waits for an answer, if anybody still does, and what came.
@@ -269,6 +288,8 @@ pub(crate) struct Effects {
     pub(crate) requests: Vec<(InboundRequest, CancellationToken)>,
     pub(crate) opened: Vec<(InboundStream, Arc<Pipe>, CancellationToken)>,
     answers: Vec<Answered>,
+    ponged: Vec<(oneshot::Sender<Result<Duration, CallError>>, Duration)>,
+    lost_pings: Vec<Waiting>,
     wakes: Wakes,
     fire: Vec<CancellationToken>,
     dropped: Vec<Payload>,
@@ -297,6 +318,13 @@ impl Effects {
                 // Nobody there: the call was dropped a moment ago.
                 drop(caller.send((outcome, charge)));
             }
+        }
+        for (caller, round_trip) in self.ponged.drain(..) {
+            // As above.
+            drop(caller.send(Ok(round_trip)));
+        }
+        for waiting in self.lost_pings.drain(..) {
+            drop(waiting.caller.send(Err(outcome::lost(cause.as_ref()))));
         }
         self.wakes.run();
         for token in self.fire.drain(..) {

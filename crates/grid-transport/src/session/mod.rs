@@ -28,6 +28,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use grid_proto::{
@@ -49,6 +50,7 @@ pub(crate) use self::{
     run::run,
 };
 use crate::{
+    error::CallError,
     link::{guard::Guard, shared::LinkShared},
     state::LinkCause,
     stats::SessionStats,
@@ -155,6 +157,25 @@ impl Session {
             })
         })
         .unwrap_or(Err(SubmitError::Closed))
+    }
+
+    /// Pings the remote; `None` when the session is over. The time from when the ping left comes by
+    /// the channel.
+    pub(crate) fn ping(
+        self: &Arc<Self>,
+    ) -> Option<oneshot::Receiver<Result<Duration, CallError>>> {
+        let (caller, answer) = oneshot::channel();
+        self.with(|core, _| {
+            if core.cause.is_some() {
+                return None;
+            }
+            // Those who were dropped meanwhile wait for nothing.
+            core.pings.retain(|waiting| !waiting.caller.is_closed());
+            let ping = core.conn.ping();
+            core.pings.push(core::Waiting { ping, caller });
+            Some(answer)
+        })
+        .flatten()
     }
 
     /// Gives up a single request.

@@ -217,6 +217,8 @@ impl Game {
 
     fn on_event(&mut self, event: Event) {
         match event {
+            // No operation asks for one.
+            Event::Ponged { .. } => {}
             Event::Unsent(_) => {}
             Event::Answered { mux, charge, .. } => {
                 let before = self.requests.len();

@@ -37,6 +37,8 @@ impl Pair {
         let [zero, one] = &mut self.sides;
         let (this, other) = if side == 0 { (zero, one) } else { (one, zero) };
         match event {
+            // No operation asks for one.
+            Event::Ponged { .. } => {}
             Event::Unsent(_) => {}
             Event::Answered { mux, outcome, .. } => {
                 let call = this.calls.get_mut(&mux.get()).filter(|call| call.open);

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Rows of cells under headers. Columns are as wide as their widest cell; those of numbers stand
 /// to the right.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
 }
@@ -17,7 +17,7 @@ struct Column {
 }
 
 impl Table {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             columns: Vec::new(),
             rows: Vec::new(),
@@ -26,7 +26,7 @@ impl Table {
 
     /// Adds a column of text.
     #[must_use]
-    pub(super) fn text(mut self, header: &'static str) -> Self {
+    pub(crate) fn text(mut self, header: &'static str) -> Self {
         self.columns.push(Column {
             header,
             right: false,
@@ -36,7 +36,7 @@ impl Table {
 
     /// Adds a column of numbers.
     #[must_use]
-    pub(super) fn number(mut self, header: &'static str) -> Self {
+    pub(crate) fn number(mut self, header: &'static str) -> Self {
         self.columns.push(Column {
             header,
             right: true,
@@ -45,12 +45,12 @@ impl Table {
     }
 
     /// Adds a row; cells beyond the columns are left out, missing ones are empty.
-    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }
 
     /// The lines of the table, the header first, without white space at their ends.
-    pub(super) fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let headers: Vec<String> = self
             .columns
             .iter()
@@ -88,7 +88,7 @@ impl Table {
 }
 
 /// A count with its thousands apart: `1,234,567`.
-pub(super) fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -101,7 +101,7 @@ pub(super) fn count(number: u64) -> String {
 }
 
 /// A number of bytes with three digits or so: `1.23 MiB`.
-pub(super) fn bytes(number: u64) -> String {
+pub(crate) fn bytes(number: u64) -> String {
     let mut value = number as f64;
     let mut unit = "B";
     for larger in ["KiB", "MiB", "GiB", "TiB"] {
@@ -120,7 +120,7 @@ pub(super) fn bytes(number: u64) -> String {
 }
 
 /// A time with three digits or so: `1.23 ms`.
-pub(super) fn duration(time: Duration) -> String {
+pub(crate) fn duration(time: Duration) -> String {
     let micros = time.as_secs_f64() * 1e6;
     match micros {
         0.0..1e3 => format!("{micros:.0} µs"),

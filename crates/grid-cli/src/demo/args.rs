@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 
-use super::values::{Span, parse_span};
+use crate::values::{Span, parse_span};
 use crate::failure::Failure;
 
 /// No new pass begins after this, unless the user says otherwise.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, ffi::OsString, net::SocketAddr, path::PathBuf, t
 
 use clap::Args;
 
-use super::values::{NodeUrl, parse_dial, parse_listen, parse_seconds};
+use crate::values::{NodeUrl, parse_dial, parse_listen, parse_seconds};
 use crate::{
     failure::Failure,
     token::{Token, TokenSource},
