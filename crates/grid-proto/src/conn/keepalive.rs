@@ -194,7 +194,10 @@ mod tests {
         for number in 0..4 {
             keepalive.ping_left(at(number * 10), stamp(number as i64));
         }
-        assert_eq!(pong(&mut keepalive, at(50), Some(2)), [(0, 50), (1, 40), (2, 30)]);
+        assert_eq!(
+            pong(&mut keepalive, at(50), Some(2)),
+            [(0, 50), (1, 40), (2, 30)]
+        );
         assert_eq!(keepalive.round_trip(), Some(Duration::from_millis(30)));
         assert!(pong(&mut keepalive, at(60), Some(2)).is_empty());
         assert!(pong(&mut keepalive, at(60), Some(9)).is_empty());

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use crate::wire::{
-    ConnectRejection, ConnectRequest, ConnectResponse, DecodeError, Flags, Frame, Message,
-    MuxConnectError, MuxRejection, Op, Ping, Pong, Text, Timestamp, encode_merged, merged_len,
-    unfold,
+    ConnectRejection, ConnectRequest, ConnectResponse, DecodeError, Flags, Frame, Inspection,
+    Message, MuxConnectError, MuxRejection, Op, Ping, Pong, Text, Timestamp, encode_merged,
+    merged_len, unfold,
 };
 use crate::{HandlerId, MuxId, SubrouteId};
 
@@ -26,6 +26,32 @@ pub fn frame_decode(data: &[u8]) {
             assert_placed(frame, data);
         }
         (frame, message) => panic!("{frame:?} but {message:?}"),
+    }
+    inspect(data);
+}
+
+/// What a node takes is intact, and what it refuses is not.
+fn inspect(data: &[u8]) {
+    let decoded = Frame::decode_with_rest(data);
+    match Inspection::of(data) {
+        Ok(seen) => {
+            assert_eq!(seen.is_intact(), decoded.is_ok());
+            if let Ok(decoded) = decoded {
+                assert_eq!((seen.frame, seen.rest), decoded);
+            }
+            assert!(data[seen.rest_at..].starts_with(seen.rest));
+            for part in seen.parts() {
+                match part {
+                    Ok((at, part)) => assert!(data[at..].starts_with(part)),
+                    Err(error) => assert_placed(error, data),
+                }
+            }
+        }
+        Err(error) => assert_eq!(decoded, Err(error)),
+    }
+    if let Ok((seen, len)) = Inspection::of_prefix(data) {
+        assert_eq!(Inspection::of(&data[..len]), Ok(seen));
+        assert!(seen.missing.is_none());
     }
 }
 

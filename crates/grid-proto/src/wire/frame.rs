@@ -81,25 +81,7 @@ impl<'a> Frame<'a> {
     /// The message, where its array ends, and the bytes between there and its trailers.
     pub(super) fn decode_parts(bytes: &'a [u8]) -> Result<(Self, usize, &'a [u8]), DecodeError> {
         let mut reader = Reader::new(bytes);
-        let fields = reader.array_len(Field::Envelope)?;
-        if fields != ENVELOPE_FIELDS {
-            return Err(DecodeError::WrongLength {
-                field: Field::Envelope,
-                offset: 0,
-                found: fields,
-                wanted: ENVELOPE_FIELDS,
-            });
-        }
-        let mut frame = Self {
-            mux: MuxId::new(reader.u64(Field::MuxId)?),
-            seq: reader.u32(Field::Seq)?,
-            deadline_ms: reader.u32(Field::DeadlineMs)?,
-            handler: HandlerId::new(reader.u8(Field::Handler)?),
-            op: Op::from_u8(reader.u8(Field::Op)?),
-            flags: Flags::from_bits_retain(reader.u8(Field::Flags)?),
-            payload: reader.bin(Field::Payload)?,
-            subroute: None,
-        };
+        let mut frame = Self::read_array(&mut reader)?;
         let mut rest = reader.rest();
         if frame.flags.contains(Flags::CRC) {
             rest = check(bytes, rest, reader.position())?;
@@ -110,6 +92,30 @@ impl<'a> Frame<'a> {
             rest = stray;
         }
         Ok((frame, reader.position(), rest))
+    }
+
+    /// The array alone, without the trailers that its flags promise.
+    pub(super) fn read_array(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let offset = reader.position();
+        let fields = reader.array_len(Field::Envelope)?;
+        if fields != ENVELOPE_FIELDS {
+            return Err(DecodeError::WrongLength {
+                field: Field::Envelope,
+                offset,
+                found: fields,
+                wanted: ENVELOPE_FIELDS,
+            });
+        }
+        Ok(Self {
+            mux: MuxId::new(reader.u64(Field::MuxId)?),
+            seq: reader.u32(Field::Seq)?,
+            deadline_ms: reader.u32(Field::DeadlineMs)?,
+            handler: HandlerId::new(reader.u8(Field::Handler)?),
+            op: Op::from_u8(reader.u8(Field::Op)?),
+            flags: Flags::from_bits_retain(reader.u8(Field::Flags)?),
+            payload: reader.bin(Field::Payload)?,
+            subroute: None,
+        })
     }
 
     /// The number of bytes that [`encode`](Self::encode) appends.
@@ -206,7 +212,7 @@ fn check<'a>(bytes: &[u8], rest: &'a [u8], offset: usize) -> Result<&'a [u8], De
     }
 }
 
-fn split_trailer<const N: usize>(
+pub(super) fn split_trailer<const N: usize>(
     rest: &[u8],
     offset: usize,
     field: Field,

@@ -7,6 +7,9 @@
 //! the protocol itself reads. All have the same functions: `decode`, `encoded_len`, `encode`. Their texts are bytes
 //! that a peer chose, so they are kept as [`Text`], whatever their encoding.
 //!
+//! An [`Inspection`] is for tools that show messages to people: it gives what can be read of a message that a node
+//! would refuse.
+//!
 //! [`ConnectRejection`] and [`MuxRejection`] are the reasons for which a node refuses a connection or a call. They travel
 //! as text, print as the text that other nodes know, and are recognised from it.
 
@@ -17,6 +20,7 @@ mod error;
 mod extra;
 mod flags;
 mod frame;
+mod inspect;
 mod merged;
 mod message;
 mod mux_error;
@@ -37,6 +41,7 @@ pub use error::{DecodeError, Field, Kind};
 pub use extra::Extra;
 pub use flags::Flags;
 pub use frame::Frame;
+pub use inspect::{ChecksumState, Inspection, Parts};
 pub use merged::{
     Unfold, encode_merged, encode_merged_head, encode_merged_part, merged_len, unfold,
 };

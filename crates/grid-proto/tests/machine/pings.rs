@@ -78,7 +78,10 @@ fn a_pong_that_was_not_asked_for_is_not_reported() {
     let sent = sent_ping(&mut machine);
     let mut forged = sent.clone();
     let mut payload = Vec::new();
-    let time = Timestamp { secs: 12_345, nanos: 0 };
+    let time = Timestamp {
+        secs: 12_345,
+        nanos: 0,
+    };
     Ping { time }.encode(&mut payload);
     forged.payload = payload.into();
     machine.gets(answer(&forged));
