@@ -18,6 +18,7 @@ mod lint;
 mod msrv;
 mod outside;
 mod package;
+mod pages;
 mod process;
 mod report;
 mod tests;
@@ -82,6 +83,13 @@ enum Task {
         #[arg(long)]
         target: Option<String>,
     },
+    /// Writes the man pages of `grid`
+    Man {
+        /// Where to; `man` in the target directory where nothing is said
+        dir: Option<std::path::PathBuf>,
+    },
+    /// Writes docs/cli.md from the help of `grid`
+    CliDocs,
     /// Four nodes on this machine work together, are cut apart and find each other again
     Demo {
         /// Arguments for `grid demo`
@@ -104,10 +112,16 @@ fn main() -> ExitCode {
         Task::Package => package::run(),
         Task::Msrv => msrv::run(),
         Task::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
+        Task::Man { dir } => pages::man(dir),
+        Task::CliDocs => pages::cli_docs(),
         Task::Demo { demo_args } => demo::run(&demo_args),
     };
     match done {
-        Ok(Done::Ok | Done::With(_)) => ExitCode::SUCCESS,
+        Ok(Done::Ok) => ExitCode::SUCCESS,
+        Ok(Done::With(what)) => {
+            println!("{what}");
+            ExitCode::SUCCESS
+        }
         Ok(Done::NotRun(reason)) => {
             println!("not run: {reason}");
             ExitCode::SUCCESS

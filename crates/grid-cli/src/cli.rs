@@ -1,23 +1,28 @@
-//! The command line: what clap reads, and the checked values that the commands run with.
-
-mod demo;
-mod node;
-mod values;
+//! The command line: which command, with which arguments.
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
-pub(crate) use self::{
-    demo::{DemoArgs, DemoConfig},
-    node::{NodeArgs, NodeConfig},
-    values::Span,
+use crate::{
+    call::CallArgs,
+    decode::DecodeArgs,
+    demo::DemoArgs,
+    failure::{Failure, one_line},
+    load::LoadArgs,
+    node::NodeArgs,
+    pages::{CompletionsArgs, PagesArgs},
+    peers::PeersArgs,
+    ping::PingArgs,
+    stream::StreamArgs,
+    top::TopArgs,
 };
-use crate::failure::{Failure, one_line};
 
-/// A grid of nodes: one link per pair that heals itself, requests and streams both ways.
+/// Run, call, watch, load and decode a grid of nodes.
+///
+/// A grid is one link per pair of nodes that heals itself, with requests and streams both ways.
 #[derive(Debug, Parser)]
-#[command(name = "grid", version, about, arg_required_else_help = true)]
+#[command(name = "grid", version = crate::version(), arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -27,17 +32,36 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a node with the probe handlers until SIGINT or SIGTERM.
     Node(NodeArgs),
+    /// Make one single request and write its answer.
+    Call(CallArgs),
+    /// Open a stream: items from stdin, answers to stdout.
+    Stream(StreamArgs),
+    /// Measure the round-trip time of a link.
+    Ping(PingArgs),
+    /// Put load on a node and measure rate and latency.
+    Load(LoadArgs),
+    /// Watch the links of a running node.
+    Top(TopArgs),
+    /// Show recorded messages, one line each.
+    Decode(DecodeArgs),
+    /// Show who dials whom.
+    Peers(PeersArgs),
+    /// Write the completions for a shell.
+    Completions(CompletionsArgs),
     /// Watch four nodes exchange a directory tree while their connections are cut.
     Demo(DemoArgs),
     /// One node of the demo; talks to its parent over stdin and stdout.
     #[command(hide = true)]
     DemoNode,
+    /// The pages that are made from this help.
+    #[command(hide = true)]
+    Pages(PagesArgs),
 }
 
 /// What the arguments ask for.
 #[derive(Debug)]
 pub(crate) enum Parsed {
-    Run(Command),
+    Run(Box<Command>),
     /// Help or the version, to be printed on stdout.
     Show(String),
 }
@@ -46,18 +70,28 @@ pub(crate) enum Parsed {
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
     let args: Vec<OsString> = args.into_iter().collect();
     match Cli::try_parse_from(&args) {
-        Ok(cli) => Ok(Parsed::Run(cli.command)),
+        Ok(cli) => Ok(Parsed::Run(Box::new(cli.command))),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Ok(Parsed::Show(error.render().to_string()))
             }
-            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                Err(Failure::bad("no command: give 'node' or 'demo', or --help"))
-            }
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Failure::bad(no_command())),
             ErrorKind::InvalidUtf8 => Err(Failure::bad(no_text(&args))),
             _ => Err(Failure::bad(first_paragraph(&error.render().to_string()))),
         },
     }
+}
+
+/// Names the commands that there are.
+fn no_command() -> String {
+    let cli = Cli::command();
+    let shown = cli
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
+    let names: Vec<String> = shown
+        .map(|command| format!("'{}'", command.get_name()))
+        .collect();
+    format!("no command: give one of {}, or --help", names.join(", "))
 }
 
 /// Names the first argument that is no text by the one before it too, so that an option's value is
@@ -107,7 +141,6 @@ mod tests {
 
     #[test]
     fn clap_is_consistent() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 
@@ -164,7 +197,7 @@ mod tests {
         );
         assert!(matches!(
             parse_words(&["demo-node"]),
-            Ok(Parsed::Run(Command::DemoNode))
+            Ok(Parsed::Run(command)) if matches!(*command, Command::DemoNode)
         ));
     }
 }

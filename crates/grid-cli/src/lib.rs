@@ -1,36 +1,63 @@
 //! The `grid` binary as a library: its commands, and the probe handlers for tests.
 //!
-//! `grid node` runs a node with the [probe handlers](probe) until a signal ends it. `grid demo`
-//! shows four nodes that exchange a directory tree while their connections are cut.
+//! `grid node` runs a node with the [probe handlers](probe) until a signal ends it; the other
+//! commands call it and its peers, watch, load and decode. One module a command; what they share is
+//! beside them: `reach` leads into the grid, `control` serves those who come through a node.
 
-mod args;
+mod call;
+mod cli;
+mod control;
+mod decode;
 mod demo;
 mod dialer;
 mod failure;
+mod fault;
+mod form;
+mod load;
 mod log;
 mod node;
+mod output;
+mod pages;
+mod payload;
+mod peers;
+mod ping;
+mod place;
 pub mod probe;
+mod reach;
+mod show;
 mod signal;
+mod status;
+mod stream;
+mod table;
+mod target;
 mod token;
+mod top;
+mod values;
 
-use std::{ffi::OsString, future::Future, io::Write, process::ExitCode};
+use std::{ffi::OsString, future::Future, io::Write, num::NonZeroUsize, process::ExitCode};
 
 use crate::{
-    args::{Command, Parsed},
+    cli::{Command, Parsed},
     failure::Failure,
     token::TOKEN_VARIABLE,
 };
 
+/// The program's version: the number, and the commit where it is known.
+fn version() -> &'static str {
+    env!("GRID_VERSION")
+}
+
 /// Runs the command that the arguments ask for; the first argument is the program's name.
 ///
-/// Exit code 0 is success, 1 a run that failed, 2 input that can't be used, 130 an interruption.
+/// Exit code 0 is success, 1 a run that failed, 2 input that can't be used, 3 no connection, 4 a
+/// deadline, 130 an interruption, 141 a reader of stdout that has gone.
 /// What failed is told on stderr, in one line.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match args::parse(arguments).and_then(dispatch) {
+    match cli::parse(arguments).and_then(dispatch) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Nobody is left to tell where stderr is closed.
-            let _ = writeln!(std::io::stderr(), "grid: {}", failure.line());
+            let _ = writeln!(std::io::stderr(), "{}", failure.told());
             failure.exit_code()
         }
     }
@@ -43,30 +70,75 @@ fn dispatch(parsed: Parsed) -> Result<(), Failure> {
             let _ = write!(std::io::stdout(), "{text}");
             Ok(())
         }
-        Parsed::Run(Command::Node(arguments)) => {
-            let config = arguments.check(std::env::var_os(TOKEN_VARIABLE))?;
+        Parsed::Run(command) => run_command(*command),
+    }
+}
+
+fn run_command(command: Command) -> Result<(), Failure> {
+    let token = std::env::var_os(TOKEN_VARIABLE);
+    match command {
+        Command::Node(args) => {
+            let config = args.check(token)?;
             log::to_stderr("info");
-            block_on(node::run(config))
+            block_on(config.threads, node::run(config))
         }
-        Parsed::Run(Command::Demo(arguments)) => {
-            let config = arguments.check()?;
+        Command::Call(args) => command_on_grid(call::run(args.check(token)?)),
+        Command::Load(args) => {
+            let load = args.check(token)?;
+            on_grid(load.threads, load::run(load))
+        }
+        Command::Stream(args) => command_on_grid(stream::run(args.check(token)?)),
+        Command::Ping(args) => command_on_grid(ping::run(args.check(token)?)),
+        Command::Top(args) => command_on_grid(top::run(args.check()?)),
+        Command::Peers(args) => peers::run(args),
+        Command::Completions(args) => pages::completions(&args),
+        Command::Pages(args) => pages::run(&args),
+        Command::Demo(args) => {
+            let config = args.check()?;
             log::to_stderr("error");
-            block_on(demo::run(config))
+            block_on(None, demo::run(config))
         }
-        Parsed::Run(Command::DemoNode) => {
+        Command::Decode(args) => decode::run(args),
+        Command::DemoNode => {
             let token = token::TokenSource {
-                env: std::env::var_os(TOKEN_VARIABLE),
+                env: token,
                 ..Default::default()
             }
             .read()?;
             log::to_stderr("error");
-            block_on(demo::run_node(token))
+            block_on(None, demo::run_node(token))
         }
     }
 }
 
-fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+/// Runs a command that reaches the grid: what it has to say it says itself, but for why somebody
+/// was turned away.
+fn command_on_grid(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    on_grid(None, command)
+}
+
+/// The same on so many threads.
+fn on_grid(
+    threads: Option<NonZeroUsize>,
+    command: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    log::to_stderr("off,grid::accept=warn");
+    block_on(threads, command)
+}
+
+/// Runs a command on a runtime of so many threads; with 1, on this one alone.
+fn block_on(
+    threads: Option<NonZeroUsize>,
+    command: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let mut builder = match threads.map(NonZeroUsize::get) {
+        Some(1) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if let Some(threads) = threads {
+        builder.worker_threads(threads.get());
+    }
+    let runtime = builder
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("no runtime can be started: {error}")))?;

@@ -23,6 +23,21 @@ impl Signals {
         })
     }
 
+    /// Runs `work` unless a signal comes first.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of `work`.
+    pub(crate) async fn cut<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            outcome = work => outcome,
+            _ = self.next() => Err(Failure::Interrupted("interrupted".into())),
+        }
+    }
+
     /// Waits for the next one and tells its name.
     ///
     /// # Cancel safety

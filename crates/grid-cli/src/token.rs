@@ -7,6 +7,10 @@ use crate::failure::Failure;
 /// The environment variable that holds the token.
 pub(crate) const TOKEN_VARIABLE: &str = "GRID_TOKEN";
 
+/// What whoever gives a token as an argument is told.
+pub(crate) const ON_COMMAND_LINE: &str =
+    "a token given by --token shows in the process list; prefer --token-file or GRID_TOKEN";
+
 /// No token has so many bytes; a file that never ends is not read for ever.
 const LARGEST_FILE: u64 = 64 * 1024;
 

@@ -20,20 +20,29 @@ pub(crate) struct NodeUrl {
 }
 
 impl NodeUrl {
-    /// Reads the value of `option`.
+    /// Reads the value of `option` for a node that this program is to reach.
     pub(crate) fn parse(option: &str, text: &str) -> Result<Self, Failure> {
+        if text.starts_with("https://") {
+            return Err(Failure::bad(format!(
+                "{option}: '{text}' can't be used: this program has no TLS, only http:// can be used"
+            )));
+        }
+        Self::parse_any(option, text)
+    }
+
+    /// Reads the value of `option`, which may be of a node that speaks TLS.
+    pub(crate) fn parse_any(option: &str, text: &str) -> Result<Self, Failure> {
         let wrong = |why: &str| {
             Failure::bad(format!(
                 "{option}: '{text}' is not the URL of a node: {why} (example: http://10.0.0.1:9000)"
             ))
         };
-        let Some(rest) = text.strip_prefix("http://") else {
-            return Err(if text.starts_with("https://") {
-                wrong("this program has no TLS, only http:// can be used")
-            } else {
-                wrong("it must begin with http://")
-            });
-        };
+        let (rest, default_port) =
+            match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
+                (Some(rest), _) => (rest, 80),
+                (_, Some(rest)) => (rest, 443),
+                _ => return Err(wrong("it must begin with http://")),
+            };
         if rest.contains(|c: char| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
             return Err(wrong("it contains characters that no URL has"));
         }
@@ -53,7 +62,7 @@ impl NodeUrl {
         }
         Ok(Self {
             text: text.to_owned(),
-            host_port: format!("{host}:{}", port.unwrap_or(80)),
+            host_port: format!("{host}:{}", port.unwrap_or(default_port)),
         })
     }
 
@@ -123,11 +132,16 @@ fn parse_digits(text: &str) -> Option<u16> {
     text.parse().ok().filter(|_| digits)
 }
 
-/// Reads `HOST:PORT`, where port 0 lets the system choose.
+/// Reads the value of `--listen`.
 pub(crate) fn parse_listen(text: &str) -> Result<String, Failure> {
+    parse_address("--listen", text)
+}
+
+/// Reads `HOST:PORT`, where port 0 lets the system choose.
+pub(crate) fn parse_address(option: &str, text: &str) -> Result<String, Failure> {
     let wrong = || {
         Failure::bad(format!(
-            "--listen: '{text}' is not an address (example: 127.0.0.1:9000)"
+            "{option}: '{text}' is not an address (example: 127.0.0.1:9000)"
         ))
     };
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
@@ -152,6 +166,21 @@ fn seconds(text: &str) -> Option<Duration> {
     seconds
         .filter(|seconds| (0.001..=MAX_SECONDS).contains(seconds))
         .map(Duration::from_secs_f64)
+}
+
+/// Reads a time with its unit, as in `500ms`, `1m 30s`; a bare number means seconds.
+pub(crate) fn parse_duration(option: &str, text: &str) -> Result<Duration, Failure> {
+    let least = Duration::from_millis(1);
+    let time = match humantime::parse_duration(text) {
+        Ok(time) => Some(time),
+        Err(_) => seconds(text),
+    };
+    time.filter(|time| (least..=Duration::from_secs_f64(MAX_SECONDS)).contains(time))
+        .ok_or_else(|| {
+            Failure::bad(format!(
+                "{option}: '{text}' is not a time from 1ms to 1day (examples: 500ms, 10s, 5m)"
+            ))
+        })
 }
 
 /// A span of seconds: at least, and at most.
@@ -256,6 +285,18 @@ mod tests {
         for text in ["0", "-1", "nan", "inf", "1e300", "", "1s"] {
             let line = parse_seconds("--ping", text).unwrap_err().line();
             assert!(line.contains(&format!("'{text}'")), "{line}");
+        }
+    }
+
+    #[test]
+    fn times_have_units() {
+        let time = |text| parse_duration("--timeout", text).unwrap();
+        assert_eq!(time("250ms"), Duration::from_millis(250));
+        assert_eq!(time("1m 30s"), Duration::from_secs(90));
+        assert_eq!(time("2.5"), Duration::from_millis(2500));
+        for text in ["", "0", "0ms", "-1s", "2 days", "soon", "1ns"] {
+            let line = parse_duration("--timeout", text).unwrap_err().line();
+            assert!(line.contains(&format!("--timeout: '{text}'")), "{line}");
         }
     }
 

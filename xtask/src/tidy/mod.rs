@@ -3,6 +3,7 @@
 //! Every check looks at a [`Tree`] in memory, so its own tests need no files. `cargo test -p xtask`
 //! runs the checks on the real tree too; `cargo xtask tidy` adds those that ask cargo.
 
+mod cli;
 mod declared;
 mod differences;
 mod docs;
@@ -171,6 +172,7 @@ fn proven() -> Vec<&'static str> {
         .iter()
         .flat_map(|check| check.proves)
         .chain(&graph::PROVES)
+        .chain(&cli::PROVES)
         .copied()
         .collect()
 }
@@ -193,6 +195,7 @@ pub(crate) fn run() -> Outcome {
         .map_err(|error| Stop::Failed(format!("can't read the tree: {error}")))?;
     let (mut findings, skipped) = check_files(&tree);
     findings.extend(graph::check()?);
+    findings.extend(cli::check()?);
     for reason in &skipped {
         println!("skipped: {reason}");
     }
@@ -202,7 +205,7 @@ pub(crate) fn run() -> Outcome {
     match (findings.len(), skipped.len()) {
         (0, 0) => Ok(Done::With(format!(
             "{} checks",
-            CHECKS.len() + graph::PROVES.len()
+            CHECKS.len() + graph::PROVES.len() + cli::PROVES.len()
         ))),
         (0, _) => Ok(Done::With(format!("skipped: {}", skipped.join("; ")))),
         (1, _) => Err(Stop::failed("tidy found 1 thing")),

@@ -8,13 +8,15 @@ use std::{
 
 use clap::Args;
 
-use crate::values::{Span, parse_span};
 use crate::failure::Failure;
+use crate::values::{Span, parse_span};
 
 /// No new pass begins after this, unless the user says otherwise.
 const MOST: Duration = Duration::from_secs(60);
 
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  grid demo --dir . --cuts 12 --seconds 15..60")]
 pub(crate) struct DemoArgs {
     /// The directory tree that the nodes exchange, without `target`, `.git` and symlinks [default:
     /// the current directory].

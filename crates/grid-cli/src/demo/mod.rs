@@ -22,11 +22,9 @@ mod tally;
 mod verify;
 mod walk;
 
-use std::io::{self, Write};
-
 pub(crate) use self::{args::DemoArgs, child::run as run_node};
 use self::{args::DemoConfig, parent::Parent};
-use crate::{failure::Failure, signal::Signals};
+use crate::{failure::Failure, output, signal::Signals};
 
 /// Runs the demo and prints its report. All processes are gone when this returns.
 pub(crate) async fn run(config: DemoConfig) -> Result<(), Failure> {
@@ -38,54 +36,17 @@ pub(crate) async fn run(config: DemoConfig) -> Result<(), Failure> {
     let mut parent = Parent::spawn(config, &program, &token)?;
     let outcome = tokio::select! {
         outcome = parent.run() => outcome,
-        _ = signals.next() => Err(Failure::Interrupted),
+        _ = signals.next() => Err(Failure::Interrupted("interrupted".into())),
     };
     parent.end().await;
     let report = outcome?;
-    print(io::stdout(), &report.render())?;
+    match output::print(report.render().as_bytes(), "the report is lost") {
+        // Whoever closed stdout does not want it.
+        Err(Failure::Unread(_)) => {}
+        printed => printed?,
+    }
     match report.faults() {
         faults if faults.is_empty() => Ok(()),
         faults => Err(Failure::failed(faults.join("; "))),
-    }
-}
-
-/// Prints the report. Whoever closed stdout does not want it; a disk that is full loses it.
-fn print(mut to: impl Write, report: &str) -> Result<(), Failure> {
-    match to.write_all(report.as_bytes()).and_then(|()| to.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(format!(
-            "the report can't be written: {error}"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Takes nothing, for the given reason.
-    struct Full(io::ErrorKind);
-
-    impl Write for Full {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(self.0.into())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_report_that_is_lost_is_a_failure_unless_nobody_wants_it() {
-        let lost = print(Full(io::ErrorKind::StorageFull), "report");
-        assert!(
-            matches!(&lost, Err(Failure::Failed(text)) if text.contains("report")),
-            "{lost:?}"
-        );
-        assert!(print(Full(io::ErrorKind::BrokenPipe), "report").is_ok());
-        let mut out = Vec::new();
-        print(&mut out, "report").unwrap();
-        assert_eq!(out, b"report");
     }
 }

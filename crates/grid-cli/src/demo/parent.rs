@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use super::{
+    args::DemoConfig,
     message::{FromNode, LinkFacts, PeerTally, Setup, ToNode},
     pairs::{self, Pair},
     process::{Event, Processes},
@@ -22,10 +23,8 @@ use super::{
     proxy::{CutDone, Proxy},
     report::{PairReport, Report},
     schedule::{Cut, Order, Schedule},
-    args::DemoConfig,
 };
 use crate::{failure::Failure, table};
-
 
 const NODES: usize = 4;
 /// A demo in which nothing succeeds for so long is given up.

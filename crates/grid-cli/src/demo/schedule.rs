@@ -4,9 +4,7 @@
 
 use std::time::Duration;
 
-use super::{
-    proxy::{Aim, CutDone, CutKind, Side},
-};
+use super::proxy::{Aim, CutDone, CutKind, Side};
 use crate::{table, values::Span};
 
 /// A pair is cut again only after its link has been up for so long.

@@ -1,34 +1,58 @@
 //! `grid node`: a node with the probe handlers, until a signal ends it.
 
-use std::time::Duration;
+mod args;
 
-use grid_transport::{Manager, Settings, SharedSecret};
+use std::{sync::Arc, time::Duration};
+
+use grid_transport::{Manager, Settings};
 use tokio::net::TcpListener;
 
-use crate::{args::NodeConfig, dialer::OverrideDialer, failure::Failure, probe, signal::Signals};
+pub(crate) use self::args::{NodeArgs, NodeConfig};
+use crate::{
+    control::{self, Control},
+    failure::Failure,
+    probe,
+    signal::Signals,
+    status::{self, Facts, StatusServer},
+    token::ON_COMMAND_LINE,
+};
 
 /// How long calls that are open when the node is told to end may go on.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs the node until SIGINT or SIGTERM, then drains it. A second signal ends it at once.
 pub(crate) async fn run(config: NodeConfig) -> Result<(), Failure> {
-    if config.token.is_on_command_line() {
-        tracing::warn!(
-            "a token given by --token shows in the process list; prefer --token-file or GRID_TOKEN"
-        );
+    if config.place.token.is_on_command_line() {
+        tracing::warn!("{ON_COMMAND_LINE}");
     }
     let mut signals = Signals::catch()?;
-    let listener = TcpListener::bind(&config.listen)
+    let listener = TcpListener::bind(&config.place.listen)
         .await
-        .map_err(|error| Failure::bad(format!("can't listen on '{}': {error}", config.listen)))?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| Failure::failed(format!("'{}' has no address: {error}", config.listen)))?;
+        .map_err(|error| {
+            Failure::bad(format!(
+                "can't listen on '{}': {error}",
+                config.place.listen
+            ))
+        })?;
+    let address = listener.local_addr().map_err(|error| {
+        Failure::failed(format!("'{}' has no address: {error}", config.place.listen))
+    })?;
+    let control = match &config.control {
+        Some(path) => Some(control::bind(path)?),
+        None => None,
+    };
+    let status = match &config.status {
+        Some(address) => Some(status::bind(address).await?),
+        None => None,
+    };
     let manager = build(&config)?;
+    let facts = Arc::new(Facts::new(manager.clone()));
     let serving = manager
         .serve(listener)
         .map_err(|error| Failure::failed(format!("can't serve on {address}: {error}")))?;
-    tracing::info!(local = %config.local, "listening on {address}");
+    let control = control.map(|bound| Control::serve(bound, facts.clone()));
+    let status = status.map(|socket| StatusServer::serve(socket, facts));
+    tracing::info!(local = %config.place.local, "listening on {address}");
     let signal = signals.next().await;
     tracing::info!("{signal}: draining for at most {} s", GRACE.as_secs());
     tokio::select! {
@@ -37,10 +61,19 @@ pub(crate) async fn run(config: NodeConfig) -> Result<(), Failure> {
         }
         signal = signals.next() => {
             tracing::warn!("{signal} again: ending at once");
-            return Err(Failure::Interrupted);
+            if let Some(control) = control {
+                control.abort().await;
+            }
+            return Err(Failure::Interrupted("interrupted".into()));
         }
     }
     serving.stop().await;
+    if let Some(control) = control {
+        control.stop().await;
+    }
+    if let Some(status) = status {
+        status.stop().await;
+    }
     Ok(())
 }
 
@@ -52,12 +85,7 @@ fn build(config: &NodeConfig) -> Result<Manager, Failure> {
     if let Some(period) = config.stream_ping {
         settings = settings.stream_ping_interval(period);
     }
-    let mut builder = Manager::builder(config.local.as_str())
-        .peers(config.peers.iter().map(|peer| peer.as_str()))
-        .path(config.path.as_str())
-        .auth(SharedSecret::new(config.token.text()))
-        .dialer(OverrideDialer::new(config.dial.clone()))
-        .settings(settings);
+    let mut builder = config.place.builder(&config.place.peers).settings(settings);
     for handler in probe::handlers(config.with_69) {
         builder = builder.register(handler);
     }

@@ -9,6 +9,8 @@ mod usage;
 
 use grid_transport::Registration;
 
+pub(crate) use self::usage::Usage;
+
 /// All probe handlers, to be registered; the echo stream 69 only `with_69`. 77 is never among
 /// them.
 #[must_use]

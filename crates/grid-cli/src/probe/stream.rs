@@ -34,7 +34,7 @@ pub const STUCK_OUT: HandlerId = HandlerId::new(65);
 pub const ECHO_ON_DEMAND: HandlerId = HandlerId::new(69);
 
 /// An item of [`COUNT_OUT`] has at least so many bytes.
-const LEAST_ITEM: usize = 4;
+pub(crate) const LEAST_ITEM: usize = 4;
 /// And at most so many.
 const LARGEST_ITEM: usize = 32 * 1024 * 1024;
 

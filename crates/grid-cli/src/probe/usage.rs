@@ -6,15 +6,18 @@ use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeVal,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// Processor seconds used so far.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+/// What this process has used so far; handler 46 answers the processor seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Usage {
     /// In the process itself.
     pub(crate) user_s: f64,
     /// In the kernel on its behalf.
     pub(crate) sys_s: f64,
+    /// The most memory that was resident at any time.
+    #[serde(skip)]
+    pub(crate) peak_bytes: u64,
 }
 
 impl Usage {
@@ -24,8 +27,27 @@ impl Usage {
         Ok(Self {
             user_s: seconds(usage.user_time()),
             sys_s: seconds(usage.system_time()),
+            peak_bytes: peak_of_this_program().unwrap_or_else(|| {
+                // Counted in KiB by all but Apple's systems.
+                let unit = if cfg!(target_vendor = "apple") {
+                    1
+                } else {
+                    1024
+                };
+                u64::try_from(usage.max_rss()).unwrap_or_default() * unit
+            }),
         })
     }
+}
+
+/// As Linux tells it: there `getrusage` counts what the process was before it became this program.
+fn peak_of_this_program() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }
 
 fn seconds(time: TimeVal) -> f64 {
@@ -52,6 +74,8 @@ mod tests {
                 break;
             }
         }
+        // No Rust program fits into a page.
+        assert!(before.peak_bytes > 64 * 1024, "{before:?}");
         let json = serde_json::to_value(before).unwrap();
         assert!(json["user_s"].is_f64() && json["sys_s"].is_f64(), "{json}");
     }

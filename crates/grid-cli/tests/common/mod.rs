@@ -1,6 +1,9 @@
 //! The `grid` binary as a process whose output is waited for, line by line.
 #![allow(dead_code, reason = "every test file uses another part")]
 
+pub(crate) mod cluster;
+pub(crate) mod status;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read},

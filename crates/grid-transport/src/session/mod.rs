@@ -161,9 +161,7 @@ impl Session {
 
     /// Pings the remote; `None` when the session is over. The time from when the ping left comes by
     /// the channel.
-    pub(crate) fn ping(
-        self: &Arc<Self>,
-    ) -> Option<oneshot::Receiver<Result<Duration, CallError>>> {
+    pub(crate) fn ping(self: &Arc<Self>) -> Option<oneshot::Receiver<Result<Duration, CallError>>> {
         let (caller, answer) = oneshot::channel();
         self.with(|core, _| {
             if core.cause.is_some() {

@@ -1,0 +1,142 @@
+//! The status of a running node: one JSON document, as the control socket and `--status` give it.
+
+mod client;
+mod document;
+mod http;
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use grid_transport::Manager;
+
+use self::document::VERSION;
+#[cfg(test)]
+pub(crate) use self::document::sample_status;
+pub(crate) use self::{
+    client::StatusUrl,
+    document::{HandlerStatus, LinkStatus, ProcessStatus, Status, parse_status},
+    http::{StatusServer, bind},
+};
+use crate::probe::Usage;
+
+/// What the status of a node is made from.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    manager: Manager,
+    since: Instant,
+}
+
+impl Facts {
+    pub(crate) fn new(manager: Manager) -> Self {
+        Self {
+            manager,
+            since: Instant::now(),
+        }
+    }
+
+    pub(crate) fn manager(&self) -> &Manager {
+        &self.manager
+    }
+
+    /// The node as it is now.
+    pub(crate) fn status(&self) -> Status {
+        let usage = Usage::now().unwrap_or_default();
+        Status {
+            version: VERSION,
+            program: crate::version().to_owned(),
+            node: self.manager.local().to_owned(),
+            path: self.manager.path().to_owned(),
+            instance: self.manager.id().to_string(),
+            time_s: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0.0, |time| time.as_secs_f64()),
+            uptime_s: self.since.elapsed().as_secs_f64(),
+            process: ProcessStatus {
+                pid: std::process::id(),
+                user_s: usage.user_s,
+                sys_s: usage.sys_s,
+                peak_memory_bytes: usage.peak_bytes,
+            },
+            links: self.manager.stats().iter().map(LinkStatus::from).collect(),
+            handlers: self
+                .manager
+                .handler_stats()
+                .iter()
+                .map(HandlerStatus::from)
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The paths of all fields, as in `links[].remote`.
+    fn fields(value: &Value, path: &str, into: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields_of) => {
+                for (name, value) in fields_of {
+                    let path = match path {
+                        "" => name.clone(),
+                        path => format!("{path}.{name}"),
+                    };
+                    fields(value, &path, into);
+                }
+            }
+            Value::Array(items) => {
+                assert!(!items.is_empty(), "{path} shows nothing");
+                for item in items {
+                    fields(item, &format!("{path}[]"), into);
+                }
+            }
+            _ => {
+                into.insert(path.to_owned());
+            }
+        }
+    }
+
+    /// The names in the first cells of the page's table of fields.
+    fn documented(page: &str) -> BTreeSet<String> {
+        page.lines()
+            .skip_while(|line| !line.starts_with("| status field |"))
+            .skip(2)
+            .map_while(|line| line.strip_prefix('|')?.split('|').next())
+            .flat_map(|cell| cell.split(','))
+            .map(|name| name.trim().trim_matches('`').to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn the_page_has_every_field_and_no_other() {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        if !docs.is_dir() {
+            // The crate is alone here, as in a package of it.
+            return;
+        }
+        let page = fs::read_to_string(docs.join("operations.md")).unwrap();
+        let status = serde_json::to_value(sample_status(["http://a:1"])).unwrap();
+        let mut told = BTreeSet::new();
+        fields(&status, "", &mut told);
+        assert_eq!(documented(&page), told);
+        let version = format!("| `version` | of this document: {VERSION} |");
+        assert!(page.contains(&version), "no row {version}");
+    }
+
+    #[test]
+    fn a_document_of_another_version_is_refused() {
+        let mut status = serde_json::to_value(sample_status([])).unwrap();
+        status["added_later"] = Value::from(1);
+        assert_eq!(
+            parse_status(status.to_string().as_bytes()),
+            Ok(sample_status([]))
+        );
+        status["version"] = Value::from(VERSION + 1);
+        let why = parse_status(status.to_string().as_bytes()).unwrap_err();
+        assert!(why.contains(&format!("version {}", VERSION + 1)), "{why}");
+        assert!(parse_status(b"{}").is_err());
+    }
+}
