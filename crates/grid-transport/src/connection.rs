@@ -114,8 +114,10 @@ impl Connection {
     /// its answer. It counts from when the ping leaves for the socket; what was queued by then goes
     /// before it on the wire.
     ///
-    /// More than 10,000 in a [ping period](crate::Settings#structfield.ping_interval) look like a
-    /// flood to the remote. [`stats`](Self::stats) has the time of the last ping without sending one.
+    /// At most 1,000 pings leave in a [ping period](crate::Settings#structfield.ping_interval) because
+    /// somebody asks, as many look like a flood to the remote; who asks for more waits for the next of
+    /// those that are sent in any case. [`stats`](Self::stats) has the time of the last ping without
+    /// sending one.
     ///
     /// ```no_run
     /// # async fn example(peer: grid_transport::Connection) -> Result<(), grid_transport::CallError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use grid_transport::{CallError, LinkCause};
 use probe::*;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -35,6 +35,25 @@ async fn a_ping_that_is_not_answered_ends_in_time() {
     assert_eq!(begin.elapsed(), SECOND);
     pair.net.freeze(pair.a.local(), pair.b.local(), false);
     assert!(peer.ping(SECOND).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_who_waits_gets_the_time_of_its_own_ping() {
+    let pair = pair().await;
+    let peer = pair.a_to_b();
+    pair.net.freeze(pair.a.local(), pair.b.local(), true);
+    let mut first = Box::pin(peer.ping(SECOND * 10));
+    assert!(timeout(SECOND, &mut first).await.is_err());
+    let second = Box::pin(peer.ping(SECOND * 10));
+    let mut both = Box::pin(async { tokio::join!(first, second) });
+    assert!(timeout(SECOND, &mut both).await.is_err());
+    pair.net.freeze(pair.a.local(), pair.b.local(), false);
+    let (first, second) = both.await;
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert!(
+        first >= SECOND * 2 && second < SECOND * 2,
+        "{first:?} {second:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

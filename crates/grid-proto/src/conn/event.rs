@@ -80,7 +80,7 @@ pub enum Event {
     Unsent(bytes::Bytes),
     /// A ping that the application asked for was answered; see [`Connection::ping`](super::Connection::ping).
     Ponged {
-        /// The ping. All that were asked for before it count as answered too.
+        /// The ping. One answer may stand for several, which are reported in their order.
         ping: PingId,
         /// From when it left for the socket until its answer was handled.
         round_trip: Duration,

@@ -93,6 +93,10 @@ use self::{
 /// How long a peer may leave more unread than it should.
 const NOT_READING: Duration = Duration::from_secs(1);
 
+/// Pings that leave in a period because somebody asks: a tenth of what peers take for a flood, as theirs may be the
+/// longer period.
+const MOST_ASKED_PINGS: u32 = 1_000;
+
 /// Something that a mux owes the peer.
 #[derive(Debug, Clone, Copy)]
 enum Dirty {
@@ -124,6 +128,8 @@ pub struct Connection {
     link_ping_owed: bool,
     /// The newest ping that the application asked for and that was not answered yet.
     asked_ping: Option<PingId>,
+    /// How many more pings may leave in this period because somebody asks.
+    asked_left: u32,
     link_pong_owed: Option<Message>,
     dirty: VecDeque<Dirty>,
     events: VecDeque<Event>,
@@ -167,6 +173,7 @@ impl Connection {
             control_bytes: 0,
             link_ping_owed: false,
             asked_ping: None,
+            asked_left: MOST_ASKED_PINGS,
             link_pong_owed: None,
             dirty: VecDeque::new(),
             events: VecDeque::new(),

@@ -13,12 +13,18 @@ impl Connection {
     /// Sends a ping of the link as soon as there is room, besides those that show the peer to be alive; its answer is
     /// reported by [`Event::Ponged`]. Asked again before one has left, it is the same ping.
     ///
-    /// A peer may take more than 10,000 in a ping period for a flood. Once the connection has ended nothing is sent.
+    /// No more than 1,000 leave in a ping period, whoever asks: a peer takes many for a flood and ends the connection.
+    /// One more is the next of those that are sent in any case. Once the connection has ended nothing is sent.
     pub fn ping(&mut self) -> PingId {
         let ping = self.keepalive.next_id();
         if self.closed.is_none() {
-            self.link_ping_owed = true;
             self.asked_ping = Some(ping);
+            if !self.link_ping_owed
+                && let Some(left) = self.asked_left.checked_sub(1)
+            {
+                self.asked_left = left;
+                self.link_ping_owed = true;
+            }
         }
         ping
     }
@@ -26,15 +32,15 @@ impl Connection {
     pub(super) fn on_link_pong(&mut self, now: Instant, message: &Message) {
         let time = Pong::decode(&message.payload).ok().map(|pong| pong.time);
         let time = time.filter(|time| !time.is_zero());
-        let Some((ping, round_trip)) = self.keepalive.pong(now, time).last() else {
-            return;
-        };
-        let Some(asked) = self.asked_ping else {
-            return;
-        };
-        self.events.push_back(Event::Ponged { ping, round_trip });
-        if ping >= asked {
-            self.asked_ping = None;
+        for (ping, round_trip) in self.keepalive.pong(now, time) {
+            // Without somebody who asked there is nothing to report.
+            let Some(asked) = self.asked_ping else {
+                continue;
+            };
+            self.events.push_back(Event::Ponged { ping, round_trip });
+            if ping >= asked {
+                self.asked_ping = None;
+            }
         }
     }
 

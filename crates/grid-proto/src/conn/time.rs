@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Connection, Dirty, TimerKey,
+    Connection, Dirty, MOST_ASKED_PINGS, TimerKey,
     error::{CallError, CloseReason},
     event::CancelReason,
     keepalive::a_period_ago,
@@ -27,6 +27,7 @@ impl Connection {
         }
         if self.keepalive.take_ping(now) {
             self.link_ping_owed = true;
+            self.asked_left = MOST_ASKED_PINGS;
             self.abuse = 0;
         }
         while let Some(key) = self.timers.pop_due(now) {

@@ -54,7 +54,7 @@ fn a_ping_that_is_asked_for_leaves_at_once_and_is_reported() {
 }
 
 #[test]
-fn one_answer_is_enough_for_all_pings_before_it() {
+fn one_answer_is_enough_for_all_pings_before_it_and_each_has_its_own_time() {
     let mut machine = Machine::new();
     let first = machine.conn.ping();
     sent_ping(&mut machine);
@@ -64,11 +64,38 @@ fn one_answer_is_enough_for_all_pings_before_it() {
     let ping = sent_ping(&mut machine);
     machine.pass(millis(4));
     machine.gets(answer(&ping));
-    match machine.event() {
-        Event::Ponged { ping, round_trip } => assert_eq!((ping, round_trip), (second, millis(4))),
-        other => panic!("{other:?}"),
-    }
-    assert!(machine.conn.poll_event().is_none());
+    let answered: Vec<_> = machine
+        .events()
+        .into_iter()
+        .map(|event| match event {
+            Event::Ponged { ping, round_trip } => (ping, round_trip),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(answered, [(first, millis(5)), (second, millis(4))]);
+}
+
+#[test]
+fn who_asks_without_end_sends_no_flood() {
+    let mut machine = Machine::new();
+    let flood = |machine: &mut Machine| {
+        (0..5_000)
+            .map(|_| {
+                machine.conn.ping();
+                machine.sends().len()
+            })
+            .sum::<usize>()
+    };
+    assert_eq!(flood(&mut machine), 1_000);
+    // The next of the period stands for all that were asked for meanwhile.
+    let asked = machine.conn.ping();
+    machine.pass(millis(10_000));
+    let ping = sent_ping(&mut machine);
+    machine.gets(answer(&ping));
+    let answered = std::iter::from_fn(|| machine.conn.poll_event())
+        .any(|event| matches!(event, Event::Ponged { ping, .. } if ping == asked));
+    assert!(answered);
+    assert_eq!(flood(&mut machine), 1_000);
 }
 
 #[test]

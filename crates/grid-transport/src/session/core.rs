@@ -208,7 +208,7 @@ impl Core {
                 }
             }
             Event::Ponged { ping, round_trip } => {
-                let answered = self.pings.extract_if(.., |waiting| waiting.ping <= ping);
+                let answered = self.pings.extract_if(.., |waiting| waiting.ping == ping);
                 effects
                     .ponged
                     .extend(answered.map(|waiting| (waiting.caller, round_trip)));
