@@ -15,7 +15,7 @@ pub(crate) struct FormArgs {
     /// Write hex digits.
     #[arg(long)]
     hex: bool,
-    /// Write JSON: msgpack as JSON, and JSON as it is.
+    /// Write JSON: msgpack as JSON, JSON as it is, null where there is no byte.
     #[arg(long)]
     json: bool,
 }
@@ -63,6 +63,9 @@ impl Form {
 }
 
 fn json(bytes: &[u8]) -> Result<String, Failure> {
+    if bytes.is_empty() {
+        return Ok("null".to_owned());
+    }
     if let Some(json) = show::msgpack(bytes) {
         return Ok(json);
     }
@@ -73,7 +76,7 @@ fn json(bytes: &[u8]) -> Result<String, Failure> {
             Ok(text.replace(['\n', '\r'], " "))
         }
         _ => Err(Failure::failed(format!(
-            "what came ({} bytes) is neither msgpack nor JSON: --json can't show it",
+            "an answer came, and --json can't show it: its {} bytes are neither msgpack nor JSON",
             bytes.len()
         ))),
     }
@@ -93,6 +96,7 @@ mod tests {
         assert_eq!(Form::Readable.write(b"a b").unwrap(), b"a b\n");
         assert_eq!(Form::Readable.write(&[0, 1]).unwrap(), b"0001\n");
         assert_eq!(Form::Json.write(b"{\"a\":\n1}\n").unwrap(), b"{\"a\": 1}\n");
+        assert_eq!(Form::Json.write(b"").unwrap(), b"null\n");
         assert!(Form::Json.write(b"hello").is_err());
     }
 }

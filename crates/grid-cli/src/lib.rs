@@ -66,9 +66,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(parsed: Parsed) -> Result<(), Failure> {
     match parsed {
         Parsed::Show(text) => {
-            // Whoever closed stdout wants no more of it.
-            let _ = write!(std::io::stdout(), "{text}");
-            Ok(())
+            match output::print(text.as_bytes(), "the help is cut") {
+                // Whoever closed stdout wants no more of it.
+                Err(Failure::Unread(_)) => Ok(()),
+                printed => printed,
+            }
         }
         Parsed::Run(command) => run_command(*command),
     }

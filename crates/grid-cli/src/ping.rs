@@ -28,7 +28,9 @@ pub(crate) struct PingArgs {
     /// How many pings [default: until Ctrl-C].
     #[arg(short = 'c', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Seconds from one ping to the next.
+    /// Seconds from one ping to the next, 0.01 at least.
+    ///
+    /// A node sends at most 1,000 pings for all commands in ten seconds (its --ping); more wait.
     #[arg(
         short = 'i',
         long,
@@ -44,6 +46,9 @@ pub(crate) struct PingArgs {
     reach: ReachArgs,
 }
 
+/// Faster pings would all wait for each other: nodes let no flood of them out.
+const LEAST_INTERVAL: Duration = Duration::from_millis(10);
+
 /// Pings that can be sent.
 #[derive(Debug)]
 pub(crate) struct Ping {
@@ -58,7 +63,15 @@ impl PingArgs {
     pub(crate) fn check(self, env_token: Option<OsString>) -> Result<Ping, Failure> {
         Ok(Ping {
             count: self.count,
-            interval: parse_seconds("--interval", &self.interval)?,
+            interval: match parse_seconds("--interval", &self.interval)? {
+                interval if interval >= LEAST_INTERVAL => interval,
+                _ => {
+                    return Err(Failure::bad(format!(
+                        "--interval: '{}' is less than 0.01 seconds, which would be a flood",
+                        self.interval
+                    )));
+                }
+            },
             timeout: match &self.timeout {
                 Some(text) => parse_duration("--timeout", text)?,
                 None => Duration::from_secs(5),

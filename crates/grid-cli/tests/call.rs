@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader, Write};
+
 use common::{
     Grid,
     cluster::{Cluster, Output, finish, run, silent, spawn},
@@ -137,6 +139,8 @@ fn who_is_not_there_is_not_called() {
             &peers,
             "--dial",
             &dial,
+            "--listen",
+            "127.0.0.1:0",
             "--connect-timeout",
             "300ms",
         ]);
@@ -248,6 +252,49 @@ fn a_name_that_a_node_has_is_no_spare_name() {
     let refused = run(&["call", "9", "x"], &way, b"");
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.line().contains("spare name"), "{refused:?}");
+}
+
+#[test]
+fn a_spare_name_serves_one_command_at_a_time() {
+    let cluster = Cluster::start();
+    // The address of the name is given away once: whoever holds it keeps others out.
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut way = cluster.dialing();
+    let listen = way.iter().position(|word| word == "127.0.0.1:0").unwrap();
+    way[listen] = held.local_addr().unwrap().to_string();
+    let refused = run(&["call", "9", "x"], &way, b"");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.line().contains("is taken"), "{refused:?}");
+    drop(held);
+    let mut first = spawn(&["stream", "10", "--in", "1"], &way);
+    let mut stdin = first.stdin.take().unwrap();
+    stdin.write_all(b"x\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(first.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let second = run(&["call", "9", "x"], &way, b"");
+    assert_eq!(second.code, Some(2), "{second:?}");
+    drop(stdin);
+    assert_eq!(finish(first).code, Some(0));
+}
+
+#[test]
+fn a_node_between_that_goes_was_never_asked_to_call() {
+    let cluster = Cluster::start();
+    let options = ["--to", &cluster.names.dialer, "--via", &cluster.socket()];
+    let options: Vec<String> = options.iter().map(|&word| word.to_owned()).collect();
+    let child = spawn(&["call", "9", "x"], &options);
+    // The wait for the link is under way once the node serves the command.
+    let Cluster { mut a, .. } = cluster;
+    a.wait_for(
+        &["link state", "client.control", "connected to"],
+        common::PATIENCE,
+    );
+    a.kill();
+    let ended = finish(child);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(!ended.line().contains("executed"), "{ended:?}");
 }
 
 #[test]

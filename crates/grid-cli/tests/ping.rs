@@ -121,6 +121,7 @@ fn who_is_not_there_is_not_pinged() {
     for (words, part) in [
         (["ping", "-c", "0"], "0"),
         (["ping", "-i", "-1"], "'-1'"),
+        (["ping", "-i", "0.001"], "'0.001'"),
         (["ping", "-W", "x"], "'x'"),
     ] {
         let refused = run(&words, &cluster.via(), b"");

@@ -4,7 +4,7 @@ use std::{
     fs, io,
     os::unix::{
         fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
-        net::{UnixListener as StdListener, UnixStream as StdStream},
+        net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream},
     },
     path::{Path, PathBuf},
 };
@@ -52,6 +52,8 @@ pub(crate) fn bind(path: &Path) -> Result<Bound, Failure> {
     let refused = |why: &dyn std::fmt::Display| {
         Failure::bad(format!("--control: 'unix:{}': {why}", path.display()))
     };
+    // A name that is too long could be moved there, and never be connected to.
+    SocketAddr::from_pathname(path).map_err(|error| refused(&error))?;
     match fs::symlink_metadata(path) {
         Ok(file) if !file.file_type().is_socket() => {
             return Err(refused(&"there is a file that is no socket"));
@@ -149,6 +151,9 @@ mod tests {
         let line = bind(&path).unwrap_err().line();
         assert!(line.contains("no socket"), "{line}");
         assert_eq!(fs::read(&path).unwrap(), b"mine");
+        let long = dir.join("x".repeat(120));
+        let line = bind(&long).unwrap_err().line();
+        assert!(line.contains("shorter"), "{line}");
         let line = bind(&dir.join("none/control")).unwrap_err().line();
         assert!(line.contains("none/control"), "{line}");
         fs::remove_dir_all(&dir).unwrap();

@@ -29,6 +29,10 @@ pub(crate) struct ReachArgs {
     /// Join the grid for as long as the command takes, under this spare name of --peers: one that
     /// no running node has. It serves one command at a time.
     ///
+    /// Before it joins, a command looks whether a node answers at the address in the name (or in
+    /// --dial), and whether another command on this machine has the name. It can't see a node that
+    /// listens elsewhere, or behind a firewall: that one would lose its links to the command.
+    ///
     /// Whether the command dials or listens follows from the two names (see grid peers). Where the
     /// remote dials it may take a while: a name that was away for ten minutes is dialed every 15 to
     /// 30 seconds only.

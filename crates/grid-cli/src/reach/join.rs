@@ -1,9 +1,10 @@
 //! Joining the grid under a spare name, for one remote, as long as a command takes.
 
-use std::{io, time::Duration};
+use std::{io, net::ToSocketAddrs, time::Duration};
 
 use grid_proto::local_dials;
 use grid_transport::{Connection, LinkCause, LinkState, Manager, Serving};
+use socket2::{Domain, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::timeout,
@@ -12,6 +13,7 @@ use tokio::{
 use crate::{
     failure::Failure,
     place::{Place, list},
+    signal::Signals,
 };
 
 /// How long to look for a node that has the name already.
@@ -24,6 +26,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) struct Joined {
     manager: Manager,
     serving: Option<Serving>,
+    /// Keeps the name from a second command on this machine.
+    _lock: Option<Socket>,
 }
 
 impl Joined {
@@ -44,6 +48,7 @@ pub(super) async fn join(
     place: &Place,
     to: &str,
     within: Duration,
+    signals: &mut Signals,
 ) -> Result<(Joined, Connection), Failure> {
     let local = place.local.as_str();
     let Some(target) = place.others().find(|peer| peer.as_str() == to) else {
@@ -53,8 +58,9 @@ pub(super) async fn join(
             list(&others)
         )));
     };
-    look_for_its_owner(place).await?;
+    signals.cut(look_for_its_owner(place)).await?;
     let dials = local_dials(local, to);
+    let lock = if dials { Some(lock(place)?) } else { None };
     let peers = place.peers.iter().filter(|peer| {
         **peer == place.local || *peer == target || (!dials && local_dials(peer.as_str(), local))
     });
@@ -65,8 +71,10 @@ pub(super) async fn join(
     let mut joined = Joined {
         manager,
         serving: None,
+        _lock: lock,
     };
-    match connect(place, to, dials, within, &mut joined).await {
+    let connected = connect(place, to, dials, within, &mut joined);
+    match signals.cut(connected).await {
         Ok(connection) => Ok((joined, connection)),
         Err(failure) => {
             joined.leave().await;
@@ -140,14 +148,45 @@ fn for_good(state: &LinkState) -> Option<String> {
 
 /// A second node of one name would take the links of the first.
 async fn look_for_its_owner(place: &Place) -> Result<(), Failure> {
-    let dialed = TcpStream::connect(place.local.host_port());
-    match timeout(LOOK, dialed).await {
+    let name = place.local.as_str();
+    let address = match place.dial.get(name) {
+        Some(address) => address.to_string(),
+        None => place.local.host_port().to_owned(),
+    };
+    match timeout(LOOK, TcpStream::connect(address)).await {
         Ok(Ok(_)) => Err(Failure::bad(format!(
-            "--local: a node answers at '{}': give a spare name, or go through that node with --via",
-            place.local
+            "--local: a node answers at '{name}': give a spare name, or go through that node with --via"
         ))),
         _ => Ok(()),
     }
+}
+
+/// Holds the place where the name would listen, without listening: a second command that joins
+/// under it here finds it taken, and nobody else notices.
+fn lock(place: &Place) -> Result<Socket, Failure> {
+    let taken = |error: io::Error| {
+        Failure::bad(format!(
+            "--local: '{}' is taken on this machine: {error} (a name serves one command at a time)",
+            place.listen
+        ))
+    };
+    let addresses = place.listen.to_socket_addrs();
+    let address = addresses.ok().and_then(|mut all| all.next());
+    let Some(address) = address else {
+        // A name that leads nowhere from here can't be held here.
+        return Socket::new(Domain::IPV4, Type::STREAM, None).map_err(taken);
+    };
+    let hold = |share: bool| {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(share)?;
+        match socket.bind(&address.into()) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
+            // One that is not of this machine, or is not for us to bind, is no lock.
+            _ => Ok(socket),
+        }
+    };
+    // Connections of a command before may linger on it, which is nobody who holds it.
+    hold(false).or_else(|_| hold(true)).map_err(taken)
 }
 
 fn cannot_listen(place: &Place, to: &str, error: &io::Error) -> Failure {

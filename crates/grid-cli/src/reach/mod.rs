@@ -8,7 +8,7 @@ mod via;
 use std::{
     io::{self, Write},
     path::PathBuf,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub(crate) use self::{
@@ -65,25 +65,35 @@ impl Reach {
             // Nobody is left to tell where stderr is closed.
             let _ = writeln!(io::stderr(), "grid: warning: {ON_COMMAND_LINE}");
         }
-        let reached = signals.cut(self.to(to, subroute)).await?;
+        let reached = self.to(to, subroute, &mut signals).await?;
         let outcome = work(&reached.peer, &mut signals).await;
         reached.leave().await;
         outcome
     }
 
     /// Reaches a remote: waits for its link, no longer than the time given.
-    async fn to(&self, to: &str, subroute: Option<&str>) -> Result<Reached, Failure> {
+    async fn to(
+        &self,
+        to: &str,
+        subroute: Option<&str>,
+        signals: &mut Signals,
+    ) -> Result<Reached, Failure> {
         match &self.way {
             Way::Via(path) => {
-                let link = ControlLink::dial(path, self.within).await?;
-                link.connect(to, self.within).await?;
+                let begin = Instant::now();
+                let link = signals.cut(ControlLink::dial(path, self.within)).await?;
+                let left = self.within.saturating_sub(begin.elapsed());
+                if let Err(failure) = signals.cut(link.connect(to, left)).await {
+                    link.leave().await;
+                    return Err(failure);
+                }
                 Ok(Reached {
                     peer: Peer::via(&link, to, subroute),
                     hold: Hold::Via(link),
                 })
             }
             Way::Join(place) => {
-                let (joined, connection) = join::join(place, to, self.within).await?;
+                let (joined, connection) = join::join(place, to, self.within, signals).await?;
                 Ok(Reached {
                     peer: Peer::direct(connection, subroute),
                     hold: Hold::Join(joined),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use grid_transport::{BoxIo, Connection, Dialer, Manager, NoAuth, Target};
+use grid_transport::{BoxIo, CallError, Connection, Dialer, Manager, NoAuth, Target};
 use grid_typed::{NoPayload, TypedError};
 use tokio::{net::UnixStream, time::timeout};
 
@@ -85,10 +85,11 @@ impl ControlLink {
             timeout_ms: millis(within),
         };
         let answer = CONNECT.call(&self.node, &order).timeout(within + WORD);
-        let connected = answer.await.map_err(|error| self.fault(&error));
-        connected
-            .and_then(|connected| connected)
-            .map_err(|fault| fault.into_failure(to, within))
+        match answer.await {
+            Ok(connected) => connected.map_err(|fault| fault.into_failure(to, within)),
+            // Whatever became of the node between, nothing was sent to the one that was meant.
+            Err(error) => Err(Failure::NotConnected(self.fault(&error).text)),
+        }
     }
 
     /// The node's status.
@@ -132,6 +133,8 @@ pub(super) async fn status_of(node: &Connection, path: &Path) -> Result<Status, 
 /// The fault of a call that did not get past the control socket.
 pub(super) fn hop_fault(path: &Path, error: &TypedError) -> Fault {
     let fault = match error.as_call() {
+        // Only a node that goes says so on its control socket.
+        Some(CallError::ShuttingDown) => Fault::new(FaultKind::Disconnected, "it shuts down"),
         Some(error) => Fault::from(error.clone()),
         None => Fault::new(FaultKind::Protocol, error.to_string()),
     };

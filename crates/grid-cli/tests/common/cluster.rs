@@ -157,6 +157,8 @@ impl Cluster {
             &peers,
             "--dial",
             &to_b,
+            "--listen",
+            "127.0.0.1:0",
         ])
     }
 

@@ -84,7 +84,10 @@ impl Nodes {
             let (local, peers) = ("--local".to_owned(), "--peers".to_owned());
             let dial = format!("{first}={}", self.address);
             let all = format!("{first},{spare}");
-            vec![local, spare.clone(), peers, all, "--dial".to_owned(), dial]
+            let listen = ["--listen", "127.0.0.1:0"].map(str::to_owned);
+            let mut way = vec![local, spare.clone(), peers, all, "--dial".to_owned(), dial];
+            way.extend(listen);
+            way
         };
         words.extend(way);
         words.extend(more.iter().map(|word| (*word).to_owned()));

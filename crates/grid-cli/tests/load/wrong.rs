@@ -123,6 +123,8 @@ async fn an_answer_that_is_wrong_is_a_failure() {
             &peers,
             "--dial",
             &dial,
+            "--listen",
+            "127.0.0.1:0",
             "--handler",
             name,
             "--size",

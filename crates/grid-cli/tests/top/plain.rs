@@ -109,6 +109,8 @@ fn what_a_node_has_served_is_in_its_handlers() {
             &peers,
             "--dial",
             &dial,
+            "--listen",
+            "127.0.0.1:0",
         ]);
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     }
