@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{
     sync::Semaphore,
-    task::{JoinError, JoinSet},
+    task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
@@ -82,6 +82,8 @@ struct Run<O> {
     /// None is begun later. What is due at the last moment still counts as begun in time.
     end: Instant,
     stopped: AtomicBool,
+    /// Operations that were dropped before their end.
+    abandoned: AtomicU64,
     turns: Option<Turns>,
 }
 
@@ -108,6 +110,7 @@ impl<O: Operation> Run<O> {
             recorder: Recorder::new(start, plan.shards)?,
             end: start + plan.lasting + plan.rate.map_or(Duration::ZERO, |_| LATE),
             stopped: AtomicBool::new(false),
+            abandoned: AtomicU64::new(0),
             turns,
         })
     }
@@ -127,7 +130,9 @@ impl<O: Operation> Run<O> {
 
     /// Makes one operation and records it; gives why it failed.
     async fn make(&self, worker: usize, due: Option<Instant>, begun: Instant) -> Option<FaultKind> {
+        let open = Open(&self.abandoned);
         let outcome = self.operation.once().await;
+        std::mem::forget(open);
         let failed = outcome.as_ref().err().map(|fault| fault.kind);
         let ended = Instant::now();
         self.recorder
@@ -166,7 +171,6 @@ pub(super) async fn run<O: Operation>(
     }
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut abandoned = 0;
     let mut interrupted: Option<Instant> = None;
     let mut given_up = false;
     loop {
@@ -175,7 +179,10 @@ pub(super) async fn run<O: Operation>(
             joined = workers.join_next() => match joined {
                 None => break,
                 Some(Ok(())) => {}
-                Some(Err(error)) => abandoned += count_abandoned(&error)?,
+                Some(Err(error)) if error.is_cancelled() => {}
+                Some(Err(error)) => {
+                    return Err(Failure::failed(format!("a worker has failed: {error}")));
+                }
             },
             _ = looks.tick() => look(&run.recorder),
             _ = signals.next(), if !given_up => {
@@ -200,19 +207,19 @@ pub(super) async fn run<O: Operation>(
     Ok(Ran {
         elapsed: tally.last.map_or(until, |last| last.duration_since(start)),
         tally,
-        abandoned,
+        abandoned: run.abandoned.load(Relaxed),
         interrupted: interrupted.is_some(),
         due,
     })
 }
 
-/// A worker that was aborted was in the middle of an operation: none waits for anything else after
-/// the end has been told, but for a pause that is shorter than the grace.
-fn count_abandoned(error: &JoinError) -> Result<u64, Failure> {
-    if error.is_cancelled() {
-        return Ok(1);
+/// An operation under way; one that is dropped before its end is counted.
+struct Open<'a>(&'a AtomicU64);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Relaxed);
     }
-    Err(Failure::failed(format!("a worker has failed: {error}")))
 }
 
 /// Whether nothing was sent, so that trying again at once would only burn the processor.
