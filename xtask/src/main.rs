@@ -21,6 +21,7 @@ mod package;
 mod pages;
 mod process;
 mod report;
+mod scenarios;
 mod tests;
 mod tidy;
 mod workspace;
@@ -74,6 +75,15 @@ enum Task {
     Package,
     /// Checks the workspace with the compiler that `rust-version` names
     Msrv,
+    /// The scenarios, the tests of each and how they ended; fails where a row has none
+    Scenarios {
+        /// Only find the tests, and run none
+        #[arg(long)]
+        list: bool,
+        /// Nothing scaled down: takes long and much memory
+        #[arg(long, conflicts_with = "list")]
+        full: bool,
+    },
     /// Fuzzes every target for a while (needs nightly and cargo-fuzz)
     Fuzz {
         /// Seconds for each target
@@ -111,6 +121,7 @@ fn main() -> ExitCode {
         Task::Outside => outside::run(),
         Task::Package => package::run(),
         Task::Msrv => msrv::run(),
+        Task::Scenarios { list, full } => scenarios::run(list, full),
         Task::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Task::Man { dir } => pages::man(dir),
         Task::CliDocs => pages::cli_docs(),

@@ -2,8 +2,10 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use crate::report::Stop;
 use crate::workspace;
@@ -91,6 +93,45 @@ pub(crate) fn capture(command: &mut Command) -> Result<String, Stop> {
     }
     String::from_utf8(output.stdout)
         .map_err(|_| Stop::Failed(format!("`{shown}` wrote something that is no UTF-8")))
+}
+
+/// Runs a command that writes to our terminal, and returns what it wrote there. That it failed is for the caller to
+/// find in what it said.
+pub(crate) fn tee(command: &mut Command) -> Result<String, Stop> {
+    let shown = shown(command);
+    println!("$ {shown}");
+    let failed = |error: io::Error| Stop::Failed(format!("can't run `{shown}`: {error}"));
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let said = thread::scope(|scope| {
+        let other = scope.spawn(|| stderr.map(|stderr| copied(stderr, io::stderr())));
+        let mut said = stdout.map(|stdout| copied(stdout, io::stdout()));
+        if let Some(text) = said.as_mut() {
+            text.push_str(&other.join().ok().flatten().unwrap_or_default());
+        }
+        said.unwrap_or_default()
+    });
+    child.wait().map_err(failed)?;
+    Ok(said)
+}
+
+/// Copies line by line, so that nothing waits in a buffer, and keeps it.
+fn copied(from: impl Read, mut to: impl Write) -> String {
+    let mut said = String::new();
+    let mut lines = BufReader::new(from);
+    let mut line = Vec::new();
+    while matches!(lines.read_until(b'\n', &mut line), Ok(1..)) {
+        let text = String::from_utf8_lossy(&line);
+        // A terminal that has gone is no reason to lose the result.
+        let _ = to.write_all(text.as_bytes());
+        said.push_str(&text);
+        line.clear();
+    }
+    said
 }
 
 /// Whether a command can be run and succeeds; what it says is thrown away.

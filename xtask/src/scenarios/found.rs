@@ -1,0 +1,121 @@
+//! The tests whose names begin with an id, by the sources: what a filter leaves out or a feature hides is found too.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use syn::visit::{self, Visit};
+use syn::{Attribute, ItemFn};
+
+use super::rows::is_id;
+
+/// A test that shows a row.
+pub(super) struct Shown {
+    pub(super) row: String,
+    pub(super) name: String,
+    pub(super) layer: &'static str,
+    /// Crate and file.
+    pub(super) home: String,
+}
+
+/// All of them in the crates of the workspace.
+pub(super) fn below(root: &Path) -> io::Result<Vec<Shown>> {
+    let mut shown = Vec::new();
+    folder(&root.join("crates"), "", &mut shown)?;
+    shown.sort_by(|a, b| (&a.row, &a.home, &a.name).cmp(&(&b.row, &b.home, &b.name)));
+    Ok(shown)
+}
+
+fn folder(path: &Path, prefix: &str, shown: &mut Vec<Shown>) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let home = format!("{prefix}{name}");
+        if entry.file_type()?.is_dir() {
+            if name != "target" {
+                folder(&entry.path(), &format!("{home}/"), shown)?;
+            }
+        } else if name.ends_with(".rs") {
+            shown.extend(in_file(&home, &fs::read_to_string(entry.path())?));
+        }
+    }
+    Ok(())
+}
+
+fn in_file(home: &str, text: &str) -> Vec<Shown> {
+    let mut tests = Tests::default();
+    // What does not parse is the compiler's business.
+    if let Ok(file) = syn::parse_file(text) {
+        tests.visit_file(&file);
+    }
+    let machine = home.starts_with("grid-proto/");
+    let shown = tests.names.into_iter().filter_map(|name| {
+        let row = name.get(..3)?.to_uppercase();
+        if !is_id(&row) || name.as_bytes().get(3) != Some(&b'_') {
+            return None;
+        }
+        let layer = match (machine, name.ends_with("_pair")) {
+            (true, _) => "machine",
+            (false, true) => "pair",
+            (false, false) => "tcp",
+        };
+        let home = home.to_owned();
+        Some(Shown {
+            row,
+            name,
+            layer,
+            home,
+        })
+    });
+    shown.collect()
+}
+
+#[derive(Default)]
+struct Tests {
+    names: Vec<String>,
+}
+
+impl<'ast> Visit<'ast> for Tests {
+    fn visit_item_fn(&mut self, node: &'ast ItemFn) {
+        if node.attrs.iter().any(is_test) && !node.attrs.iter().any(is_ignore) {
+            self.names.push(node.sig.ident.to_string());
+        }
+        visit::visit_item_fn(self, node);
+    }
+}
+
+fn is_test(attribute: &Attribute) -> bool {
+    let last = attribute.path().segments.last();
+    last.is_some_and(|segment| segment.ident == "test")
+}
+
+/// One that nobody runs shows nothing.
+fn is_ignore(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("ignore")
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn only_tests_that_run_and_begin_with_an_id() {
+        let text = "#[test] fn c01_a() {}\n fn c02_b() {}\n #[tokio::test(start_paused = true)] async fn l03_c_pair() {}
+            #[test] #[ignore] fn h04_d() {}\n #[test] fn c5_e() {}\n #[test] fn x01_f() {}\n mod m { #[test] fn t06_g() {} }";
+        let found: Vec<_> = in_file("grid-transport/tests/a.rs", text)
+            .into_iter()
+            .map(|shown| (shown.row, shown.name, shown.layer))
+            .collect();
+        let wanted = [
+            ("C01", "c01_a", "tcp"),
+            ("L03", "l03_c_pair", "pair"),
+            ("T06", "t06_g", "tcp"),
+        ];
+        assert_eq!(
+            found,
+            wanted.map(|(row, name, layer)| (row.to_owned(), name.to_owned(), layer))
+        );
+        let machine = in_file("grid-proto/tests/a.rs", "#[test] fn c01_a() {}");
+        assert_eq!(machine[0].layer, "machine");
+    }
+}

@@ -1,0 +1,175 @@
+//! The rows of `docs/scenarios.md` and the tests that show each.
+//!
+//! A test shows a row when the name of its function begins with the id of the row, in small letters: `c08_…`. Its layer
+//! is `machine` in grid-proto, `pair` (nodes in memory) where the name ends so, and `tcp` elsewhere.
+
+mod found;
+mod results;
+mod rows;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use self::found::Shown;
+use self::results::Results;
+use crate::process;
+use crate::report::{Done, Outcome, Stop};
+use crate::workspace;
+
+const PAGE: &str = "docs/scenarios.md";
+
+/// Finds the tests of each row, runs them unless they are only to be listed, and prints the table of both.
+pub(crate) fn run(list: bool, full: bool) -> Outcome {
+    let root = workspace::root();
+    let page = fs::read_to_string(root.join(PAGE))
+        .map_err(|error| Stop::Failed(format!("{PAGE}: {error}")))?;
+    let rows = rows::of(&page).map_err(Stop::Failed)?;
+    let shown = found::below(&root).map_err(|error| Stop::Failed(format!("sources: {error}")))?;
+    let results = if list {
+        None
+    } else {
+        Some(run_all(&rows, full)?)
+    };
+    let table = Table::new(&rows, shown);
+    table.print(results.as_ref());
+    table.verdict(results.as_ref(), list)
+}
+
+/// Runs the tests of all rows and nothing else.
+fn run_all(rows: &[String], full: bool) -> Result<Results, Stop> {
+    let everything = ["--workspace", "--all-features"];
+    let mut runner = if process::works(&mut process::cargo(["nextest", "--version"])) {
+        let mut command = process::cargo(["nextest", "run", "--no-fail-fast", "--color=never"]);
+        command
+            .args(everything)
+            .args(["--status-level=pass", "--final-status-level=none"])
+            .args(["--success-output=immediate", "-E"])
+            .arg("test(/(^|::)[clht][0-9][0-9]_/)");
+        command
+    } else {
+        let mut command = process::cargo(["test", "--no-fail-fast", "--lib", "--bins", "--tests"]);
+        command.args(everything).args(["--", "--show-output"]);
+        command.args(rows.iter().map(|id| format!("{}_", id.to_lowercase())));
+        command
+    };
+    if full {
+        runner.env("GRID_SCALE", "full");
+    }
+    let said = process::tee(&mut runner)?;
+    Ok(Results::read(&said))
+}
+
+struct Table {
+    rows: BTreeMap<String, Vec<Shown>>,
+    /// Tests that begin with an id that no row has.
+    strays: Vec<String>,
+}
+
+impl Table {
+    fn new(rows: &[String], shown: Vec<Shown>) -> Self {
+        let mut table = Self {
+            rows: rows.iter().map(|id| (id.clone(), Vec::new())).collect(),
+            strays: Vec::new(),
+        };
+        for test in shown {
+            match table.rows.get_mut(&test.row) {
+                Some(tests) => tests.push(test),
+                None => table.strays.push(test.name),
+            }
+        }
+        table
+    }
+
+    fn print(&self, results: Option<&Results>) {
+        println!("\n{:<4} {:<8} {:<8} test", "row", "layer", "result");
+        for (id, tests) in &self.rows {
+            if tests.is_empty() {
+                println!("{id:<4} {:<8} {:<8} -", "-", "MISSING");
+            }
+            for test in tests {
+                let result = results.map_or("-", |results| results.of(&test.name));
+                let Shown { layer, name, .. } = test;
+                println!("{id:<4} {layer:<8} {result:<8} {} {name}", test.home);
+            }
+            for scaled in results.into_iter().flat_map(|results| results.scaled(id)) {
+                println!("{:<22} {scaled}", "");
+            }
+        }
+    }
+
+    fn verdict(&self, results: Option<&Results>, list: bool) -> Outcome {
+        let mut wrong = Vec::new();
+        let missing = self.rows.iter().filter(|(_, tests)| tests.is_empty());
+        let missing: Vec<_> = missing.map(|(id, _)| id.as_str()).collect();
+        if !missing.is_empty() {
+            wrong.push(format!("no test for {}", missing.join(", ")));
+        }
+        if !self.strays.is_empty() {
+            wrong.push(format!("no row for {}", self.strays.join(", ")));
+        }
+        let tests: Vec<_> = self.rows.values().flatten().collect();
+        if let Some(results) = results {
+            let bad = tests.iter().map(|test| &test.name);
+            let bad: Vec<_> = bad
+                .filter(|name| results.of(name) != results::PASSED)
+                .map(String::as_str)
+                .collect();
+            if !bad.is_empty() {
+                wrong.push(format!("not passed: {}", bad.join(", ")));
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(Stop::Failed(wrong.join("; ")));
+        }
+        let how = if list { "listed" } else { "passed" };
+        Ok(Done::With(format!(
+            "{} rows, {} tests {how}",
+            self.rows.len(),
+            tests.len()
+        )))
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    fn shown(row: &str, name: &str) -> Shown {
+        Shown {
+            row: row.to_owned(),
+            name: name.to_owned(),
+            layer: "tcp",
+            home: "t".to_owned(),
+        }
+    }
+
+    fn fault(table: &Table, results: Option<&Results>) -> String {
+        table
+            .verdict(results, results.is_none())
+            .err()
+            .map_or_else(String::new, |stop| stop.to_string())
+    }
+
+    #[test]
+    fn a_row_without_a_test_and_a_test_without_a_row() {
+        let rows = ["C01".to_owned(), "L02".to_owned()];
+        let table = Table::new(&rows, vec![shown("C01", "c01_a"), shown("C99", "c99_b")]);
+        assert_eq!(fault(&table, None), "no test for L02; no row for c99_b");
+    }
+
+    #[test]
+    fn every_test_has_to_have_passed() {
+        let rows = ["C01".to_owned()];
+        let tests = vec![
+            shown("C01", "c01_a"),
+            shown("C01", "c01_b"),
+            shown("C01", "c01_c"),
+        ];
+        let table = Table::new(&rows, tests);
+        let results = Results::read(
+            "        PASS [   0.1s] (1/2) grid::t c01_a\n        FAIL [   0.1s] (2/2) grid::t m::c01_b\n",
+        );
+        assert_eq!(fault(&table, Some(&results)), "not passed: c01_b, c01_c");
+        assert_eq!(fault(&table, None), "");
+    }
+}
