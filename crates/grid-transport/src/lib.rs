@@ -123,6 +123,9 @@ mod builder;
 mod config;
 mod connection;
 mod error;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handler;
 mod io;
 mod limiter;

@@ -8,8 +8,8 @@
     reason = "a body fails by panicking, as a test does"
 )]
 
-mod conn_ops;
+mod conn;
 mod wire;
 
-pub use conn_ops::conn_ops;
+pub use conn::{conn_hostile, conn_pair};
 pub use wire::{frame_decode, frame_roundtrip, merged, structures};

@@ -27,6 +27,8 @@ use tokio::{
 };
 
 use self::control::Control;
+#[cfg(feature = "__fuzzing")]
+pub(crate) use self::upgrade::check_answer as checked_answer;
 pub(crate) use self::{
     head::{HeadError, RequestHead, Status, respond},
     reader::{Incoming, WsReader},

@@ -100,7 +100,7 @@ fn request_head(
 }
 
 /// The length of the head, once it is all there and grants the upgrade.
-fn check_answer(buffer: &[u8], key: &str) -> Result<Option<usize>, UpgradeError> {
+pub(crate) fn check_answer(buffer: &[u8], key: &str) -> Result<Option<usize>, UpgradeError> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut answer = httparse::Response::new(&mut headers);
     let head_len = match answer.parse(buffer) {

@@ -3,7 +3,7 @@
 use super::{Pair, Side, item};
 use crate::{
     conn::{CallError, CancelReason, CloseReason, Event},
-    fuzzing::conn_ops::check,
+    fuzzing::conn::check,
 };
 
 impl Pair {

@@ -11,18 +11,19 @@ use crate::{
     wire::MuxRejection,
 };
 
-/// Operations of a machine's application and of its peer, taken from `data` byte by byte.
+/// Operations on two machines that talk to each other, taken from `data` byte by byte: they have to agree.
 ///
-/// The first byte says which game it is and how the machines are set.
-pub fn conn_ops(data: &[u8]) {
-    let Some((&mode, rest)) = data.split_first() else {
-        return;
-    };
-    let bytes = Bytes(rest);
-    if mode & 1 == 0 {
-        pair::play(mode, bytes);
-    } else {
-        hostile::play(mode, bytes);
+/// The first byte says how they are set.
+pub fn conn_pair(data: &[u8]) {
+    if let Some((&mode, rest)) = data.split_first() {
+        pair::play(mode, Bytes(rest));
+    }
+}
+
+/// Operations on one machine, and the messages of a peer that sends anything; otherwise as [`conn_pair`].
+pub fn conn_hostile(data: &[u8]) {
+    if let Some((&mode, rest)) = data.split_first() {
+        hostile::play(mode, Bytes(rest));
     }
 }
 
