@@ -92,7 +92,9 @@ fn frames(mut from: &[u8], role: Role) -> Vec<u8> {
         if head & 0x10 != 0 && how & 0x20 != 0 {
             header.opcode = OpCode::from(head & 0x0f);
         }
-        let (payload, after) = rest.split_at(rest.len().min(len));
+        // A few bytes of a long one, so that it does not take all that follows.
+        let some = len.min(usize::from(how >> 3)).min(rest.len());
+        let (payload, after) = rest.split_at(some);
         let mut payload = payload.to_vec();
         payload.resize(len, *how);
         header.format(len as u64, &mut stream).unwrap();
