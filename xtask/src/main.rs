@@ -92,6 +92,9 @@ enum Task {
         /// Only this target
         #[arg(long)]
         target: Option<String>,
+        /// Minimises what was found and keeps it in fuzz/corpus, which a normal test replays
+        #[arg(long)]
+        keep: bool,
     },
     /// Writes the man pages of `grid`
     Man {
@@ -122,7 +125,11 @@ fn main() -> ExitCode {
         Task::Package => package::run(),
         Task::Msrv => msrv::run(),
         Task::Scenarios { list, full } => scenarios::run(list, full),
-        Task::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
+        Task::Fuzz {
+            seconds,
+            target,
+            keep,
+        } => fuzz::run(seconds, target.as_deref(), keep),
         Task::Man { dir } => pages::man(dir),
         Task::CliDocs => pages::cli_docs(),
         Task::Demo { demo_args } => demo::run(&demo_args),

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use grid_proto::fuzzing::{conn_hostile, conn_pair};
+use grid_proto::fuzzing::{conn_hostile, conn_pair, kept};
 
 type Body = fn(&[u8]);
 
@@ -35,6 +35,16 @@ fn seeds_pass() {
             count += 1;
         }
         assert!(count >= 4, "only {count} seeds of {target}");
+    }
+}
+
+#[test]
+fn what_the_fuzzer_found_passes() {
+    for (target, body) in TARGETS {
+        for input in kept(env!("CARGO_MANIFEST_DIR"), target) {
+            let outcome = std::panic::catch_unwind(|| body(&input));
+            assert!(outcome.is_ok(), "{target}: {input:02x?}");
+        }
     }
 }
 

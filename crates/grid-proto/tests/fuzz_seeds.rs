@@ -183,6 +183,16 @@ fn seeds_pass() {
     }
 }
 
+#[test]
+fn what_the_fuzzer_found_passes() {
+    for (target, body, _) in targets() {
+        for input in fuzzing::kept(env!("CARGO_MANIFEST_DIR"), target) {
+            let outcome = std::panic::catch_unwind(|| body(&input));
+            assert!(outcome.is_ok(), "{target}: {input:02x?}");
+        }
+    }
+}
+
 /// The bodies also hold for every prefix of a seed, and with each byte changed.
 #[test]
 fn damaged_seeds_pass() {

@@ -43,6 +43,15 @@ fn seeds_pass() {
 }
 
 #[test]
+fn what_the_fuzzer_found_passes() {
+    for (target, body) in TARGETS {
+        for input in fuzzing::kept(env!("CARGO_MANIFEST_DIR"), target) {
+            holds(body, &input, &format!("{target}, kept"));
+        }
+    }
+}
+
+#[test]
 fn damaged_seeds_pass() {
     for (target, body) in TARGETS {
         for (name, input) in seeds(target) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+pub use grid_proto::fuzzing::kept;
 use serde::{Deserialize, Serialize};
 
 use crate::{Array, Bytes, Json, Message, NoPayload, StringMap, Timestamp, UrlValues, Value};

@@ -14,5 +14,8 @@ fn typed_values() {
         grid_typed::fuzzing::typed_values(&fs::read(seed).expect("readable"));
         replayed += 1;
     }
+    for input in grid_typed::fuzzing::kept(env!("CARGO_MANIFEST_DIR"), "typed_values") {
+        grid_typed::fuzzing::typed_values(&input);
+    }
     assert!(replayed >= 60, "{replayed} seeds");
 }

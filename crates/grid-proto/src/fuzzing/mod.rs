@@ -9,7 +9,9 @@
 )]
 
 mod conn;
+mod kept;
 mod wire;
 
 pub use conn::{conn_hostile, conn_pair};
+pub use kept::kept;
 pub use wire::{frame_decode, frame_roundtrip, merged, structures};

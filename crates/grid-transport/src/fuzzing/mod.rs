@@ -12,6 +12,8 @@ mod frames;
 mod heads;
 mod written;
 
+pub use grid_proto::fuzzing::kept;
+
 pub use self::{frames::ws_frames, heads::http_heads, written::ws_written};
 
 /// Runs a future that waits for nothing but a [`Feed`](feed::Feed), which never lets one wait.

@@ -1,5 +1,8 @@
 //! Fuzzing every target for a while, and compiling the targets without fuzzing.
 
+mod corpus;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,8 +14,9 @@ const INSTALL_NIGHTLY: &str =
     "fuzzing needs a nightly toolchain: `rustup toolchain install nightly`";
 const INSTALL_CARGO_FUZZ: &str = "fuzzing needs cargo-fuzz: `cargo install cargo-fuzz`";
 
-/// Fuzzes each target for so many seconds; the tree stays as it is, but for crashes found.
-pub(crate) fn run(seconds: u32, only: Option<&str>) -> Outcome {
+/// Fuzzes each target for so many seconds, and keeps what it found worth keeping where that is wanted. Otherwise the
+/// tree stays as it is, but for crashes found.
+pub(crate) fn run(seconds: u32, only: Option<&str>, keep: bool) -> Outcome {
     let manifest = manifest().ok_or_else(|| {
         Stop::Missing("there is no fuzz workspace: fuzz/Cargo.toml is missing".to_owned())
     })?;
@@ -28,8 +32,10 @@ pub(crate) fn run(seconds: u32, only: Option<&str>) -> Outcome {
     for target in &targets {
         println!("\n==> {target}: {seconds} s");
         let corpus = scratch.join("corpus").join(target);
-        let seeds = copy_seeds(target, &corpus)?;
-        println!("{seeds} seeds");
+        let known = copy_seeds(target, &corpus)?;
+        let packed = kept().join(format!("{target}.bin"));
+        let unpacked = corpus::unpack(&packed, &corpus).map_err(failed(&packed))?;
+        println!("{} seeds, {unpacked} inputs kept", known.len());
         let mut command = process::cargo_of(
             "nightly",
             ["fuzz", "run", "--fuzz-dir", "fuzz", "--target-dir"],
@@ -39,6 +45,18 @@ pub(crate) fn run(seconds: u32, only: Option<&str>) -> Outcome {
             .arg(format!("-max_total_time={seconds}"))
             .arg("-print_final_stats=1");
         process::run(&mut command)?;
+        if keep {
+            let mut minimise = process::cargo_of(
+                "nightly",
+                ["fuzz", "cmin", "--fuzz-dir", "fuzz", "--target-dir"],
+            );
+            process::run(minimise.arg(&scratch).arg(target).arg(&corpus))?;
+            let inputs = corpus::pack(&corpus, &known, &packed).map_err(failed(&packed))?;
+            println!("{inputs} inputs kept");
+        }
+    }
+    if keep {
+        corpus::check_size(&kept()).map_err(Stop::Failed)?;
     }
     Ok(Done::With(format!(
         "{}, {seconds} s each",
@@ -74,6 +92,16 @@ fn manifest() -> Option<PathBuf> {
     Some(workspace::root().join("fuzz").join("Cargo.toml")).filter(|path| path.exists())
 }
 
+/// Where corpora are kept.
+fn kept() -> PathBuf {
+    workspace::root().join("fuzz").join("corpus")
+}
+
+fn failed(what: &Path) -> impl FnOnce(std::io::Error) -> Stop {
+    let what = what.display().to_string();
+    move |error| Stop::Failed(format!("{what}: {error}"))
+}
+
 fn chosen(metadata: &Metadata, only: Option<&str>) -> Result<Vec<String>, Stop> {
     let all: Vec<String> = metadata
         .packages
@@ -94,22 +122,20 @@ fn chosen(metadata: &Metadata, only: Option<&str>) -> Result<Vec<String>, Stop> 
 }
 
 /// Copies the committed seeds of a target to where the fuzzer may add to them.
-fn copy_seeds(target: &str, corpus: &Path) -> Result<usize, Stop> {
-    let failed = |what: &Path| {
-        let what = what.display().to_string();
-        move |error: std::io::Error| Stop::Failed(format!("{what}: {error}"))
-    };
+fn copy_seeds(target: &str, corpus: &Path) -> Result<BTreeSet<Vec<u8>>, Stop> {
     fs::create_dir_all(corpus).map_err(failed(corpus))?;
     let crates = workspace::root().join("crates");
-    let mut copied = 0;
+    let mut copied = BTreeSet::new();
     for folder in fs::read_dir(&crates).map_err(failed(&crates))?.flatten() {
         let seeds = folder.path().join("fuzz-seeds").join(target);
         if !seeds.is_dir() {
             continue;
         }
         for seed in fs::read_dir(&seeds).map_err(failed(&seeds))?.flatten() {
-            fs::copy(seed.path(), corpus.join(seed.file_name())).map_err(failed(&seed.path()))?;
-            copied += 1;
+            let bytes = fs::read(seed.path()).map_err(failed(&seed.path()))?;
+            let copy = corpus.join(seed.file_name());
+            fs::write(&copy, &bytes).map_err(failed(&copy))?;
+            copied.insert(bytes);
         }
     }
     Ok(copied)
