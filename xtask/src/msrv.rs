@@ -13,6 +13,11 @@ pub(crate) fn run() -> Outcome {
     let Some(promised) = promised else {
         return Err(Stop::failed("no package states a rust-version"));
     };
+    // The very compiler that clippy has checked everything with need not do it again.
+    let in_use = process::capture(process::program("rustc").arg("--version"))?;
+    if let Some(version) = release(&in_use).filter(|version| is_of(version, &promised)) {
+        return Ok(Done::With(format!("{version} is in use, by `clippy`")));
+    }
     if !process::works(process::program("rustup").arg("--version")) {
         return Ok(Done::NotRun("rustup is not installed".to_owned()));
     }
@@ -34,17 +39,32 @@ fn toolchain_for<'a>(version: &str, installed: &'a str) -> Option<&'a str> {
     installed
         .lines()
         .filter_map(|line| line.split_whitespace().next())
-        .find(|name| {
-            let rest = name.strip_prefix(version);
-            rest.is_some_and(|rest| {
-                rest.is_empty() || rest.starts_with('.') || rest.starts_with('-')
-            })
-        })
+        .find(|name| is_of(name, version))
+}
+
+/// Whether a full version or the name of a toolchain is of a version like `1.95`.
+fn is_of(name: &str, version: &str) -> bool {
+    let rest = name.strip_prefix(version);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || rest.starts_with('-'))
+}
+
+/// The version in what `rustc --version` says.
+fn release(said: &str) -> Option<&str> {
+    said.strip_prefix("rustc ")?.split_whitespace().next()
 }
 
 #[cfg(test)]
 mod unit {
-    use super::toolchain_for;
+    use super::{is_of, release, toolchain_for};
+
+    #[test]
+    fn a_newer_compiler_in_use_is_not_the_promised_one() {
+        let in_use = |said| release(said).is_some_and(|version| is_of(version, "1.95"));
+        assert!(in_use("rustc 1.95.0 (59807616e 2026-03-21)"));
+        assert!(!in_use("rustc 1.96.0 (0 2026-05-01)"));
+        assert!(!in_use("rustc 1.99.0-nightly (0 2026-05-01)"));
+        assert!(!in_use("clippy 1.95.0"));
+    }
 
     #[test]
     fn finds_the_number_and_nothing_that_only_begins_like_it() {

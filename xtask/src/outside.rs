@@ -28,8 +28,13 @@ pub(crate) fn run() -> Outcome {
     Ok(Done::With(format!("against {}", CRATES.join(", "))))
 }
 
-/// The workspace's own profile for dependencies, so that their artefacts fit.
-pub(crate) const PROFILE: [&str; 2] = ["--config", "profile.dev.package.\"*\".opt-level=1"];
+/// The workspace's own profile, so that what was compiled for it fits.
+pub(crate) const PROFILE: [&str; 4] = [
+    "--config",
+    "profile.dev.debug=\"line-tables-only\"",
+    "--config",
+    "profile.dev.package.\"*\".opt-level=1",
+];
 
 fn copy_out(from: &Path, to: &Path, root: &Path) -> Result<(), Stop> {
     let copied = (|| {

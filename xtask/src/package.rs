@@ -33,6 +33,8 @@ pub(crate) fn run() -> Outcome {
     let packing = packing_directory(&metadata, &libraries)?;
     let mut command = process::cargo(["package", "--allow-dirty", "--locked", "--target-dir"]);
     command.arg(&packing);
+    // Whether it builds is the question, and the dependencies are built once more for it.
+    command.args(["--config", "profile.dev.debug=false"]);
     for library in &libraries {
         command.args(["--package", &library.name]);
     }
