@@ -140,6 +140,7 @@ mod shutdown;
 mod state;
 mod stats;
 mod stream;
+mod sync;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 mod ws;

@@ -260,8 +260,10 @@ impl Call {
             // All that may wake is in place before the try, so that nothing is missed between.
             states.borrow_and_update();
             let session = self.link.session();
-            let node_room = node.room.notified();
-            let room = session.as_ref().map(|session| session.room.notified());
+            let node_room = node.room.wake.notified();
+            let room = session
+                .as_ref()
+                .map(|session| session.monitor.room.notified());
             match self.attempt(&submit) {
                 Ok(submitted) => return Ok(submitted),
                 Err(Attempt::Failed(error)) => return Err(error),

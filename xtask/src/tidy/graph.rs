@@ -10,12 +10,14 @@ use super::Finding;
 pub(super) const PROVES: [&str; 2] = ["I1", "I2"];
 
 /// The layers: each crate, and what of ours it may use.
-const LAYERS: [(&str, &[&str]); 5] = [
+const LAYERS: [(&str, &[&str]); 6] = [
     ("grid-proto", &[]),
     ("grid-transport", &["grid-proto"]),
     ("grid-typed", &["grid-proto", "grid-transport"]),
     ("grid-cli", &["grid-proto", "grid-transport", "grid-typed"]),
     ("xtask", &[]),
+    // Takes files of grid-transport by their path.
+    ("interleavings", &[]),
 ];
 
 /// What the core must not even depend on by way of others.

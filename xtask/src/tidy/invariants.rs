@@ -25,7 +25,8 @@ pub(super) fn check(tree: &Tree, by_checks: &[&str]) -> Vec<Finding> {
             format!("does not state {id}, which tidy checks"),
         ));
     }
-    for (path, text) in tree.matching("crates/", ".rs") {
+    let tests = tree.matching("crates/", ".rs");
+    for (path, text) in tests.chain(tree.matching("interleavings/", ".rs")) {
         let lines: Vec<_> = text.lines().collect();
         for (index, line) in lines.iter().enumerate() {
             let Some(ids) = line.trim_start().strip_prefix(SIGN) else {

@@ -11,15 +11,12 @@ use grid_proto::{
     conn::handshake::{self, Acceptor, First, Pending},
     wire::{ConnectRejection, Text, Timestamp},
 };
-use parking_lot::Mutex;
-use tokio::{
-    sync::Notify,
-    time::{Duration, Instant, sleep_until},
-};
+use tokio::time::{Duration, Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     EXTRA,
+    place::Place,
     shared::{LinkShared, NodeShared},
 };
 use crate::{
@@ -159,7 +156,7 @@ impl Candidate {
 
 /// A place for one candidate, and its two ends.
 pub(crate) fn accept_slot(settings: &Settings) -> (AcceptHandle, AcceptSlot) {
-    let place = Arc::new(Place::default());
+    let place = Arc::new(Place::new());
     let handle = AcceptHandle(place.clone());
     (
         handle,
@@ -171,53 +168,21 @@ pub(crate) fn accept_slot(settings: &Settings) -> (AcceptHandle, AcceptSlot) {
     )
 }
 
-#[derive(Debug, Default)]
-struct Place {
-    newest: Mutex<Newest>,
-    arrived: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Newest {
-    candidate: Option<Candidate>,
-    closed: bool,
-}
-
-impl Place {
-    async fn take(&self) -> Candidate {
-        loop {
-            if let Some(candidate) = self.newest.lock().candidate.take() {
-                return candidate;
-            }
-            self.arrived.notified().await;
-        }
-    }
-}
-
 /// Where accepted connections are handed in.
 #[derive(Debug)]
-pub(crate) struct AcceptHandle(Arc<Place>);
+pub(crate) struct AcceptHandle(Arc<Place<Candidate>>);
 
 impl AcceptHandle {
     /// Hands one in; one that was not taken yet is closed. So is this one when the link has ended.
     fn offer(&self, candidate: Candidate) {
-        let before = {
-            let mut newest = self.0.newest.lock();
-            if newest.closed {
-                Some(candidate)
-            } else {
-                newest.candidate.replace(candidate)
-            }
-        };
-        self.0.arrived.notify_one();
-        drop(before);
+        drop(self.0.put(candidate));
     }
 }
 
 /// Where the link takes them out.
 #[derive(Debug)]
 pub(crate) struct AcceptSlot {
-    place: Arc<Place>,
+    place: Arc<Place<Candidate>>,
     replace_after: Duration,
     /// The newest, taken out while another connection was live.
     kept: Option<Candidate>,
@@ -230,8 +195,7 @@ impl AcceptSlot {
     ///
     /// Nothing is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> Candidate {
-        let newer = self.place.newest.lock().candidate.take();
-        match newer.or_else(|| self.kept.take()) {
+        match self.place.try_take().or_else(|| self.kept.take()) {
             Some(candidate) => candidate,
             None => self.place.take().await,
         }
@@ -268,12 +232,7 @@ impl AcceptSlot {
 
 impl Drop for AcceptSlot {
     fn drop(&mut self) {
-        let left = {
-            let mut newest = self.place.newest.lock();
-            newest.closed = true;
-            newest.candidate.take()
-        };
-        drop(left);
+        drop(self.place.close());
     }
 }
 

@@ -12,13 +12,13 @@
 //!                                                       +-----------------------------+
 //! ```
 
-// The one block of imports, so that a model checker can put its own types in their place.
-use parking_lot::Mutex;
+// All that a model checker puts something else in place of.
+use crate::sync::{Arc, Mutex};
+
 use std::{
     collections::BTreeMap,
     fmt,
     future::poll_fn,
-    sync::Arc,
     task::{Poll, Waker},
 };
 
@@ -166,7 +166,3 @@ impl<L: Ord + Copy> fmt::Debug for Pass<L> {
         f.write_str("Pass")
     }
 }
-
-#[cfg(test)]
-#[path = "guard_tests.rs"]
-mod tests;

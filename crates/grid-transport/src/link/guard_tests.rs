@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{Guard, Pass};
+use super::guard::{Guard, Pass};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {

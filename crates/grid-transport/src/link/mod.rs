@@ -1,13 +1,17 @@
 //! One relationship with a remote: it lives as long as the node, while connections come and go.
 //!
-//! The loop of a dialer is: dial → handshake → run the session until *all* of it is gone → pause → again. That of an
-//! acceptor waits where the other dials. Nothing watches a state in order to reconnect: the loop goes on when running
-//! the session returns.
+//! The loop that does so is in [`reconnect`]. A dialer's attempt is to dial and to handshake; an acceptor's is to wait for
+//! a connection that was dialed, and to answer it.
 
 pub(crate) mod accept;
 mod backoff;
 mod dial;
 pub(crate) mod guard;
+#[cfg(test)]
+mod guard_tests;
+mod place;
+mod reconnect;
+pub(crate) mod room;
 pub(crate) mod shared;
 
 use std::{
@@ -20,9 +24,14 @@ use futures_util::FutureExt;
 use grid_proto::wire::Extra;
 use tokio::time::{Instant, sleep_until};
 
-use self::{accept::AcceptSlot, backoff::Backoff, shared::LinkShared};
+use self::{
+    accept::AcceptSlot,
+    backoff::Backoff,
+    reconnect::{Rounds, keep_up},
+    shared::LinkShared,
+};
 use crate::{
-    session,
+    session::{self, Established},
     state::{LinkCause, LinkState},
 };
 
@@ -36,86 +45,110 @@ pub(crate) const EXTRA: Extra = Extra {
 /// Keeps the link to one remote up, until the node shuts down or the remote is taken off the list. Connections that the
 /// remote dials come by `incoming`; without it, this node dials.
 pub(crate) async fn run(link: Arc<LinkShared>, incoming: Option<AcceptSlot>) {
+    let (stop, wish) = (&link.stop, &link.reconnect);
     match incoming {
-        Some(slot) => serve(&link, slot).await,
-        None => redial(&link).await,
+        Some(slot) => keep_up(&mut Acceptor { link: &link, slot }, stop, wish).await,
+        None => keep_up(&mut Dialer::new(&link), stop, wish).await,
     }
     link.set_state(LinkState::Closed {
         cause: Arc::new(link.stop_cause()),
     });
 }
 
-/// The dialer's loop.
-async fn redial(link: &Arc<LinkShared>) {
-    let mut backoff = Backoff::new(&link.node.settings);
-    let mut attempt = 1;
-    loop {
-        let started = Instant::now();
-        let outcome = tokio::select! {
-            biased;
-            () = link.stop.cancelled() => return,
-            outcome = caught(dial::connect(link)) => outcome,
-        };
-        let next = match outcome {
-            Ok(established) => {
-                let since = established.since;
-                session::run(link, established).await;
-                attempt = 1;
-                let lost = Instant::now();
-                backoff.after_loss(started, lost - since, lost, rand::random())
-            }
-            Err(cause) => {
-                report_failure(link, attempt, &cause);
-                attempt = attempt.saturating_add(1);
-                link.set_state(LinkState::Connecting {
-                    attempt,
-                    last: Some(Arc::new(cause)),
-                });
-                backoff.after_failure(started, rand::random())
-            }
-        };
-        tokio::select! {
-            biased;
-            () = link.stop.cancelled() => return,
-            () = link.reconnect.notified() => {}
-            // tidy: sleep: the pause between two attempts is the point
-            () = sleep_until(next) => {}
+struct Dialer<'a> {
+    link: &'a Arc<LinkShared>,
+    backoff: Backoff,
+    /// The number of the attempt since the link was last up.
+    attempt: u32,
+    started: Instant,
+    next: Instant,
+}
+
+impl<'a> Dialer<'a> {
+    fn new(link: &'a Arc<LinkShared>) -> Self {
+        let now = Instant::now();
+        Self {
+            link,
+            backoff: Backoff::new(&link.node.settings),
+            attempt: 1,
+            started: now,
+            next: now,
         }
     }
 }
 
-/// The acceptor's loop.
-async fn serve(link: &Arc<LinkShared>, mut slot: AcceptSlot) {
-    loop {
-        let candidate = tokio::select! {
-            biased;
-            () = link.stop.cancelled() => return,
-            candidate = slot.next() => candidate,
-        };
-        let answered = tokio::select! {
-            biased;
-            () = link.stop.cancelled() => return,
-            answered = caught(candidate.answer(link)) => answered,
-        };
-        match answered {
-            Ok(established) => {
-                let (since, replaced) = (established.since, established.replaced.clone());
-                tokio::select! {
-                    biased;
-                    _ = session::run(link, established) => {}
-                    never = slot.supervise(since, &replaced) => match never {},
-                }
-            }
+impl Rounds for Dialer<'_> {
+    type Live = Established;
+
+    async fn attempt(&mut self) -> Option<Established> {
+        self.started = Instant::now();
+        match caught(dial::connect(self.link)).await {
+            Ok(established) => Some(established),
             Err(cause) => {
-                link.counters
-                    .failed_attempts
-                    .fetch_add(1, Ordering::Relaxed);
-                link.set_state(LinkState::Waiting {
+                report_failure(self.link, self.attempt, &cause);
+                self.attempt = self.attempt.saturating_add(1);
+                self.link.set_state(LinkState::Connecting {
+                    attempt: self.attempt,
                     last: Some(Arc::new(cause)),
                 });
+                self.next = self.backoff.after_failure(self.started, rand::random());
+                None
             }
         }
     }
+
+    async fn run(&mut self, established: Established) {
+        let since = established.since;
+        session::run(self.link, established).await;
+        self.attempt = 1;
+        let lost = Instant::now();
+        self.next = self
+            .backoff
+            .after_loss(self.started, lost - since, lost, rand::random());
+    }
+
+    async fn pause(&mut self) {
+        // tidy: sleep: the pause between two attempts is the point
+        sleep_until(self.next).await;
+    }
+}
+
+struct Acceptor<'a> {
+    link: &'a Arc<LinkShared>,
+    slot: AcceptSlot,
+}
+
+impl Rounds for Acceptor<'_> {
+    type Live = Established;
+
+    async fn attempt(&mut self) -> Option<Established> {
+        let candidate = self.slot.next().await;
+        match caught(candidate.answer(self.link)).await {
+            Ok(established) => Some(established),
+            Err(cause) => {
+                self.link
+                    .counters
+                    .failed_attempts
+                    .fetch_add(1, Ordering::Relaxed);
+                self.link.set_state(LinkState::Waiting {
+                    last: Some(Arc::new(cause)),
+                });
+                None
+            }
+        }
+    }
+
+    async fn run(&mut self, established: Established) {
+        let (since, replaced) = (established.since, established.replaced.clone());
+        tokio::select! {
+            biased;
+            _ = session::run(self.link, established) => {}
+            never = self.slot.supervise(since, &replaced) => match never {},
+        }
+    }
+
+    /// The remote decides when it dials.
+    async fn pause(&mut self) {}
 }
 
 /// Dialers, tokens and byte streams are code of the application: its panic is a failed attempt, not the end of the link.

@@ -27,7 +27,7 @@ use crate::{
     error::CallError,
     io::{Dialer, Target},
     limiter::LogLimiter,
-    link::accept::AcceptHandle,
+    link::{accept::AcceptHandle, room::NodeRoom},
     registry::Frozen,
     session::{Permits, Session},
     shutdown::Shutdown,
@@ -59,9 +59,7 @@ pub(crate) struct NodeShared {
     /// Where the node's tasks run, whoever spawns them.
     pub(crate) runtime: Handle,
     /// Wakes those who wait for room in the node's own queue budget.
-    pub(crate) room: Arc<Notify>,
-    /// Somebody does.
-    pub(crate) starved: AtomicBool,
+    pub(crate) room: NodeRoom,
     /// Threads for handlers that block.
     pub(crate) blocking: Arc<Semaphore>,
     /// Connections inside their handshake.
@@ -110,8 +108,7 @@ impl NodeShared {
             limiter: LogLimiter::new(settings.warn_interval),
             clock: parts.clock,
             runtime: parts.runtime,
-            room: Arc::new(Notify::new()),
-            starved: AtomicBool::new(false),
+            room: NodeRoom::new(),
             blocking: Arc::new(Semaphore::new(
                 settings.max_blocking.clamp(1, Semaphore::MAX_PERMITS),
             )),
@@ -133,9 +130,7 @@ impl NodeShared {
 
     /// Wakes those who wait for room in the node's queue budget, where there is some.
     pub(crate) fn offer_room(&self) {
-        if self.budgets.queued.has_room() && self.starved.swap(false, Ordering::SeqCst) {
-            self.room.notify_waiters();
-        }
+        self.room.offer(self.budgets.queued.has_room());
     }
 
     /// Now, by the wall clock.

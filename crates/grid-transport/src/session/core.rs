@@ -21,7 +21,11 @@ use grid_proto::{
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{Session, outcome};
+use super::{
+    Session,
+    monitor::{self, Now, Sleepers, State},
+    outcome,
+};
 use crate::{
     error::CallError,
     state::LinkCause,
@@ -50,24 +54,7 @@ pub(crate) struct Core {
     pub(crate) cause: Option<Arc<LinkCause>>,
     /// A panic left the machine in a state that nobody knows.
     pub(crate) broken: bool,
-    /// The node takes no new calls.
-    pub(crate) draining: bool,
-    /// When the timer wakes next.
-    pub(crate) armed: Option<Instant>,
-    pub(crate) writer: Writing,
-    /// Somebody waits for room in the queue.
-    pub(crate) starved: bool,
-}
-
-/// What the writer is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Writing {
-    /// It waits to be woken.
-    Asleep,
-    /// It was woken and will look.
-    Woken,
-    /// It has messages in hand that are not written yet.
-    Busy,
+    pub(crate) sleepers: Sleepers,
 }
 
 impl Core {
@@ -82,16 +69,8 @@ impl Core {
             done: Vec::new(),
             cause: None,
             broken: false,
-            draining: false,
-            armed: None,
-            writer: Writing::Woken,
-            starved: false,
+            sleepers: Sleepers::new(),
         }
-    }
-
-    /// Nothing is open, served, queued or being written.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.broken || self.cause.is_some() || (self.conn.is_idle() && self.writer != Writing::Busy)
     }
 
     /// Sorts what the machine reports and wants.
@@ -101,7 +80,6 @@ impl Core {
         {
             self.cause = Some(Arc::new(LinkCause::from(reason)));
             session.guard.close();
-            effects.closing = true;
         }
         while let Some(event) = self.conn.poll_event() {
             self.on_event(session, event, effects);
@@ -110,22 +88,6 @@ impl Core {
             effects.lost_pings.append(&mut self.pings);
         }
         effects.done.append(&mut self.done);
-        if self.conn.wants_transmit() && self.writer == Writing::Asleep {
-            self.writer = Writing::Woken;
-            effects.wake_writer = true;
-        }
-        let due = self.conn.poll_timeout();
-        if let Some(due) = due
-            && self.armed.is_none_or(|armed| due < armed)
-        {
-            self.armed = Some(due);
-            effects.wake_timer = true;
-        }
-        if self.starved && (self.cause.is_some() || self.conn.has_room()) {
-            self.starved = false;
-            effects.room = true;
-        }
-        effects.idle = self.draining && self.is_idle();
         self.shrink();
     }
 
@@ -238,7 +200,6 @@ impl Core {
     /// After a panic of the machine: everybody who waits is told, without asking it again.
     fn break_down(&mut self, session: &Session, effects: &mut Effects) {
         self.broken = true;
-        effects.closing = self.cause.is_none();
         let cause = self
             .cause
             .get_or_insert_with(|| Arc::new(LinkCause::Panicked))
@@ -264,8 +225,28 @@ impl Core {
             effects.fire.push(token);
         }
         effects.lost_pings.append(&mut self.pings);
-        effects.room = true;
-        effects.idle = true;
+    }
+}
+
+impl State for Core {
+    fn look(&mut self) -> (Now, &mut Sleepers) {
+        let ended = self.broken || self.cause.is_some();
+        // A broken machine isn't asked anything.
+        let now = if self.broken {
+            Now {
+                ended,
+                ..Now::default()
+            }
+        } else {
+            Now {
+                wants_transmit: self.conn.wants_transmit(),
+                due: self.conn.poll_timeout(),
+                has_room: self.conn.has_room(),
+                idle: self.conn.is_idle(),
+                ended,
+            }
+        };
+        (now, &mut self.sleepers)
     }
 }
 
@@ -296,16 +277,12 @@ pub(crate) struct Effects {
     given_up: Vec<GivenUp>,
     done: Vec<(Arc<Pipe>, CancellationToken)>,
     cause: Option<Arc<LinkCause>>,
-    wake_writer: bool,
-    wake_timer: bool,
-    room: bool,
-    closing: bool,
-    idle: bool,
+    sleepers: monitor::Wakes,
 }
 
 impl Effects {
     pub(crate) fn closing(&self) -> bool {
-        self.closing
+        self.sleepers.closing()
     }
 
     /// Does all of it but for what the peer calls, which is left to the caller.
@@ -333,21 +310,7 @@ impl Effects {
         self.dropped.clear();
         self.given_up.clear();
         self.done.clear();
-        if self.wake_writer {
-            session.wake_writer.notify_one();
-        }
-        if self.wake_timer {
-            session.wake_timer.notify_one();
-        }
-        if self.room {
-            session.room.notify_waiters();
-        }
-        if self.closing {
-            session.closing.cancel();
-        }
-        if self.idle {
-            session.idle.notify_waiters();
-        }
+        session.monitor.ring(&self.sleepers);
     }
 }
 
@@ -370,21 +333,23 @@ impl Session {
     ) -> (Option<R>, Effects) {
         let now = tokio::time::Instant::now().into_std();
         let mut effects = Effects::default();
-        let mut core = self.core.lock();
-        if core.broken {
-            return (None, effects);
-        }
-        // A panic of the machine ends this session and nothing else.
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            let result = f(&mut core, now);
-            core.settle(self, &mut effects);
-            result
-        }));
-        if result.is_err() {
-            core.break_down(self, &mut effects);
-        }
-        effects.cause = core.cause.clone();
-        drop(core);
-        (result.ok(), effects)
+        let (result, sleepers) = self.monitor.change(|core| {
+            if core.broken {
+                return None;
+            }
+            // A panic of the machine ends this session and nothing else.
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                let result = f(core, now);
+                core.settle(self, &mut effects);
+                result
+            }));
+            if result.is_err() {
+                core.break_down(self, &mut effects);
+            }
+            effects.cause = core.cause.clone();
+            result.ok()
+        });
+        effects.sleepers = sleepers;
+        (result, effects)
     }
 }

@@ -229,8 +229,8 @@ impl Session {
     /// Answers a request, and waits for room where there is none; gives up when the session ends.
     pub(super) async fn answer(self: &Arc<Self>, ticket: Ticket, answer: Response) {
         loop {
-            let room = self.room.notified();
-            let node_room = self.link.node.room.notified();
+            let room = self.monitor.room.notified();
+            let node_room = self.link.node.room.wake.notified();
             let answered = self.with(|core, _| core.respond(&self.link.counters, ticket, &answer));
             if answered.unwrap_or(true) {
                 return;
@@ -241,7 +241,7 @@ impl Session {
             tokio::select! {
                 () = room => {}
                 () = node_room => {}
-                () = self.closing.cancelled() => return,
+                () = self.monitor.closing.cancelled() => return,
             }
         }
     }
@@ -261,7 +261,7 @@ impl Core {
             responded = self.conn.respond(ticket, Err(Text::from(text)));
         }
         if responded == Err(RespondError::QueueFull) {
-            self.starved = true;
+            self.sleepers.starve();
             return false;
         }
         self.served.remove(&ticket);

@@ -12,6 +12,7 @@
 
 mod core;
 mod dispatch;
+mod monitor;
 mod outcome;
 mod permits;
 mod reader;
@@ -36,13 +37,10 @@ use grid_proto::{
     conn::{CloseReason, NewRequest, NewStream, SubmitError},
     wire::Extra,
 };
-use parking_lot::Mutex;
-use tokio::{
-    sync::{Notify, oneshot},
-    time::Instant,
-};
+use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+use self::monitor::Monitor;
 pub(crate) use self::{
     core::{Answer, Core},
     outcome::not_submitted,
@@ -91,15 +89,9 @@ pub(crate) struct Session {
     pub(crate) peer: PeerInfo,
     pub(crate) since: Instant,
     pub(crate) guard: Guard<Inside>,
-    /// Fires when the session begins to end, after all who wait were told.
-    pub(crate) closing: CancellationToken,
-    /// Wakes those who wait for room in the queue.
-    pub(crate) room: Arc<Notify>,
+    /// The machine, the lock, and who waits for what is behind it.
+    pub(crate) monitor: Monitor<Core>,
     meter: Arc<Meter>,
-    core: Mutex<Core>,
-    wake_writer: Notify,
-    wake_timer: Notify,
-    idle: Notify,
     /// The bytes that had come in when the machine was last told.
     heard: AtomicU64,
     /// The handler that the reader polls right now; 0 for none.
@@ -113,13 +105,8 @@ impl Session {
             peer: established.peer,
             since: established.since,
             guard: Guard::new(),
-            closing: CancellationToken::new(),
-            room: Arc::new(Notify::new()),
+            monitor: Monitor::new(core),
             meter: established.ws.meter(),
-            core: Mutex::new(core),
-            wake_writer: Notify::new(),
-            wake_timer: Notify::new(),
-            idle: Notify::new(),
             heard: AtomicU64::new(0),
             polling: AtomicU8::new(0),
         })
@@ -134,7 +121,9 @@ impl Session {
         let mux = self
             .with(|core, now| {
                 let submitted = core.conn.request(now, new);
-                core.starved |= submitted == Err(SubmitError::QueueFull);
+                if submitted == Err(SubmitError::QueueFull) {
+                    core.sleepers.starve();
+                }
                 if let Ok(mux) = submitted {
                     core.calls.insert(mux, caller);
                 }
@@ -149,7 +138,9 @@ impl Session {
         let capacity = new.capacity.output;
         self.with(|core, now| {
             let submitted = core.conn.open(now, new);
-            core.starved |= submitted == Err(SubmitError::QueueFull);
+            if submitted == Err(SubmitError::QueueFull) {
+                core.sleepers.starve();
+            }
             submitted.map(|mux| {
                 let pipe = Pipe::new(self, Side::Caller(mux), capacity);
                 core.streams.insert(mux, pipe.clone());
@@ -188,8 +179,8 @@ impl Session {
     /// To be called when the queue was full, before waiting for room in it: true when there is
     /// some by now, and nobody would wake.
     pub(crate) fn starve(&self) -> bool {
-        self.link.node.starved.store(true, Ordering::SeqCst);
-        let core = self.core.lock();
+        self.link.node.room.starve();
+        let core = self.monitor.lock();
         core.cause.is_none() && core.conn.has_room()
     }
 
@@ -202,18 +193,17 @@ impl Session {
                 core.cause = Some(cause.clone());
                 self.guard.close();
                 core.conn.close(reason);
-                core.starved = true;
             }
         });
         // Whoever told it first may still be on the way to this.
-        self.closing.cancel();
+        self.monitor.closing.cancel();
     }
 
     /// Refuses what the peer calls from now on; [`drained`](Self::drained) says when the rest has
     /// ended.
     pub(crate) fn refuse_new(self: &Arc<Self>) {
         self.with(|core, _| {
-            core.draining = true;
+            core.sleepers.drain();
             core.conn.refuse_new();
         });
     }
@@ -224,23 +214,16 @@ impl Session {
     ///
     /// Safe.
     pub(crate) async fn drained(&self) {
-        loop {
-            // Made before the look, so that no wake is missed between.
-            let idle = self.idle.notified();
-            if self.core.lock().is_idle() {
-                return;
-            }
-            idle.await;
-        }
+        self.monitor.drained().await;
     }
 
     /// Why it ended, once it has begun to.
     pub(crate) fn cause(&self) -> Option<Arc<LinkCause>> {
-        self.core.lock().cause.clone()
+        self.monitor.lock().cause.clone()
     }
 
     pub(crate) fn stats(&self) -> SessionStats {
-        let core = self.core.lock();
+        let core = self.monitor.lock();
         SessionStats {
             counters: *core.conn.counters(),
             bytes_in: self.meter.bytes_in(),

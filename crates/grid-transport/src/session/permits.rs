@@ -1,11 +1,7 @@
 //! Counted permission to run, drawn from a link and from its node at once.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
-
-use tokio::sync::Notify;
+// All that a model checker puts something else in place of.
+use crate::sync::{Arc, AtomicUsize, Notify, Ordering};
 
 /// A limit of things that run at the same time; a child draws from its parent too.
 #[derive(Debug)]

@@ -39,7 +39,7 @@ pub(super) async fn read(session: Arc<Session>, mut socket: WsReader) -> WsReade
     loop {
         let received = tokio::select! {
             biased;
-            () = session.closing.cancelled() => return socket,
+            () = session.monitor.closing.cancelled() => return socket,
             received = socket.next() => received,
         };
         let mut batch = Batch::default();

@@ -53,11 +53,11 @@ pub(crate) async fn run(link: &Arc<LinkShared>, established: Established) -> Lin
 
     tokio::select! {
         () = keep_time(&session) => {}
-        () = session.closing.cancelled() => {}
+        () = session.monitor.closing.cancelled() => {}
         () = replaced.cancelled() => session.close(LinkCause::Replaced, CloseReason::Replaced),
         () = link.stop.cancelled() => session.close(link.stop_cause(), CloseReason::ShuttingDown),
     }
-    session.closing.cancelled().await;
+    session.monitor.closing.cancelled().await;
     let cause = session
         .cause()
         .unwrap_or_else(|| Arc::new(LinkCause::Panicked));
@@ -71,7 +71,7 @@ pub(crate) async fn run(link: &Arc<LinkShared>, established: Established) -> Lin
     let deadline = Instant::now() + link.node.settings.teardown;
     hang_up(reader, writer, deadline, &cause).await;
     wait_until_gone(&session, deadline).await;
-    link.set_next_mux(session.core.lock().conn.next_mux());
+    link.set_next_mux(session.monitor.lock().conn.next_mux());
     link.counters.absorb(&session.stats());
     LinkCause::clone(&cause)
 }
@@ -124,15 +124,16 @@ fn spawn<H: Send + 'static>(
 async fn keep_time(session: &Arc<Session>) {
     loop {
         let due = {
-            let mut core = session.core.lock();
-            core.armed = core.conn.poll_timeout();
-            core.armed
+            let mut core = session.monitor.lock();
+            let due = core.conn.poll_timeout();
+            core.sleepers.timer_sleeps(due);
+            due
         };
         let Some(due) = due else { return };
         tokio::select! {
             // tidy: sleep: the machine's timer
             () = sleep_until(Instant::from_std(due)) => session.on_timeout(),
-            () = session.wake_timer.notified() => {}
+            () = session.monitor.timer.notified() => {}
         }
     }
 }

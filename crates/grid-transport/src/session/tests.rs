@@ -168,7 +168,7 @@ async fn what_has_ended_leaves_no_task_and_no_entry() {
     );
     for manager in [&pair.a, &pair.b] {
         let session = manager.node().links()[0].session().unwrap();
-        let core = session.core.lock();
+        let core = session.monitor.lock();
         assert!(core.calls.is_empty() && core.streams.is_empty());
         assert!(core.served.is_empty() && core.serving.is_empty());
         assert_eq!(core.conn.timers(), 0);

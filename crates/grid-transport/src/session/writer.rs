@@ -8,7 +8,7 @@ use grid_proto::{
     wire::{Message, encode_merged},
 };
 
-use super::{Session, core::Writing};
+use super::Session;
 use crate::{
     state::LinkCause,
     ws::{WsError, WsWriter},
@@ -24,7 +24,7 @@ pub(super) async fn write(session: Arc<Session>, mut socket: WsWriter) -> WsWrit
         if session.take_messages(&mut messages) {
             let sent = tokio::select! {
                 biased;
-                () = session.closing.cancelled() => return socket,
+                () = session.monitor.closing.cancelled() => return socket,
                 sent = send(&session, &mut socket, &mut messages) => sent,
             };
             if let Err(error) = sent {
@@ -38,8 +38,8 @@ pub(super) async fn write(session: Arc<Session>, mut socket: WsWriter) -> WsWrit
         }
         let owed = tokio::select! {
             biased;
-            () = session.closing.cancelled() => return socket,
-            () = session.wake_writer.notified() => false,
+            () = session.monitor.closing.cancelled() => return socket,
+            () = session.monitor.writer.notified() => false,
             () = socket.owed() => true,
         };
         if owed {
@@ -61,24 +61,21 @@ impl Session {
         let limit = self.link.node.settings.merge_limit;
         messages.clear();
         let taken = self.with(|core, now| {
-            core.writer = Writing::Busy;
             core.conn.poll_transmit(now, messages, limit);
-            if messages.is_empty() {
-                core.writer = Writing::Asleep;
-            }
+            core.sleepers.writer_takes(messages.is_empty());
         });
         self.link.node.offer_room();
         taken.is_some() && !messages.is_empty()
     }
 
     fn is_busy(&self) -> bool {
-        let core = self.core.lock();
+        let core = self.monitor.lock();
         core.calls.len() + core.streams.len() + core.served.len() + core.serving.len() > 1
     }
 
     /// More is queued than the writer takes at once.
     pub(super) fn is_backlogged(&self) -> bool {
-        self.core.lock().conn.queued_bytes() > self.link.node.settings.merge_limit
+        self.monitor.lock().conn.queued_bytes() > self.link.node.settings.merge_limit
     }
 
     fn fail(self: &Arc<Self>, error: WsError) {

@@ -2,6 +2,7 @@
 
 mod call;
 mod halves;
+mod inbox;
 mod pipe;
 
 use std::{

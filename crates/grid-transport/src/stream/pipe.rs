@@ -3,10 +3,7 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak},
     task::{Poll, Waker},
 };
 
@@ -14,9 +11,9 @@ use grid_proto::{
     MuxId, Payload,
     conn::{Charge, SendError as Blocked, ServeId},
 };
-use parking_lot::Mutex;
 use tokio::sync::{Notify, futures::OwnedNotified};
 
+use super::inbox::Inbox;
 use crate::{
     error::{CallError, SendError},
     session::{Core, Session},
@@ -31,9 +28,7 @@ pub(crate) enum Side {
     Handler(ServeId),
 }
 
-/// Undelivered items and how the stream ended.
-///
-/// Its lock is the innermost: it is taken under the session's, and nothing under it.
+/// Undelivered items and how the stream ended, and the way to its session.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     side: Side,
@@ -43,18 +38,7 @@ pub(crate) struct Pipe {
     writable: Arc<Notify>,
     room: Arc<Notify>,
     node_room: Arc<Notify>,
-    cancelled: AtomicBool,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    items: VecDeque<Item>,
-    /// How the items end, once they do.
-    input_end: Option<Result<(), CallError>>,
-    /// How the whole stream ended.
-    over: Option<Result<(), CallError>>,
-    reader: Option<Waker>,
+    inbox: Inbox<Item, CallError>,
 }
 
 #[derive(Debug)]
@@ -91,10 +75,9 @@ impl Pipe {
             session: Arc::downgrade(session),
             capacity,
             writable: Arc::new(Notify::new()),
-            room: session.room.clone(),
-            node_room: session.link.node.room.clone(),
-            cancelled: AtomicBool::new(false),
-            state: Mutex::new(State::default()),
+            room: session.monitor.room.clone(),
+            node_room: session.link.node.room.wake.clone(),
+            inbox: Inbox::new(),
         })
     }
 
@@ -105,34 +88,25 @@ impl Pipe {
         payload: Payload,
         charge: Charge,
     ) -> (Option<Waker>, Option<Arc<Notify>>) {
-        let mut state = self.state.lock();
-        state.items.push_back(Item { payload, charge });
-        (state.reader.take(), None)
+        (self.inbox.push(Item { payload, charge }), None)
     }
 
     pub(crate) fn end_input(&self) -> (Option<Waker>, Option<Arc<Notify>>) {
-        let mut state = self.state.lock();
-        state.input_end.get_or_insert(Ok(()));
-        (state.reader.take(), None)
+        (self.inbox.end_input(), None)
     }
 
     pub(crate) fn end(
         &self,
         outcome: Result<(), CallError>,
     ) -> (Option<Waker>, Option<Arc<Notify>>) {
-        let mut state = self.state.lock();
-        if outcome.is_err() || state.input_end.is_none() {
-            state.input_end = Some(outcome.clone());
-        }
-        state.over.get_or_insert(outcome);
-        (state.reader.take(), Some(self.writable.clone()))
+        (self.inbox.end(outcome), Some(self.writable.clone()))
     }
 
     /// Takes away what nobody has read, for a stream that was ended because it held too much: the
     /// room is needed now, and its consumer may never look.
     pub(crate) fn give_up_items(&self) -> GivenUp {
         GivenUp {
-            _items: mem::take(&mut self.state.lock().items),
+            _items: self.inbox.take_items(),
         }
     }
 
@@ -148,25 +122,10 @@ impl Pipe {
         taken: &mut Taken,
         waker: &Waker,
     ) -> Poll<Option<Result<Payload, CallError>>> {
-        if self.cancelled.load(Ordering::Acquire) {
-            taken.items.clear();
-        }
-        if taken.items.is_empty() {
-            let waker = waker.clone();
-            let mut state = self.state.lock();
-            if state.items.is_empty() {
-                if let Some(end) = &mut state.input_end {
-                    return Poll::Ready(match mem::replace(end, Ok(())) {
-                        Ok(()) => None,
-                        Err(error) => Some(Err(error)),
-                    });
-                }
-                let before = state.reader.replace(waker);
-                drop(state);
-                drop(before);
-                return Poll::Pending;
-            }
-            mem::swap(&mut state.items, &mut taken.items);
+        match self.inbox.poll_take(&mut taken.items, waker) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(end)) => return Poll::Ready(end.map(Err)),
+            Poll::Pending => return Poll::Pending,
         }
         let Some(item) = taken.items.pop_front() else {
             return Poll::Pending;
@@ -198,7 +157,9 @@ impl Pipe {
                     Side::Caller(mux) => core.conn.send(mux, payload),
                     Side::Handler(stream) => core.conn.serve_send(stream, payload),
                 };
-                core.starved |= sent == Err(Blocked::QueueFull);
+                if sent == Err(Blocked::QueueFull) {
+                    core.sleepers.starve();
+                }
                 sent
             });
             return match sent {
@@ -245,15 +206,8 @@ impl Pipe {
             core.streams.remove(&mux)
         });
         drop(pipe);
-        let (items, reader) = {
-            let mut state = self.state.lock();
-            if state.over.is_some() {
-                return;
-            }
-            state.over = Some(Err(CallError::Cancelled));
-            state.input_end = Some(Err(CallError::Cancelled));
-            self.cancelled.store(true, Ordering::Release);
-            (mem::take(&mut state.items), state.reader.take())
+        let Some((items, reader)) = self.inbox.cancel(CallError::Cancelled) else {
+            return;
         };
         drop(items);
         if let Some(reader) = reader {
@@ -263,12 +217,12 @@ impl Pipe {
     }
 
     fn is_over(&self) -> bool {
-        self.state.lock().over.is_some()
+        self.inbox.over().is_some()
     }
 
     fn over(&self) -> SendError {
-        match &self.state.lock().over {
-            Some(Err(error)) => SendError::Call(error.clone()),
+        match self.inbox.over() {
+            Some(Err(error)) => SendError::Call(error),
             Some(Ok(())) | None => SendError::Ended,
         }
     }

@@ -1,0 +1,118 @@
+//! What has arrived on a stream and nobody has taken yet, and the one who waits for it.
+//!
+//! Its lock is the innermost: it is taken under the session's, and nothing under it. What puts something in returns the
+//! waker of who waits, to be woken where no lock is held.
+
+// All that a model checker puts something else in place of.
+use crate::sync::{AtomicBool, Mutex, Ordering};
+
+use std::{
+    collections::VecDeque,
+    mem,
+    task::{Poll, Waker},
+};
+
+/// Undelivered items and how the stream ended.
+#[derive(Debug)]
+pub(crate) struct Inbox<T, E> {
+    cancelled: AtomicBool,
+    state: Mutex<State<T, E>>,
+}
+
+#[derive(Debug)]
+struct State<T, E> {
+    items: VecDeque<T>,
+    /// How the items end, once they do.
+    input_end: Option<Result<(), E>>,
+    /// How the whole stream ended.
+    over: Option<Result<(), E>>,
+    reader: Option<Waker>,
+}
+
+impl<T, E: Clone> Inbox<T, E> {
+    pub(crate) fn new() -> Self {
+        let state = State {
+            items: VecDeque::new(),
+            input_end: None,
+            over: None,
+            reader: None,
+        };
+        Self {
+            cancelled: AtomicBool::new(false),
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(crate) fn push(&self, item: T) -> Option<Waker> {
+        let mut state = self.state.lock();
+        state.items.push_back(item);
+        state.reader.take()
+    }
+
+    /// No more items come; the stream goes on.
+    pub(crate) fn end_input(&self) -> Option<Waker> {
+        let mut state = self.state.lock();
+        state.input_end.get_or_insert(Ok(()));
+        state.reader.take()
+    }
+
+    /// The stream is over. What has arrived can still be taken, and the outcome comes after it.
+    pub(crate) fn end(&self, outcome: Result<(), E>) -> Option<Waker> {
+        let mut state = self.state.lock();
+        if outcome.is_err() || state.input_end.is_none() {
+            state.input_end = Some(outcome.clone());
+        }
+        state.over.get_or_insert(outcome);
+        state.reader.take()
+    }
+
+    /// The user gives the stream up: what has arrived is not delivered any more. `None` where it was over.
+    pub(crate) fn cancel(&self, error: E) -> Option<(VecDeque<T>, Option<Waker>)> {
+        let mut state = self.state.lock();
+        if state.over.is_some() {
+            return None;
+        }
+        state.over = Some(Err(error.clone()));
+        state.input_end = Some(Err(error));
+        self.cancelled.store(true, Ordering::Release);
+        Some((mem::take(&mut state.items), state.reader.take()))
+    }
+
+    /// Takes away what nobody has taken.
+    pub(crate) fn take_items(&self) -> VecDeque<T> {
+        mem::take(&mut self.state.lock().items)
+    }
+
+    /// How the stream ended.
+    pub(crate) fn over(&self) -> Option<Result<(), E>> {
+        self.state.lock().over.clone()
+    }
+
+    /// Ready with `Ok` when there is something in `taken`, moved there if it was empty; with `Err` at the end, which
+    /// tells an error once.
+    pub(crate) fn poll_take(
+        &self,
+        taken: &mut VecDeque<T>,
+        waker: &Waker,
+    ) -> Poll<Result<(), Option<E>>> {
+        if self.cancelled.load(Ordering::Acquire) {
+            taken.clear();
+        }
+        if !taken.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let waker = waker.clone();
+        let mut state = self.state.lock();
+        if !state.items.is_empty() {
+            mem::swap(&mut state.items, taken);
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(end) = &mut state.input_end {
+            return Poll::Ready(Err(mem::replace(end, Ok(())).err()));
+        }
+        let before = state.reader.replace(waker);
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+}

@@ -1,0 +1,141 @@
+//! A stream's inbox: the consumer sleeps only while there is nothing for it.
+
+use std::{collections::VecDeque, future::poll_fn};
+
+use loom::{future::block_on, thread};
+
+use super::inbox::Inbox;
+use crate::{
+    explore::explore,
+    sync::{Arc, AtomicBool, Mutex, Ordering},
+};
+
+pub(crate) const CHECKS: &[(&str, fn() -> usize)] = &[
+    ("an item reaches one who sleeps", one_item),
+    ("every item, in order, and then the end", all_items),
+    ("an end of the input alone", input_end),
+    ("an error comes after the items", error_after_items),
+    ("nothing is delivered after a cancel", cancelled),
+];
+
+type Shared = Arc<Inbox<u8, &'static str>>;
+
+/// The next item, or the end, as a stream's half takes it.
+fn recv(inbox: &Shared, taken: &mut VecDeque<u8>) -> Option<Result<u8, &'static str>> {
+    block_on(async {
+        let polled = poll_fn(|cx| inbox.poll_take(taken, cx.waker())).await;
+        match polled {
+            Ok(()) => taken.pop_front().map(Ok),
+            Err(end) => end.map(Err),
+        }
+    })
+}
+
+fn wake(waker: Option<std::task::Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+fn one_item() -> usize {
+    explore(|| {
+        let inbox: Shared = Arc::new(Inbox::new());
+        let reader = {
+            let inbox = inbox.clone();
+            thread::spawn(move || wake(inbox.push(1)))
+        };
+        assert_eq!(recv(&inbox, &mut VecDeque::new()), Some(Ok(1)));
+        reader.join().unwrap();
+    })
+}
+
+fn all_items() -> usize {
+    explore(|| {
+        let inbox: Shared = Arc::new(Inbox::new());
+        let reader = {
+            let inbox = inbox.clone();
+            thread::spawn(move || {
+                wake(inbox.push(1));
+                wake(inbox.push(2));
+                wake(inbox.end(Ok(())));
+            })
+        };
+        let mut taken = VecDeque::new();
+        assert_eq!(recv(&inbox, &mut taken), Some(Ok(1)));
+        assert_eq!(recv(&inbox, &mut taken), Some(Ok(2)));
+        assert_eq!(recv(&inbox, &mut taken), None);
+        assert_eq!(inbox.over(), Some(Ok(())));
+        reader.join().unwrap();
+    })
+}
+
+fn input_end() -> usize {
+    explore(|| {
+        let inbox: Shared = Arc::new(Inbox::new());
+        let reader = {
+            let inbox = inbox.clone();
+            thread::spawn(move || wake(inbox.end_input()))
+        };
+        assert_eq!(recv(&inbox, &mut VecDeque::new()), None);
+        assert_eq!(inbox.over(), None, "only the input has ended");
+        reader.join().unwrap();
+    })
+}
+
+fn error_after_items() -> usize {
+    explore(|| {
+        let inbox: Shared = Arc::new(Inbox::new());
+        let reader = {
+            let inbox = inbox.clone();
+            thread::spawn(move || {
+                wake(inbox.push(1));
+                wake(inbox.end(Err("lost")));
+            })
+        };
+        let mut taken = VecDeque::new();
+        assert_eq!(recv(&inbox, &mut taken), Some(Ok(1)));
+        assert_eq!(recv(&inbox, &mut taken), Some(Err("lost")));
+        assert_eq!(recv(&inbox, &mut taken), None, "an error is told once");
+        reader.join().unwrap();
+    })
+}
+
+/// As a session does it: the reader finds the stream in a table under a lock, and whoever cancels takes it out first.
+fn cancelled() -> usize {
+    explore(|| {
+        let inbox: Shared = Arc::new(Inbox::new());
+        let table = Arc::new(Mutex::new(Some(inbox.clone())));
+        let over = Arc::new(AtomicBool::new(false));
+        let reader = {
+            let table = table.clone();
+            thread::spawn(move || {
+                let waker = table.lock().as_ref().and_then(|inbox| inbox.push(1));
+                wake(waker);
+            })
+        };
+        let user = {
+            let (inbox, over) = (inbox.clone(), over.clone());
+            thread::spawn(move || {
+                let stream = table.lock().take();
+                drop(stream);
+                let (items, waker) = inbox.cancel("cancelled").unwrap();
+                over.store(true, Ordering::SeqCst);
+                wake(waker);
+                items.len()
+            })
+        };
+        let mut taken = VecDeque::new();
+        let before = over.load(Ordering::SeqCst);
+        let first = recv(&inbox, &mut taken);
+        let dropped = user.join().unwrap();
+        reader.join().unwrap();
+        match first {
+            Some(Ok(1)) => assert!(!before && dropped == 0, "delivered after the cancel"),
+            end => assert_eq!(end, Some(Err("cancelled"))),
+        }
+        // Nor is what the consumer had taken out at once.
+        taken.push_back(2);
+        let next = block_on(poll_fn(|cx| inbox.poll_take(&mut taken, cx.waker())));
+        assert!(next.is_err() && taken.is_empty(), "delivered after the cancel");
+    })
+}
