@@ -1,14 +1,15 @@
 //! Everything that a change must pass.
 
 use crate::report::{Outcome, Report};
-use crate::{docs, examples, features, fuzz, lint, msrv, outside, package, tests, tidy};
+use crate::{deny, docs, examples, features, fuzz, lint, msrv, outside, package, tests, tidy};
 
 type Step = (&'static str, fn() -> Outcome);
 
 /// Cheap steps first; those that share artefacts next to each other.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("fmt", || lint::fmt(true)),
     ("tidy", tidy::run),
+    ("deny", deny::run),
     ("clippy", lint::clippy),
     ("features", features::run),
     ("test", || tests::run(&[])),

@@ -10,6 +10,7 @@
 
 mod ci;
 mod demo;
+mod deny;
 mod docs;
 mod examples;
 mod features;
@@ -84,6 +85,8 @@ enum Task {
         #[arg(long, conflicts_with = "list")]
         full: bool,
     },
+    /// Licences, sources and known faults of what we depend on (needs cargo-deny)
+    Deny,
     /// Fuzzes every target for a while (needs nightly and cargo-fuzz)
     Fuzz {
         /// Seconds for each target
@@ -130,6 +133,7 @@ fn main() -> ExitCode {
             target,
             keep,
         } => fuzz::run(seconds, target.as_deref(), keep),
+        Task::Deny => deny::run(),
         Task::Man { dir } => pages::man(dir),
         Task::CliDocs => pages::cli_docs(),
         Task::Demo { demo_args } => demo::run(&demo_args),

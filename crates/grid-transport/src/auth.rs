@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use futures_util::future::BoxFuture;
+use subtle::ConstantTimeEq;
 
 /// Makes the token that this node shows, and checks those that it is shown (protocol section 2).
 ///
@@ -160,7 +161,7 @@ impl AuthError {
 /// ```
 #[derive(Clone)]
 pub struct StaticToken {
-    token: Arc<str>,
+    token: Secret,
     check_headers: bool,
 }
 
@@ -169,7 +170,7 @@ impl StaticToken {
     #[must_use]
     pub fn new(token: impl Into<Arc<str>>) -> Self {
         Self {
-            token: token.into(),
+            token: Secret(token.into()),
             check_headers: false,
         }
     }
@@ -183,7 +184,7 @@ impl StaticToken {
     }
 
     fn compare(&self, token: &[u8]) -> Result<(), AuthError> {
-        if same_token(token, self.token.as_bytes()) {
+        if self.token.is(token) {
             Ok(())
         } else {
             Err(AuthError::new("invalid token"))
@@ -191,9 +192,19 @@ impl StaticToken {
     }
 }
 
+/// Can neither be shown nor compared but in constant time.
+#[derive(Clone)]
+struct Secret(Arc<str>);
+
+impl Secret {
+    fn is(&self, given: &[u8]) -> bool {
+        same_token(given, self.0.as_bytes())
+    }
+}
+
 impl Auth for StaticToken {
     fn token<'a>(&'a self, _: TokenContext<'a>) -> BoxFuture<'a, Result<String, AuthError>> {
-        Box::pin(async { Ok(self.token.to_string()) })
+        Box::pin(async { Ok(self.token.0.to_string()) })
     }
 
     fn check<'a>(
@@ -244,23 +255,53 @@ impl Auth for NoAuth {
     }
 }
 
-/// Whether two tokens are the same. Takes a time that depends on the length of `given` only, not on where they differ.
+/// Whether two tokens are the same. Takes a time that depends on their lengths only, not on where they differ.
 #[must_use]
 pub fn same_token(given: &[u8], wanted: &[u8]) -> bool {
-    let mut differ = u8::from(given.len() != wanted.len());
-    for (index, byte) in given.iter().enumerate() {
-        let other = wanted
-            .get(index % wanted.len().max(1))
-            .copied()
-            .unwrap_or_default();
-        differ |= std::hint::black_box(byte ^ other);
-    }
-    std::hint::black_box(differ) == 0
+    #[cfg(test)]
+    tests::COMPARED.with(|compared| compared.set(compared.get() + given.len()));
+    // Of another length it is compared all the same, with itself, so that it takes no less.
+    let other = if given.len() == wanted.len() {
+        wanted
+    } else {
+        given
+    };
+    let same = given.ct_eq(other) & given.len().ct_eq(&wanted.len());
+    same.into()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// Bytes that were compared in constant time.
+        pub(super) static COMPARED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// A token is compared as a whole wherever it differs, by the one function that takes no shorter way.
+    #[tokio::test]
+    async fn h15_a_wrong_token_is_compared_to_its_end() {
+        let auth = StaticToken::new("secret").check_headers(true);
+        let context = TokenContext::new("a", "b");
+        for (given, valid) in [
+            ("Xecret", false),
+            ("secreX", false),
+            ("secret", true),
+            ("", false),
+            ("s", false),
+            ("secret and more", false),
+        ] {
+            let before = COMPARED.get();
+            assert_eq!(auth.check(given.as_bytes(), context).await.is_ok(), valid);
+            assert_eq!(COMPARED.get() - before, given.len(), "{given}");
+            let headers = UpgradeHeaders::new(Some(given.as_bytes()), None, SystemTime::UNIX_EPOCH);
+            assert_eq!(Auth::check_headers(&auth, headers).await.is_ok(), valid);
+            assert_eq!(COMPARED.get() - before, 2 * given.len(), "{given}");
+        }
+    }
 
     #[test]
     fn only_the_whole_token_is_the_same() {

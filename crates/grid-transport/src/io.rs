@@ -8,7 +8,10 @@ use tokio::{
     net::{TcpSocket, TcpStream, lookup_host},
 };
 
-use crate::config::{Endpoint, NameFault, parse_name};
+use crate::{
+    config::{Endpoint, NameFault, parse_name},
+    proven::{Identified, PeerNames},
+};
 
 /// A byte stream that a link can run over: TCP, TLS over it, an in-memory pipe.
 ///
@@ -18,6 +21,10 @@ pub trait Io: AsyncRead + AsyncWrite + Any + Send + Sync + Unpin {
     #[doc(hidden)]
     fn as_any(&self) -> &dyn Any;
 
+    /// Which names the peer has proven to have, where the stream is [`Identified`]; `None` where nothing is known of it,
+    /// as over plain TCP.
+    fn peer_names(&self) -> Option<&PeerNames>;
+
     /// The stream itself, so that its type can be found again.
     #[doc(hidden)]
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
@@ -26,6 +33,11 @@ pub trait Io: AsyncRead + AsyncWrite + Any + Send + Sync + Unpin {
 impl<T: AsyncRead + AsyncWrite + Any + Send + Sync + Unpin> Io for T {
     fn as_any(&self) -> &dyn Any {
         self
+    }
+
+    fn peer_names(&self) -> Option<&PeerNames> {
+        let any: &dyn Any = self;
+        any.downcast_ref().map(Identified::names)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

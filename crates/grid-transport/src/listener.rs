@@ -19,7 +19,10 @@ use crate::{
     auth::UpgradeHeaders,
     config::Settings,
     io::{BoxIo, tune},
-    link::{accept, shared::NodeShared},
+    link::{
+        accept::{self, Origin},
+        shared::NodeShared,
+    },
     manager::Manager,
     ws::{self, HeadError, RequestHead, Role, Status, Ws},
 };
@@ -312,11 +315,15 @@ async fn receive(shared: &Shared, mut io: BoxIo, from: &str) -> Result<(), HeadE
     };
     io.write_all(answer.as_bytes()).await?;
     io.flush().await?;
+    let origin = Origin {
+        address: from.to_owned(),
+        names: io.peer_names().cloned(),
+    };
     let ws = Ws::new(io, ahead, Role::Server, &node.settings);
     tokio::select! {
         biased;
         () = node.shutdown.closing().cancelled() => {}
-        () = accept::accept(&node, ws, from) => {}
+        () = accept::accept(&node, ws, origin) => {}
     }
     Ok(())
 }

@@ -136,6 +136,12 @@ pub enum LinkCause {
     /// The remote turned this node away, for this reason.
     #[error("rejected by the remote: {0}")]
     Rejected(ConnectRejection),
+    /// Who answered the dial has not proven to be the remote; it was not shown the token.
+    #[error("the peer's certificate does not prove that it is {name}")]
+    Unproven {
+        /// The remote's name.
+        name: Arc<str>,
+    },
     /// What the remote said in the handshake isn't what belongs there.
     #[error("handshake failed: {0}")]
     Handshake(Text),
@@ -214,6 +220,7 @@ impl LinkCause {
             Self::Token(_) => "token",
             Self::Refused { .. } | Self::Upgrade(_) => "upgrade",
             Self::Rejected(_) => "rejected",
+            Self::Unproven { .. } => "unproven",
             Self::Handshake(_) | Self::HandshakeTimeout { .. } => "handshake",
             Self::Lost(_) | Self::ClosedByPeer { .. } => "lost",
             Self::PeerSilent { .. } => "silent",

@@ -3,6 +3,7 @@
 //! Every check looks at a [`Tree`] in memory, so its own tests need no files. `cargo test -p xtask`
 //! runs the checks on the real tree too; `cargo xtask tidy` adds those that ask cargo.
 
+mod claims;
 mod cli;
 mod declared;
 mod differences;
@@ -93,7 +94,7 @@ struct Check {
 }
 
 /// The checks that look at files only.
-const CHECKS: [Check; 14] = [
+const CHECKS: [Check; 15] = [
     Check {
         name: "pure",
         proves: &["I3"],
@@ -138,6 +139,11 @@ const CHECKS: [Check; 14] = [
         name: "pages",
         proves: &["I9"],
         run: pages::check,
+    },
+    Check {
+        name: "claims",
+        proves: &["I19"],
+        run: claims::check,
     },
     Check {
         name: "words",

@@ -27,6 +27,7 @@
 //! # Ok::<(), grid_proto::wire::ConnectRejection>(())
 //! ```
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -123,7 +124,7 @@ pub enum AnswerError {
 }
 
 /// The first message that came from a dialer, or why none did.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum First {
     /// A binary message.
     Binary(Bytes),
@@ -159,8 +160,21 @@ pub struct Admitted<N> {
     pub remote: N,
     /// Its id, which changes when it restarts.
     pub id: InstanceId,
+    /// Its clock when it asked: together with the id, no two requests of an honest node are the same.
+    pub time: Timestamp,
     /// What it can do beyond the protocol.
     pub extra: Option<Extra>,
+}
+
+/// Shows lengths only: what came may hold a token.
+impl fmt::Debug for First {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Binary(bytes) => write!(f, "Binary({} bytes)", bytes.len()),
+            Self::Text(bytes) => write!(f, "Text({} bytes)", bytes.len()),
+            Self::Unreadable(what) => f.debug_tuple("Unreadable").field(what).finish(),
+        }
+    }
 }
 
 impl<'a> Acceptor<'a> {
@@ -236,6 +250,7 @@ impl<'a> Acceptor<'a> {
         Ok(Admitted {
             remote,
             id: request.id,
+            time: request.time,
             extra: request.extra,
         })
     }

@@ -22,32 +22,50 @@ use super::{
 use crate::{
     auth::TokenContext,
     config::Settings,
+    proven::PeerNames,
     session::{Established, PeerInfo},
     state::LinkCause,
     ws::{self, Incoming, Ws, WsError},
 };
 
-/// Handshakes with whoever has upgraded `ws`. `from` is its address, for the log. The caller bounds the time.
+/// What is known of a dialer before it says anything.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// Its address, for the log.
+    pub(crate) address: String,
+    /// What it has proven, where its byte stream proves something.
+    pub(crate) names: Option<PeerNames>,
+}
+
+/// What a dialer is told whose request is the copy of an earlier one.
+const REPLAYED: &str = "this connect request was used before";
+
+/// Handshakes with whoever has upgraded `ws`. The caller bounds the time.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future closes the connection.
-pub(crate) async fn accept(node: &NodeShared, mut ws: Ws, from: &str) {
+pub(crate) async fn accept(node: &NodeShared, mut ws: Ws, origin: Origin) {
     let first = match ws.reader.next_of_any_kind().await {
         Ok(Incoming::Binary(bytes)) => First::Binary(bytes),
         Ok(Incoming::Text(bytes)) => First::Text(bytes),
         Err(WsError::Protocol(what)) => First::Unreadable(what.into()),
         // Nobody is there to read an answer, or what is owed says it all.
         Err(error) => {
+            let from = &*origin.address;
             tracing::debug!(target: "grid::accept", local = %node.local, from, %error, "no handshake");
             let (reader, writer) = ws.split();
             return ws::hang_up(reader, writer, None).await;
         }
     };
-    let mut who = from.to_owned();
-    match check(node, first, &mut who).await {
+    let mut who = origin.address.clone();
+    match check(node, first, &origin, &mut who).await {
         Ok((link, peer)) => match &link.accept {
-            Some(handle) => handle.offer(Candidate { ws, peer }),
+            Some(handle) => handle.offer(Candidate {
+                ws,
+                peer,
+                from: origin.address.into(),
+            }),
             // Only a link that the remote dials passes the checks.
             None => reject(node, ws, &who, &ConnectRejection::WrongSide).await,
         },
@@ -59,6 +77,7 @@ pub(crate) async fn accept(node: &NodeShared, mut ws: Ws, from: &str) {
 async fn check(
     node: &NodeShared,
     first: First,
+    origin: &Origin,
     who: &mut String,
 ) -> Result<(Arc<LinkShared>, PeerInfo), ConnectRejection> {
     let settings = &node.settings;
@@ -75,6 +94,15 @@ async fn check(
     let link = node
         .link(&admitted.remote)
         .ok_or_else(|| ConnectRejection::UnknownHost((&*admitted.remote).into()))?;
+    // Both are ours and no part of the protocol; so they come behind its checks, and tell a stranger nothing.
+    if let Some(names) = &origin.names
+        && !names.cover(&link.target)
+    {
+        return Err(unproven(&link.name));
+    }
+    if !link.admissions.admit(admitted.id, admitted.time) {
+        return Err(ConnectRejection::Other(REPLAYED.into()));
+    }
     Ok((
         link,
         PeerInfo {
@@ -82,6 +110,11 @@ async fn check(
             extra: admitted.extra,
         },
     ))
+}
+
+fn unproven(name: &str) -> ConnectRejection {
+    let text = format!("the peer's certificate does not prove that it is {name}");
+    ConnectRejection::Other(text.into())
 }
 
 async fn check_token(node: &NodeShared, pending: &Pending) -> Result<(), Text> {
@@ -130,6 +163,8 @@ const fn kind(reason: &ConnectRejection) -> &'static str {
 pub(crate) struct Candidate {
     ws: Ws,
     peer: PeerInfo,
+    /// Its address.
+    from: Arc<str>,
 }
 
 impl Candidate {
@@ -139,7 +174,7 @@ impl Candidate {
     ///
     /// Dropping the future closes the connection.
     pub(super) async fn answer(self, link: &LinkShared) -> Result<Established, LinkCause> {
-        let Self { mut ws, peer } = self;
+        let Self { mut ws, peer, .. } = self;
         let node = &link.node;
         ws.writer
             .send(handshake::accept(node.id, Some(EXTRA)).into())
@@ -163,6 +198,8 @@ pub(crate) fn accept_slot(settings: &Settings) -> (AcceptHandle, AcceptSlot) {
         AcceptSlot {
             place,
             replace_after: settings.replace_after,
+            replace_max: settings.replace_max,
+            in_a_row: 0,
             kept: None,
         },
     )
@@ -184,6 +221,9 @@ impl AcceptHandle {
 pub(crate) struct AcceptSlot {
     place: Arc<Place<Candidate>>,
     replace_after: Duration,
+    replace_max: Duration,
+    /// How many live connections in a row were replaced before their time was up.
+    in_a_row: u32,
     /// The newest, taken out while another connection was live.
     kept: Option<Candidate>,
 }
@@ -212,7 +252,7 @@ impl AcceptSlot {
         since: Instant,
         replaced: &CancellationToken,
     ) -> Infallible {
-        let due = since + self.replace_after;
+        let due = since + self.protected_for();
         loop {
             let Some(candidate) = &mut self.kept else {
                 self.kept = Some(self.place.take().await);
@@ -227,6 +267,27 @@ impl AcceptSlot {
                 () = sleep_until(due), if !replaced.is_cancelled() => replaced.cancel(),
             }
         }
+    }
+}
+
+impl AcceptSlot {
+    /// To be told that the live connection has ended. Where a newer one took its place, returns where that comes from.
+    pub(super) fn ended(&mut self, lived: Duration, replaced: bool) -> Option<&str> {
+        if replaced && lived < self.replace_max {
+            self.in_a_row = self.in_a_row.saturating_add(1);
+        } else {
+            self.in_a_row = 0;
+        }
+        let newer = self.kept.as_ref().filter(|_| replaced)?;
+        Some(&newer.from)
+    }
+
+    /// How old the live connection has to be before it is replaced. Two who use one name, and each of whom dials as soon
+    /// as it is replaced, would otherwise take it from each other for ever.
+    fn protected_for(&self) -> Duration {
+        let doubled = 1_u32.checked_shl(self.in_a_row).unwrap_or(u32::MAX);
+        let longest = self.replace_max.max(self.replace_after);
+        self.replace_after.saturating_mul(doubled).min(longest)
     }
 }
 

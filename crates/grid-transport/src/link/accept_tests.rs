@@ -25,7 +25,8 @@ fn candidate(number: u8) -> (Candidate, DuplexStream) {
         id: InstanceId::new([number; 16]),
         extra: None,
     };
-    (Candidate { ws, peer }, theirs)
+    let from = "10.0.0.9".into();
+    (Candidate { ws, peer, from }, theirs)
 }
 
 fn number(candidate: &Candidate) -> u8 {
@@ -135,4 +136,54 @@ async fn a_link_that_has_ended_keeps_none() {
     handle.offer(after);
     assert!(is_closed(&mut before_peer).await);
     assert!(is_closed(&mut after_peer).await);
+}
+
+/// How long the live connection is kept from the next one, after those before it lived so long each.
+fn protected_after(slot: &mut AcceptSlot, lives: &[u32]) -> Duration {
+    for seconds in lives {
+        slot.ended(SECOND * *seconds, true);
+    }
+    slot.protected_for()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_flaps_waits_longer_each_time() {
+    let (_handle, mut slot) = accept_slot(&Settings::new());
+    let mut lives = Vec::new();
+    for wanted in [1, 2, 4, 8, 16, 30, 30, 30] {
+        let protected = protected_after(&mut slot, &lives);
+        assert_eq!(protected, wanted * SECOND, "after {lives:?}");
+        lives = vec![wanted.min(29)];
+    }
+    // One that lived long was no such thing, nor was one that ended by itself.
+    assert_eq!(protected_after(&mut slot, &[30]), SECOND);
+    assert_eq!(protected_after(&mut slot, &[1, 1]), 4 * SECOND);
+    slot.ended(SECOND, false);
+    assert_eq!(slot.protected_for(), SECOND);
+    // However often it happens.
+    assert_eq!(protected_after(&mut slot, &[1; 100]), 30 * SECOND);
+}
+
+/// Ten minutes of two who dial as soon as they are replaced, each under the same name.
+#[tokio::test(start_paused = true)]
+async fn flapping_is_rare_in_the_long_run() {
+    let (handle, mut slot) = accept_slot(&Settings::new());
+    let began = Instant::now();
+    let (mut displaced, mut peers) = (0, Vec::new());
+    while began.elapsed() < 600 * SECOND {
+        let (since, replaced) = (Instant::now(), CancellationToken::new());
+        let (next, peer) = candidate(1);
+        handle.offer(next);
+        peers.push(peer);
+        tokio::select! {
+            () = replaced.cancelled() => {}
+            never = slot.supervise(since, &replaced) => match never {},
+        }
+        displaced += 1;
+        let newer = slot.ended(since.elapsed(), true).map(str::to_owned);
+        assert_eq!(newer.as_deref(), Some("10.0.0.9"));
+        drop(slot.next().await);
+    }
+    // 1 + 2 + 4 + 8 + 16 s, and then every 30 s, of which each second one begins the row anew.
+    assert!(displaced <= 60, "{displaced}");
 }

@@ -33,6 +33,15 @@ pub(super) async fn connect(link: &LinkShared) -> Result<Established, LinkCause>
     );
     let io = io.await.map_err(dial_cause)?;
 
+    // Before it is shown the token.
+    if let Some(names) = io.peer_names()
+        && !names.cover(&link.target)
+    {
+        return Err(LinkCause::Unproven {
+            name: link.name.clone(),
+        });
+    }
+
     let handshake = within(settings.handshake_timeout, open(link, io), |after| {
         Err(LinkCause::HandshakeTimeout { after })
     });
@@ -63,13 +72,16 @@ async fn open(link: &LinkShared, io: BoxIo) -> Result<(Ws, Acceptance), LinkCaus
     let request = ConnectRequest {
         id: node.id,
         host: (&*node.local).into(),
-        time: Timestamp::from(node.wall_clock()),
+        time: link.times.next(Timestamp::from(node.wall_clock())),
         token: token.into(),
         extra: Some(EXTRA),
     };
     match greet(&mut ws, &request).await {
         Ok(acceptance) => Ok((ws, acceptance)),
         Err(cause) => {
+            if matches!(cause, LinkCause::Rejected(_)) {
+                link.times.rejected();
+            }
             let (reader, writer) = ws.split();
             ws::hang_up(reader, writer, None).await;
             Err(cause)

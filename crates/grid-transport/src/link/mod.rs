@@ -11,6 +11,7 @@ pub(crate) mod guard;
 mod guard_tests;
 mod place;
 mod reconnect;
+mod replay;
 pub(crate) mod room;
 pub(crate) mod shared;
 
@@ -18,6 +19,7 @@ use std::{
     future::Future,
     panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use futures_util::FutureExt;
@@ -145,10 +147,29 @@ impl Rounds for Acceptor<'_> {
             _ = session::run(self.link, established) => {}
             never = self.slot.supervise(since, &replaced) => match never {},
         }
+        if let Some(newer) = self.slot.ended(since.elapsed(), replaced.is_cancelled()) {
+            report_replaced(self.link, since.elapsed(), newer);
+        }
     }
 
     /// The remote decides when it dials.
     async fn pause(&mut self) {}
+}
+
+/// Somebody took the place of a live connection: the remote, which had lost it, or another one under its name.
+fn report_replaced(link: &LinkShared, lived: Duration, newer: &str) {
+    // By where it comes from, since a link that comes up begins anew.
+    if let Some(suppressed) = link.node.limiter.allow(newer, "replaced") {
+        tracing::warn!(
+            target: "grid::accept",
+            local = %link.node.local,
+            remote = %link.name,
+            from = newer,
+            ?lived,
+            suppressed,
+            "a live connection is replaced by a newer one of the same name"
+        );
+    }
 }
 
 /// Dialers, tokens and byte streams are code of the application: its panic is a failed attempt, not the end of the link.

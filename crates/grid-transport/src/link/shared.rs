@@ -27,7 +27,11 @@ use crate::{
     error::CallError,
     io::{Dialer, Target},
     limiter::LogLimiter,
-    link::{accept::AcceptHandle, room::NodeRoom},
+    link::{
+        accept::AcceptHandle,
+        replay::{Admissions, RequestTimes},
+        room::NodeRoom,
+    },
     registry::Frozen,
     session::{Permits, Session},
     shutdown::Shutdown,
@@ -198,6 +202,10 @@ pub(crate) struct LinkShared {
     pub(crate) counters: LinkCounters,
     /// Handlers that run for this remote, of the live session and of those before.
     pub(crate) handlers: Arc<Permits>,
+    /// What the remote was let in with.
+    pub(crate) admissions: Admissions,
+    /// What we ask to be let in with.
+    pub(crate) times: RequestTimes,
     state: watch::Sender<LinkState>,
     session: Mutex<Option<Arc<Session>>>,
     next_mux: AtomicU64,
@@ -221,6 +229,11 @@ impl LinkShared {
             reconnect: Notify::new(),
             counters: LinkCounters::new(),
             handlers: Permits::child(&node.budgets.handlers, node.settings.max_requests),
+            admissions: Admissions::new(
+                node.settings.max_clock_skew.saturating_mul(2),
+                node.settings.max_remembered,
+            ),
+            times: RequestTimes::default(),
             state: watch::Sender::new(LinkState::initial(dials)),
             session: Mutex::new(None),
             next_mux: AtomicU64::new(first_mux.get()),

@@ -18,8 +18,7 @@ use crate::io::BoxIo;
 /// The most headers that a head may have.
 pub(super) const MAX_HEADERS: usize = 64;
 
-/// What a request asks for, as far as it matters.
-#[derive(Debug)]
+/// What a request asks for, as far as it matters. Has no `Debug`, since it holds a token.
 pub(crate) struct RequestHead {
     /// The path, without a query.
     pub(crate) path: String,

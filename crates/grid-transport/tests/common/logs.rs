@@ -16,15 +16,22 @@ pub(crate) struct Logs(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
     pub(crate) fn capture() -> (Self, DefaultGuard) {
+        Self::capture_at(Level::INFO)
+    }
+
+    pub(crate) fn capture_at(level: Level) -> (Self, DefaultGuard) {
         // Where only one thread has a subscriber, the others decide for it what is never logged.
         static OTHERS: Once = Once::new();
         OTHERS.call_once(|| {
-            let others = tracing_subscriber::fmt().with_writer(io::sink).finish();
+            let others = tracing_subscriber::fmt()
+                .with_max_level(Level::TRACE)
+                .with_writer(io::sink)
+                .finish();
             tracing::subscriber::set_global_default(others).unwrap();
         });
         let logs = Self::default();
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(Level::INFO)
+            .with_max_level(level)
             .with_ansi(false)
             .with_writer(logs.clone())
             .finish();

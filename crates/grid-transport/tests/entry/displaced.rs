@@ -1,0 +1,45 @@
+//! Two who use one name can't take it from each other for ever, and not in silence.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    accepting,
+    logs::Logs,
+    node::{A, settings},
+    raw::{Raw, request},
+};
+
+const FIRST: Duration = Duration::from_millis(20);
+
+#[tokio::test]
+async fn a_name_that_is_taken_again_and_again_is_kept_for_longer_each_time() {
+    let (logs, _guard) = Logs::capture();
+    let settings = settings().replace_after(FIRST);
+    let (address, manager) = accepting(&[A], |builder| builder.settings(settings)).await;
+    // Before the first is up, so that no delay in here makes the time look shorter.
+    let began = Instant::now();
+    let (mut live, response) = Raw::connect(address, &request(A, "debug")).await;
+    assert!(response.accepted);
+    let mut protected = Duration::ZERO;
+    for times in 0..6 {
+        // It is answered when it takes the place of the one before.
+        let (newer, response) = Raw::connect(address, &request(A, "debug")).await;
+        assert!(response.accepted, "{times}");
+        protected += FIRST * (1 << times);
+        assert!(began.elapsed() >= protected, "{times}");
+        assert!(live.read_to_end().await.len() <= 1, "but for a close");
+        live = newer;
+    }
+    assert!(live.round_trip().await.is_empty());
+    manager.shutdown(Duration::ZERO).await;
+    let warnings = logs.warnings();
+    let told: Vec<_> = warnings
+        .iter()
+        .filter(|line| line.contains("a live connection is replaced"))
+        .collect();
+    assert_eq!(told.len(), 1, "{warnings:#?}");
+    assert!(
+        told[0].contains(A) && told[0].contains("127.0.0.1"),
+        "{told:?}"
+    );
+}

@@ -1,0 +1,304 @@
+//! A token is nowhere but on the wire: not in a log of any level, a `Debug`, or the text of an error.
+
+use std::{
+    fmt::Debug,
+    future::IntoFuture,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use grid_proto::{
+    MuxId,
+    conn::handshake::{Acceptor, First},
+    wire::{ConnectRequest, Message, Op, Timestamp},
+};
+use grid_transport::{
+    Auth, AuthError, HandlerId, LinkCause, Manager, Payload, StaticToken, TokenContext,
+    UpgradeHeaders,
+};
+use tracing::Level;
+
+use crate::{
+    accepting,
+    logs::Logs,
+    node::{self, A, B, builder, settings},
+    raw::{BINARY, Frame, PATH, Raw, TEXT, header, request, upgrade_request},
+};
+
+const SECRET: &str = "s3cret-4f1e9a";
+const WRONG: &str = "s3cret-0b77c2";
+/// What both have in common, and the first as bytes are printed, in decimal and in hex.
+const TRACES: [&str; 3] = ["s3cret", "115, 51, 99, 114", "733363726574"];
+
+const ECHO: HandlerId = HandlerId::new(9);
+
+/// Everything that was shown of anything.
+#[derive(Clone, Default)]
+struct Shown(Arc<Mutex<Vec<String>>>);
+
+impl Shown {
+    fn text(&self, text: impl ToString) {
+        self.0.lock().unwrap().push(text.to_string());
+    }
+
+    fn debug(&self, value: &dyn Debug) {
+        self.text(format!("{value:?}"));
+        self.text(format!("{value:#?}"));
+    }
+
+    fn cause(&self, cause: &LinkCause) {
+        self.text(cause);
+        self.debug(cause);
+        let mut source = std::error::Error::source(cause);
+        while let Some(error) = source {
+            self.text(error);
+            self.debug(&error);
+            source = error.source();
+        }
+    }
+
+    fn check(self, logs: &Logs, at_least: usize) {
+        let mut lines = logs.lines();
+        assert!(lines.len() >= at_least, "so little was logged: {lines:#?}");
+        lines.extend(self.0.lock().unwrap().drain(..));
+        for line in lines {
+            let squeezed = line.replace(['\n', ' '], "").to_lowercase();
+            for trace in TRACES {
+                let found = line.contains(trace) || squeezed.contains(&trace.replace(' ', ""));
+                assert!(!found, "{trace}: {line}");
+            }
+        }
+    }
+}
+
+/// One token, and shows what it is given to see.
+struct Showing {
+    token: StaticToken,
+    shown: Shown,
+}
+
+impl Auth for Showing {
+    fn token<'a>(&'a self, context: TokenContext<'a>) -> BoxFuture<'a, Result<String, AuthError>> {
+        self.shown.debug(&context);
+        self.token.token(context)
+    }
+
+    fn check<'a>(
+        &'a self,
+        token: &'a [u8],
+        context: TokenContext<'a>,
+    ) -> BoxFuture<'a, Result<(), AuthError>> {
+        self.shown.debug(&context);
+        Box::pin(async move {
+            let checked = self.token.check(token, context).await;
+            if let Err(error) = &checked {
+                self.shown.text(error);
+                self.shown.debug(error);
+            }
+            checked
+        })
+    }
+
+    fn check_headers<'a>(
+        &'a self,
+        headers: UpgradeHeaders<'a>,
+    ) -> BoxFuture<'a, Result<(), AuthError>> {
+        self.shown.debug(&headers);
+        Auth::check_headers(&self.token, headers)
+    }
+}
+
+/// Shows a node with all that can be asked of it.
+fn show_node(shown: &Shown, manager: &Manager) {
+    shown.debug(manager);
+    for link in manager.connections() {
+        shown.debug(&link);
+        shown.debug(&link.state());
+        shown.text(link.state());
+        shown.debug(&link.stats());
+        if let Some(cause) = link.state().last_cause() {
+            shown.cause(cause);
+        }
+    }
+}
+
+/// What whoever sees the wire sees: the documented places, and no other.
+#[tokio::test]
+async fn the_token_travels_in_the_clear_and_only_when_a_connection_is_opened() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let manager = builder(A, &[B])
+        .auth(StaticToken::new(SECRET))
+        .dialer(node::Redirect(listener.local_addr().unwrap()))
+        .build()
+        .unwrap();
+    let mut raw = Raw::accept(&listener).await;
+    let head = raw.serve_upgrade().await;
+    let bearer = format!("Bearer {SECRET}");
+    assert_eq!(header(&head, "Authorization"), Some(&*bearer));
+    let message = raw.read_message().await.unwrap();
+    let asked = ConnectRequest::decode(&message.payload).unwrap();
+    assert_eq!(asked.token, SECRET);
+    raw.send_response(true, "").await;
+    let link = manager.connection(B).unwrap();
+    node::connected(&link).await;
+    let call = tokio::spawn(link.request(ECHO, "x").into_future());
+    let message = raw.read_message().await.unwrap();
+    assert_eq!((message.op, &message.payload[..]), (Op::Request, &b"x"[..]));
+    call.abort();
+}
+
+/// Nodes of ours, with the same token and with different ones, in each way in which it may be checked.
+#[tokio::test]
+async fn no_secret_is_shown_by_nodes() {
+    let (logs, _guard) = Logs::capture_at(Level::TRACE);
+    let shown = Shown::default();
+    for (same, strict, headers) in [
+        (true, false, false),
+        (true, true, true),
+        (false, false, false),
+        (false, true, false),
+        (false, false, true),
+        (false, true, true),
+    ] {
+        let pair = node::pair(|index, builder| {
+            let token = if same || index == 0 { SECRET } else { WRONG };
+            let token = StaticToken::new(token).check_headers(headers);
+            shown.debug(&token);
+            let shown = shown.clone();
+            let builder = builder
+                .auth(Showing {
+                    token,
+                    shown: shown.clone(),
+                })
+                .settings(settings().strict(strict))
+                .single(ECHO, |request| async move { Ok(request.into_payload()) });
+            shown.debug(&builder);
+            builder
+        })
+        .await;
+        let link = node::link(&pair[0], &pair[1]);
+        if same {
+            node::connected(&link).await;
+            link.request(ECHO, "x").await.unwrap();
+        } else {
+            node::down_because(&link, |cause| {
+                matches!(cause, LinkCause::Rejected(_) | LinkCause::Refused { .. }).then_some(())
+            })
+            .await;
+            let error = link
+                .request(ECHO, Payload::Absent)
+                .timeout(Duration::ZERO)
+                .await;
+            let error = error.unwrap_err();
+            shown.text(&error);
+            shown.debug(&error);
+        }
+        for manager in &pair {
+            show_node(&shown, manager);
+            manager.shutdown(Duration::ZERO).await;
+            show_node(&shown, manager);
+        }
+    }
+    shown.check(&logs, 12);
+}
+
+/// Dialers by hand, whose messages are broken where the token stands.
+#[tokio::test]
+async fn no_secret_is_shown_of_what_is_broken() {
+    let (logs, _guard) = Logs::capture_at(Level::TRACE);
+    let shown = Shown::default();
+    for strict in [false, true] {
+        let auth = Showing {
+            token: StaticToken::new(SECRET),
+            shown: shown.clone(),
+        };
+        let settings = settings().strict(strict);
+        let (address, manager) =
+            accepting(&[A], |builder| builder.auth(auth).settings(settings)).await;
+        let asked = request(A, WRONG);
+        let connect = grid_proto::conn::handshake::connect(&asked);
+        let mut payload = Vec::new();
+        asked.encode(&mut payload);
+        let mut other = Message::new(Op::Request, MuxId::new(1));
+        other.payload = payload.into();
+        let mut other_op = Vec::new();
+        other.encode(&mut other_op);
+        let mut as_array = connect.clone();
+        let place = as_array.windows(5).position(|key| key == b"Token").unwrap();
+        as_array[place + 5] = 0x9d;
+        for payload in [
+            connect.clone(),
+            connect[..connect.len() - 3].to_vec(),
+            connect[1..].to_vec(),
+            other_op,
+            as_array,
+            SECRET.as_bytes().to_vec(),
+        ] {
+            for opcode in [BINARY, TEXT] {
+                let mut raw = Raw::upgrade(address, PATH).await;
+                raw.send_frame(&Frame {
+                    opcode,
+                    ..Frame::binary(payload.clone(), true)
+                })
+                .await;
+                if let Some(response) = raw.read_response().await {
+                    shown.text(&response.rejected_reason);
+                    shown.debug(&response);
+                }
+            }
+        }
+        // In the head, which is refused for another reason.
+        for line in [
+            "X-Minio-Time: s3cret-4f1e9a",
+            "Authorization: Basic s3cret-4f1e9a",
+        ] {
+            let mut head = upgrade_request("/nowhere");
+            head.push(line.to_owned());
+            let mut raw = Raw::dial(address).await;
+            raw.send_head(&head).await;
+            raw.read_head().await;
+        }
+        let (_raw, response) = Raw::connect(address, &request("http://node-z:9000", SECRET)).await;
+        shown.debug(&response);
+        show_node(&shown, &manager);
+        manager.shutdown(Duration::ZERO).await;
+    }
+    shown.check(&logs, 4);
+}
+
+/// A token that no header can hold, and the values of the protocol that hold one.
+#[tokio::test]
+async fn no_secret_is_shown_by_values() {
+    let (logs, _guard) = Logs::capture_at(Level::TRACE);
+    let shown = Shown::default();
+    let split = format!("{SECRET}\r\n{WRONG}");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let redirect = node::Redirect(listener.local_addr().unwrap());
+    let manager = builder(A, &[B])
+        .auth(StaticToken::new(split))
+        .dialer(redirect)
+        .build()
+        .unwrap();
+    let link = manager.connection(B).unwrap();
+    node::down_because(&link, |cause| {
+        matches!(cause, LinkCause::Upgrade(_)).then_some(())
+    })
+    .await;
+    show_node(&shown, &manager);
+
+    let asked: ConnectRequest = request(A, SECRET);
+    shown.debug(&asked);
+    let bytes = grid_proto::conn::handshake::connect(&asked);
+    let message = Message::decode(bytes.clone().into()).unwrap();
+    shown.debug(&message);
+    let first = First::Binary(bytes.clone().into());
+    shown.debug(&first);
+    shown.debug(&First::Text(bytes.into()));
+    let acceptor = Acceptor::new(B, Timestamp::from(std::time::SystemTime::now()));
+    let pending = acceptor.receive(first, |_| Some(A)).unwrap();
+    shown.debug(&pending);
+    shown.debug(&acceptor.admit(pending, Err("no".into()), |_| Some(A)));
+    manager.shutdown(Duration::ZERO).await;
+    shown.check(&logs, 1);
+}
