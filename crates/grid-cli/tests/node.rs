@@ -213,6 +213,58 @@ fn a_token_on_the_command_line_works_and_warns() {
     );
 }
 
+/// Neither with everything that can be logged, nor where the command is wrong.
+#[test]
+fn no_token_is_logged_or_told() {
+    let pair = Pair::new();
+    let environment = |token| [("GRID_TOKEN", token), ("RUST_LOG", "trace")];
+    let peers = pair.peers();
+    let arguments = [
+        "node",
+        "--local",
+        &pair.acceptor,
+        "--peers",
+        &peers,
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let mut acceptor = Grid::start_with(&arguments, &environment("s3cret-one"));
+    let dial = format!("{}={}", pair.acceptor, acceptor.address());
+    let arguments = [
+        "node",
+        "--local",
+        &pair.dialer,
+        "--peers",
+        &peers,
+        "--listen",
+        "127.0.0.1:0",
+        "--dial",
+        &dial,
+    ];
+    let mut wrong = Grid::start_with(&arguments, &environment("s3cret-two"));
+    wrong.wait_for(&["auth token"], PATIENCE);
+    let mut right = Grid::start_with(&arguments, &environment("s3cret-one"));
+    pair.see_each_other(&mut right, &mut acceptor, PATIENCE);
+    let mut all = Vec::new();
+    for node in [wrong, right, acceptor] {
+        node.signal(Signal::SIGTERM);
+        all.push(node.ended(PATIENCE));
+    }
+    for bad in [
+        &["--token", "s3cret-three", "--nonsense"][..],
+        &["--token=s3cret four", "--ping", "x"],
+    ] {
+        let arguments = [&arguments[..], bad].concat();
+        let ended = Grid::start_with(&arguments, &[]).ended(PATIENCE);
+        assert!(!ended.status.success(), "{bad:?}");
+        all.push(ended);
+    }
+    for ended in all {
+        assert!(!ended.stderr.is_empty());
+        assert!(!format!("{ended:?}").contains("s3cret"), "{ended:?}");
+    }
+}
+
 /// Dials one address, whatever the name says.
 struct To(SocketAddr);
 

@@ -104,7 +104,8 @@ impl fmt::Debug for Target {
 
 /// Opens byte streams to remotes.
 ///
-/// [`TcpDialer`] is the default. Another one may speak TLS, go through a proxy, or stay in memory.
+/// [`TcpDialer`] is the default. Another one may speak TLS, go through a proxy, or stay in memory. One that knows who is
+/// at the other end returns its streams as [`Identified`]; a remote that has another name is not shown the token then.
 pub trait Dialer: Send + Sync + 'static {
     /// Opens a stream to `target`. Called afresh for each attempt, so that a name that has moved is found again; names
     /// must be looked up in here.

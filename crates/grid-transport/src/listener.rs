@@ -34,6 +34,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Where byte streams come from: a listening socket, or something in memory.
+///
+/// One that knows who is at the other end returns its streams as [`Identified`](crate::Identified); a connect request in
+/// another name is refused then.
 pub trait Accept: Send + 'static {
     /// The next stream, and where it comes from: for the log, and to count refusals by. For TCP that is the address
     /// without the port.
