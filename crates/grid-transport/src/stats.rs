@@ -62,6 +62,8 @@ pub struct LinkStats {
     pub unknown_mux: u64,
     /// Messages that mean nothing: unknown kinds, wrong nesting, numbers used twice.
     pub ignored: u64,
+    /// Messages that could not be read, by a wrong checksum or otherwise; each has ended a connection.
+    pub unreadable: u64,
     /// Handlers that did not come out of a poll in time when their connection ended.
     pub abandoned_handlers: u64,
 }
@@ -112,6 +114,7 @@ pub(crate) struct LinkCounters {
     pub(crate) failed_attempts: AtomicU64,
     sessions: AtomicU32,
     abandoned: AtomicU64,
+    unreadable: AtomicU64,
     late_answers: AtomicU64,
     changed: Mutex<Instant>,
     last_cause: Mutex<Option<Arc<LinkCause>>>,
@@ -125,6 +128,7 @@ impl LinkCounters {
             failed_attempts: AtomicU64::new(0),
             sessions: AtomicU32::new(0),
             abandoned: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
             late_answers: AtomicU64::new(0),
             changed: Mutex::new(Instant::now()),
             last_cause: Mutex::new(None),
@@ -143,6 +147,11 @@ impl LinkCounters {
 
     pub(crate) fn abandoned(&self, handlers: usize) {
         self.abandoned.fetch_add(handlers as u64, Relaxed);
+    }
+
+    /// A message could not be read.
+    pub(crate) fn unreadable(&self) {
+        self.unreadable.fetch_add(1, Relaxed);
     }
 
     /// An answer came after its session had begun to end.
@@ -211,6 +220,7 @@ impl LinkCounters {
                 + self.late_answers.load(Relaxed),
             unknown_mux: sum.unknown_mux + add.unknown_mux,
             ignored: sum.ignored + add.ignored + sum.duplicate_mux + add.duplicate_mux,
+            unreadable: self.unreadable.load(Relaxed),
             abandoned_handlers: self.abandoned.load(Relaxed),
         }
     }

@@ -265,7 +265,7 @@ impl Accept for Memory {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_open_handshakes_are_bounded_and_end_in_time() {
+async fn h16_half_open_handshakes_are_bounded_and_end_in_time_pair() {
     let settings = node::settings().max_handshakes(1_000);
     let manager = builder(B, &[A]).settings(settings).build().unwrap();
     let (dial, dialed) = mpsc::unbounded_channel();

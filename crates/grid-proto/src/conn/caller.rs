@@ -13,6 +13,7 @@ use super::{
     Connection, Dirty, TimerKey,
     budget::Charge,
     config::Capacity,
+    credit::held,
     error::{CallError, SendError, SubmitError},
     event::Event,
     outgoing::{Call, OutRequest, OutStream},
@@ -217,7 +218,7 @@ impl Connection {
         };
         let items = items.min(stream.unconsumed);
         stream.unconsumed -= items;
-        stream.held_bytes = stream.held_bytes.saturating_sub(bytes);
+        stream.held_bytes = stream.held_bytes.saturating_sub(held(items, bytes));
         #[cfg(feature = "__faults")]
         if lose {
             return;

@@ -12,6 +12,7 @@ use super::Fault;
 use super::{
     Connection,
     caller::present,
+    credit::held,
     error::CallError,
     event::Event,
     outgoing::{Call, OutRequest, OutStream},
@@ -124,7 +125,7 @@ impl Connection {
 
     fn deliver_item(&mut self, mux: u64, payload: Payload) {
         let payload = present(payload);
-        let bytes = payload.len();
+        let bytes = held(1, payload.len());
         if let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) {
             stream.unconsumed += 1;
             stream.held_bytes += bytes;
@@ -142,7 +143,7 @@ impl Connection {
             }
         }
         #[cfg(feature = "__faults")]
-        if self.faulty(Fault::ItemTwice) && bytes % 16 == 7 {
+        if self.faulty(Fault::ItemTwice) && payload.len() % 16 == 7 {
             let charge = self.config.inbound.charge_over(bytes);
             self.events.push_back(Event::Item {
                 mux: MuxId::new(mux),

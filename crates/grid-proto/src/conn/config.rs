@@ -41,7 +41,8 @@ pub struct Config {
     pub max_requests: usize,
     /// Streams open, in each direction (16,384).
     pub max_streams: usize,
-    /// Bytes waiting to be written; a message is admitted while the queue is below it (64 MiB).
+    /// Bytes waiting to be written, each message with what its entry takes; a message is admitted while the queue is
+    /// below it (64 MiB).
     pub max_queued_bytes: usize,
     /// Bytes of answers that belong to no mux, such as refusals. A peer that leaves more waiting for a second, or four
     /// times as much at any time, does not read (1 MiB).
@@ -52,7 +53,10 @@ pub struct Config {
     /// Messages within a ping period that no honest peer sends in number: for muxes that were never open, unknown ops,
     /// nested merges, pings. More closes the connection (10,000).
     pub max_abuse: u32,
-    /// Bytes held for handlers and readers, of this link and of its node (128 MiB).
+    /// Bytes held for handlers and readers, of this link and of its node; each item of a stream counts [`ITEM_COST`]
+    /// beside its own (128 MiB).
+    ///
+    /// [`ITEM_COST`]: super::ITEM_COST
     pub inbound: Arc<Budget>,
     /// Bytes waiting to be written on the whole node.
     pub queued: Option<Arc<Budget>>,

@@ -1,5 +1,16 @@
 //! Credits: how many items may still be sent on a mux.
 
+/// What an item that nobody has taken counts beside its bytes: what it takes in memory. Without it a large capacity of
+/// empty items would be held for nothing.
+pub const ITEM_COST: usize = 128;
+
+/// What `items` items of `bytes` in all count while nobody has taken them.
+pub(super) fn held(items: u32, bytes: usize) -> usize {
+    (items as usize)
+        .saturating_mul(ITEM_COST)
+        .saturating_add(bytes)
+}
+
 /// Credits in hand, never more than the capacity.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Credits {

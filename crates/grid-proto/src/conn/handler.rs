@@ -10,6 +10,7 @@ use super::Fault;
 use super::{
     Connection, Dirty, TimerKey,
     caller::{numbered_len, present},
+    credit::held,
     error::{RespondError, SendError},
     event::{CancelReason, Event, ServeId, Ticket},
     incoming::{Ending, Head, Incoming, Served},
@@ -158,7 +159,7 @@ impl Connection {
         };
         let items = items.min(open.unconsumed);
         open.unconsumed -= items;
-        open.held_bytes = open.held_bytes.saturating_sub(bytes);
+        open.held_bytes = open.held_bytes.saturating_sub(held(items, bytes));
         // As on the caller's side: more is owed to nobody who keeps to its credit.
         let owed = open.unblock_owed.saturating_add(items);
         open.unblock_owed = owed.min(open.capacity.input);

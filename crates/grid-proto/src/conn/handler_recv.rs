@@ -11,7 +11,7 @@ use crate::{
 use super::Fault;
 use super::{
     Connection, Dirty, TimerKey,
-    credit::Credits,
+    credit::{Credits, held},
     event::{CancelReason, Event, InboundRequest, InboundStream, Routes, ServeId, Ticket},
     incoming::{Ending, Head, Incoming, Served},
 };
@@ -168,7 +168,7 @@ impl Connection {
             return self.break_off(mux, Text::from(stream_text::HANDLER_BLOCKED));
         }
         let payload = super::caller::present(message.content());
-        let bytes = payload.len();
+        let bytes = held(1, payload.len());
         open.unconsumed += 1;
         open.held_bytes += bytes;
         if self.has_to_shed() {

@@ -77,6 +77,7 @@ pub use self::{
     caller::{NewRequest, NewStream},
     config::{Capacity, Config},
     counters::Counters,
+    credit::ITEM_COST,
     error::{CallError, CloseReason, RespondError, SendError, SubmitError},
     event::{CancelReason, Event, InboundRequest, InboundStream, PingId, Routes, ServeId, Ticket},
 };

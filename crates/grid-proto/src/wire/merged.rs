@@ -41,7 +41,7 @@ pub fn unfold(bytes: Bytes) -> Unfold {
             let (message, len) = (Message::without_payload(&frame), frame.payload.len());
             Unfold(Next::Single(message.with_tail(bytes, end, len)))
         }
-        Err(error) => Unfold(Next::Damaged(error)),
+        Err(error) => Unfold(Next::Damaged(error, bytes)),
     }
 }
 
@@ -63,8 +63,21 @@ enum Next {
         /// Where the trailers begin.
         end: usize,
     },
-    Damaged(DecodeError),
+    Damaged(DecodeError, Bytes),
+    /// It is over, because this is no message.
+    Spoilt(Bytes),
     Nothing,
+}
+
+impl Unfold {
+    /// The bytes that are no message, once the error about them was given: for a report of what they may have been.
+    #[must_use]
+    pub fn spoilt(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Next::Spoilt(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
 }
 
 impl Iterator for Unfold {
@@ -81,13 +94,24 @@ impl Iterator for Unfold {
             *left = left.checked_sub(1)?;
             let message = next_inside(bytes, at, *end);
             if message.is_err() {
-                self.0 = Next::Nothing;
+                let rest = bytes.slice(*at..*end);
+                let part = Reader::new(&rest)
+                    .bin(Field::MergedPart)
+                    .map(|part| rest.slice_ref(part));
+                self.0 = Next::Spoilt(part.unwrap_or_default());
             }
             return Some(message);
         }
         match std::mem::replace(&mut self.0, Next::Nothing) {
             Next::Single(message) => Some(Ok(message)),
-            Next::Damaged(error) => Some(Err(error)),
+            Next::Damaged(error, bytes) => {
+                self.0 = Next::Spoilt(bytes);
+                Some(Err(error))
+            }
+            Next::Spoilt(bytes) => {
+                self.0 = Next::Spoilt(bytes);
+                None
+            }
             Next::Inside { .. } | Next::Nothing => None,
         }
     }

@@ -59,6 +59,8 @@ pub(crate) struct NodeShared {
     /// Everything that the node has spawned: links, sessions, handlers, accepted sockets.
     pub(crate) tasks: TaskTracker,
     pub(crate) limiter: LogLimiter,
+    /// Of what peers do once they are in: to come again does not begin anew.
+    pub(crate) violations: LogLimiter,
     pub(crate) clock: WallClock,
     /// Where the node's tasks run, whoever spawns them.
     pub(crate) runtime: Handle,
@@ -110,6 +112,7 @@ impl NodeShared {
             shutdown: Shutdown::new(),
             tasks: TaskTracker::new(),
             limiter: LogLimiter::new(settings.warn_interval),
+            violations: LogLimiter::new(settings.warn_interval),
             clock: parts.clock,
             runtime: parts.runtime,
             room: NodeRoom::new(),
@@ -206,6 +209,9 @@ pub(crate) struct LinkShared {
     pub(crate) admissions: Admissions,
     /// What we ask to be let in with.
     pub(crate) times: RequestTimes,
+    /// Bytes held for handlers and consumers, of the live session and of those before: what a peer
+    /// has us hold doesn't double when it comes again.
+    pub(crate) inbound: Arc<Budget>,
     state: watch::Sender<LinkState>,
     session: Mutex<Option<Arc<Session>>>,
     next_mux: AtomicU64,
@@ -234,6 +240,7 @@ impl LinkShared {
                 node.settings.max_remembered,
             ),
             times: RequestTimes::default(),
+            inbound: Budget::child(&node.budgets.inbound, node.settings.max_inbound),
             state: watch::Sender::new(LinkState::initial(dials)),
             session: Mutex::new(None),
             next_mux: AtomicU64::new(first_mux.get()),

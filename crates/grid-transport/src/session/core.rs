@@ -130,8 +130,10 @@ impl Core {
             }
             Event::Ended { mux, outcome } => {
                 if let Some(pipe) = self.streams.remove(&mux) {
-                    if outcome == Err(Failure::Overloaded) {
-                        effects.given_up.push(pipe.give_up_items());
+                    if outcome == Err(Failure::Overloaded)
+                        || (outcome == Err(Failure::Closed) && effects.is_crowded(session))
+                    {
+                        effects.give_up(&pipe);
                     }
                     let outcome = outcome.map_err(|failure| outcome::call_error(failure, cause));
                     effects.wakes.add(pipe.end(outcome));
@@ -185,7 +187,7 @@ impl Core {
             Event::Cancelled { stream, why } => {
                 if let Some((pipe, token)) = self.serving.remove(&stream) {
                     if why == CancelReason::Overloaded {
-                        effects.given_up.push(pipe.give_up_items());
+                        effects.give_up(&pipe);
                     }
                     effects
                         .wakes
@@ -275,6 +277,7 @@ pub(crate) struct Effects {
     fire: Vec<CancellationToken>,
     dropped: Vec<Payload>,
     given_up: Vec<GivenUp>,
+    given_up_bytes: usize,
     done: Vec<(Arc<Pipe>, CancellationToken)>,
     cause: Option<Arc<LinkCause>>,
     sleepers: monitor::Wakes,
@@ -283,6 +286,19 @@ pub(crate) struct Effects {
 impl Effects {
     pub(crate) fn closing(&self) -> bool {
         self.sleepers.closing()
+    }
+
+    /// Whether what is left unread of this session would take more than half of what the next one
+    /// may hold: a consumer that is stuck must not have it refuse all that comes.
+    fn is_crowded(&self, session: &Session) -> bool {
+        let inbound = &session.link.inbound;
+        inbound.used().saturating_sub(self.given_up_bytes) > inbound.limit() / 2
+    }
+
+    fn give_up(&mut self, pipe: &Pipe) {
+        let given_up = pipe.give_up_items();
+        self.given_up_bytes += given_up.bytes();
+        self.given_up.push(given_up);
     }
 
     /// Does all of it but for what the peer calls, which is left to the caller.

@@ -7,7 +7,7 @@ use std::{
 
 use grid_proto::{
     Payload,
-    conn::{InboundRequest, InboundStream, RespondError, ServeId, Ticket},
+    conn::{Charge, InboundRequest, InboundStream, RespondError, ServeId, Ticket},
     wire::{MuxRejection, Text},
 };
 use tokio_util::sync::CancellationToken;
@@ -218,8 +218,9 @@ impl Session {
                 return;
             };
             let session = self.clone();
+            let held = self.link.inbound.charge_over(answer_len(&answer));
             self.link.node.spawn(async move {
-                session.answer(ticket, answer).await;
+                session.answer(ticket, answer, Some(held)).await;
                 drop(session);
                 drop(pass);
             });
@@ -227,7 +228,14 @@ impl Session {
     }
 
     /// Answers a request, and waits for room where there is none; gives up when the session ends.
-    pub(super) async fn answer(self: &Arc<Self>, ticket: Ticket, answer: Response) {
+    /// An answer that waits counts among the bytes held, or a peer that asks and never reads would
+    /// have us hold all that its requests were allowed, again and again.
+    pub(super) async fn answer(
+        self: &Arc<Self>,
+        ticket: Ticket,
+        answer: Response,
+        mut held: Option<Charge>,
+    ) {
         loop {
             let room = self.monitor.room.notified();
             let node_room = self.link.node.room.wake.notified();
@@ -238,6 +246,7 @@ impl Session {
             if self.starve() {
                 continue;
             }
+            held.get_or_insert_with(|| self.link.inbound.charge_over(answer_len(&answer)));
             tokio::select! {
                 () = room => {}
                 () = node_room => {}
@@ -276,6 +285,14 @@ impl Core {
     fn refuse_stream(&mut self, stream: ServeId) {
         self.done.extend(self.serving.remove(&stream));
         self.conn.refuse_stream(stream, &MuxRejection::Overloaded);
+    }
+}
+
+/// The bytes of an answer.
+fn answer_len(answer: &Response) -> usize {
+    match answer {
+        Ok(payload) => payload.len(),
+        Err(text) => text.as_bytes().len(),
     }
 }
 

@@ -16,6 +16,7 @@ mod monitor;
 mod outcome;
 mod permits;
 mod reader;
+mod report;
 mod run;
 mod spawn;
 mod task;

@@ -12,10 +12,10 @@ use grid_proto::{
     wire::{DecodeError, Flags, Message, Op, Unfold, unfold},
 };
 
-use super::Session;
+use super::{Session, report};
 use crate::{
     state::LinkCause,
-    ws::{WsError, WsReader},
+    ws::{LARGE_FRAME, WsError, WsReader},
 };
 
 /// Messages that go in under one lock.
@@ -28,8 +28,10 @@ const BATCH_BYTES: usize = 256 * 1024;
 struct Batch {
     messages: Vec<Message>,
     bytes: usize,
-    /// What is left of the last websocket message, and the length of the buffer it is in: a merged
-    /// one holds many more messages than its bytes would suggest.
+    /// Bytes of payloads that were copied out of the websocket message that they came in.
+    copied: usize,
+    /// What is left of the last websocket message, and its length: a merged one holds many more
+    /// messages than its bytes would suggest.
     rest: Option<(Unfold, usize)>,
     failure: Option<(LinkCause, CloseReason)>,
 }
@@ -80,8 +82,8 @@ impl Batch {
         match received {
             Ok(bytes) => {
                 self.bytes += bytes.len();
-                let pinned = bytes.len().max(session.link.node.settings.read_chunk);
-                self.rest = Some((unfold(bytes), pinned));
+                let len = bytes.len();
+                self.rest = Some((unfold(bytes), len));
                 self.fill(session);
             }
             Err(error) => {
@@ -94,7 +96,8 @@ impl Batch {
     /// Decodes as many messages as go in under one lock.
     fn fill(&mut self, session: &Session) {
         while self.messages.len() < BATCH_MESSAGES
-            && let Some((rest, pinned)) = &mut self.rest
+            && self.copied < BATCH_BYTES
+            && let Some((rest, len)) = &mut self.rest
         {
             let message = match rest.next() {
                 None => {
@@ -106,8 +109,16 @@ impl Batch {
                     .and_then(|message| insist(session, message)),
             };
             match message {
-                Ok(message) => self.messages.push(unpinned(message, *pinned)),
+                Ok(message) => {
+                    if message.op == Op::Merged {
+                        report::nested(session, &message);
+                    }
+                    let (message, copied) = unpinned(message, *len);
+                    self.copied += copied;
+                    self.messages.push(message);
+                }
                 Err(unreadable) => {
+                    report::unreadable(session, &unreadable, rest.spoilt().unwrap_or_default());
                     self.rest = None;
                     self.failure = Some(unreadable.into_failure());
                 }
@@ -120,6 +131,7 @@ impl Batch {
     fn feed(&mut self, session: &Arc<Session>) -> ControlFlow<()> {
         let routes: &dyn Routes = &*session.link.node.registry;
         let messages = std::mem::take(&mut self.messages);
+        self.copied = 0;
         if !messages.is_empty() {
             let (fed, mut effects) = session.locked(|core, now| {
                 for message in messages {
@@ -146,9 +158,11 @@ impl Batch {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Unreadable {
+    #[error(transparent)]
     Decode(DecodeError),
+    #[error("a {0} without checksum")]
     NoChecksum(Op),
 }
 
@@ -156,8 +170,8 @@ impl Unreadable {
     fn into_failure(self) -> (LinkCause, CloseReason) {
         match self {
             Self::Decode(error) => (LinkCause::Decode(error), CloseReason::Decode(error)),
-            Self::NoChecksum(op) => {
-                let words = format!("a {op} without checksum");
+            Self::NoChecksum(_) => {
+                let words = self.to_string();
                 (
                     LinkCause::Protocol(words.as_str().into()),
                     CloseReason::Lost(words.into()),
@@ -167,13 +181,16 @@ impl Unreadable {
     }
 }
 
-/// Copies a payload out of the buffer that it was read into, where it is less than half of that:
-/// whoever keeps it would keep the whole buffer, of which only the payload is counted as held.
-fn unpinned(mut message: Message, pinned: usize) -> Message {
-    if message.payload.len() < pinned / 2 && !message.payload.is_empty() {
-        message.payload = Bytes::copy_from_slice(&message.payload);
+/// Copies a payload out of the buffer that it was read into, unless that is its own: whoever keeps
+/// it would keep the whole buffer, of which only the payload is counted as held. Says how much was
+/// copied.
+fn unpinned(mut message: Message, buffer: usize) -> (Message, usize) {
+    let len = message.payload.len();
+    if len == 0 || (buffer > LARGE_FRAME && len >= buffer - buffer / 16) {
+        return (message, 0);
     }
-    message
+    message.payload = Bytes::copy_from_slice(&message.payload);
+    (message, len)
 }
 
 /// Where checksums are insisted on, a message without one is unreadable; a ping of the link never
@@ -196,18 +213,24 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_small_payload_does_not_keep_a_large_buffer() {
-        let buffer = Bytes::from(vec![7; 100_000]);
+    /// A payload of that many bytes in a buffer of so many: whether it is copied.
+    fn is_copied(len: usize, buffer: usize) -> bool {
+        let buffer = Bytes::from(vec![7; buffer]);
         let mut message = Message::new(Op::MuxServerMsg, MuxId::new(1));
-        message.payload = buffer.slice(..49_999);
-        let copied = unpinned(message.clone(), buffer.len());
-        assert_eq!(copied.payload, message.payload);
-        assert_ne!(copied.payload.as_ptr(), buffer.as_ptr());
-        message.payload = buffer.slice(..50_000);
-        assert_eq!(
-            unpinned(message, buffer.len()).payload.as_ptr(),
-            buffer.as_ptr()
-        );
+        message.payload = buffer.slice(..len);
+        let (unpinned, copied) = unpinned(message.clone(), buffer.len());
+        assert_eq!(unpinned.payload, message.payload);
+        let is_copied = unpinned.payload.as_ptr() != buffer.as_ptr();
+        assert_eq!(copied, if is_copied { len } else { 0 });
+        is_copied
+    }
+
+    #[test]
+    fn a_payload_keeps_no_buffer_but_its_own() {
+        assert!(is_copied(149_999, 160_000));
+        assert!(!is_copied(150_000, 160_000));
+        // A buffer that others are read into as well.
+        assert!(is_copied(LARGE_FRAME - 30, LARGE_FRAME));
+        assert!(!is_copied(LARGE_FRAME - 30, LARGE_FRAME + 1));
     }
 }

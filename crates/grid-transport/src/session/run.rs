@@ -4,7 +4,7 @@ use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use grid_proto::{
-    conn::{Budget, CloseReason, Config, Connection},
+    conn::{CloseReason, Config, Connection},
     uses_checksums,
     wire::Timestamp,
 };
@@ -96,7 +96,7 @@ fn machine(link: &LinkShared, established: &Established) -> Connection {
     config.max_control_bytes = settings.max_control;
     config.max_abuse = settings.max_unknown;
     config.max_leftovers = settings.max_leftovers;
-    config.inbound = Budget::child(&node.budgets.inbound, settings.max_inbound);
+    config.inbound = link.inbound.clone();
     config.queued = Some(node.budgets.queued.clone());
     Connection::new(config, Instant::now().into_std())
 }

@@ -1,11 +1,11 @@
 //! Machine to socket.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use bytes::Bytes;
 use grid_proto::{
     conn::CloseReason,
-    wire::{Message, encode_merged},
+    wire::{Message, encode_merged, merged_len},
 };
 
 use super::Session;
@@ -95,14 +95,18 @@ async fn send(
     let limit = settings
         .merge_limit
         .min(settings.max_message.saturating_sub(MERGED_HEAD));
-    let mut rest = messages.as_slice();
+    let mut rest = messages.as_mut_slice();
     while !rest.is_empty() {
         let (count, bytes) = group(rest, limit);
-        let (together, later) = rest.split_at(count);
+        let (together, later) = rest.split_at_mut(count);
         let mut buffer = Vec::with_capacity(bytes);
         match together {
             [alone] => alone.encode(&mut buffer),
             _ => encode_merged(together, &mut buffer),
+        }
+        // Not held twice for as long as the peer takes to read it.
+        for message in together {
+            drop(mem::take(&mut message.payload));
         }
         socket.send(Bytes::from(buffer)).await?;
         rest = later;
@@ -113,16 +117,19 @@ async fn send(
 
 /// How many of the first messages go together, and about how many bytes they take.
 fn group(messages: &[Message], limit: usize) -> (usize, usize) {
-    let mut bytes = 0;
+    let mut bytes = MERGED_HEAD;
     for (count, message) in messages.iter().enumerate() {
-        // A head of a msgpack bin and the outer envelope, at most.
+        // A head of a msgpack bin, at most.
         let len = message.encoded_len() + 5;
         if count > 0 && bytes + len > limit {
-            return (count, bytes);
+            let together = messages.iter().take(count + 1);
+            if merged_len(together.map(Message::encoded_len)) > limit {
+                return (count, bytes);
+            }
         }
         bytes += len;
     }
-    (messages.len(), bytes + MERGED_HEAD)
+    (messages.len(), bytes)
 }
 
 #[cfg(test)]

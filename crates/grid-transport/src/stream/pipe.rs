@@ -50,7 +50,14 @@ struct Item {
 /// Items that nobody will read, to be dropped where no lock is held.
 #[derive(Debug)]
 pub(crate) struct GivenUp {
-    _items: VecDeque<Item>,
+    items: VecDeque<Item>,
+}
+
+impl GivenUp {
+    /// What they count.
+    pub(crate) fn bytes(&self) -> usize {
+        self.items.iter().map(|item| item.charge.amount()).sum()
+    }
 }
 
 /// Items that a receiver has taken out at once, and the credit that it owes for those it gave on.
@@ -106,7 +113,7 @@ impl Pipe {
     /// room is needed now, and its consumer may never look.
     pub(crate) fn give_up_items(&self) -> GivenUp {
         GivenUp {
-            _items: self.inbox.take_items(),
+            items: self.inbox.take_items(),
         }
     }
 

@@ -31,7 +31,7 @@ use self::control::Control;
 pub(crate) use self::upgrade::check_answer as checked_answer;
 pub(crate) use self::{
     head::{HeadError, RequestHead, Status, respond},
-    reader::{Incoming, WsReader},
+    reader::{Incoming, LARGE_FRAME, WsReader},
     upgrade::{Credentials, UpgradeError, upgrade},
     writer::WsWriter,
 };

@@ -19,7 +19,7 @@ const SMALL_READ: usize = 4 * 1024;
 const MIN_ROOM: usize = 1024;
 
 /// A frame larger than this gets a buffer of its own, which grows as bytes arrive.
-const LARGE_FRAME: usize = 64 * 1024;
+pub(crate) const LARGE_FRAME: usize = 64 * 1024;
 
 /// A close frame's status and reason, at most.
 const MAX_CONTROL: u64 = 125;
@@ -55,7 +55,16 @@ struct Frame {
     header: FrameHeader,
     len: usize,
     /// The payload so far, where it is a large one.
-    large: Option<Vec<u8>>,
+    large: Option<Large>,
+}
+
+/// A large payload, read to where it will stay: behind the fragments before it, so that no message is held twice.
+struct Large {
+    bytes: Vec<u8>,
+    /// Where the payload of this frame begins.
+    start: usize,
+    /// Where it ends.
+    end: usize,
 }
 
 struct Partial {
@@ -146,7 +155,10 @@ impl WsReader {
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         let large = self.frame.as_ref().and_then(|frame| frame.large.as_ref());
-        self.buffer.capacity() + large.map_or(0, Vec::capacity)
+        let partial = self.partial.as_ref();
+        self.buffer.capacity()
+            + large.map_or(0, |large| large.bytes.capacity())
+            + partial.map_or(0, |partial| partial.bytes.capacity())
     }
 
     async fn read_message(&mut self) -> Result<Incoming, WsError> {
@@ -164,16 +176,15 @@ impl WsReader {
     async fn fill(&mut self) -> Result<usize, WsError> {
         let read = match &mut self.frame {
             Some(Frame {
-                len,
-                large: Some(payload),
+                large: Some(Large { bytes, end, .. }),
                 ..
             }) => {
-                let missing = *len - payload.len();
-                if payload.capacity() == payload.len() {
+                let missing = *end - bytes.len();
+                if bytes.capacity() == bytes.len() {
                     // Twice what has arrived, and at the end exactly as much as the frame has.
-                    payload.reserve_exact(missing.min(payload.len().max(LARGE_FRAME)));
+                    bytes.reserve_exact(missing.min(bytes.len().max(LARGE_FRAME)));
                 }
-                self.io.read_buf(&mut payload.limit(missing)).await?
+                self.io.read_buf(&mut bytes.limit(missing)).await?
             }
             frame => {
                 let missing = frame
@@ -212,25 +223,27 @@ impl WsReader {
                 },
             };
             let complete = match &frame.large {
-                Some(payload) => payload.len() == frame.len,
+                Some(large) => large.bytes.len() == large.end,
                 None => self.buffer.len() >= frame.len,
             };
             if !complete {
                 self.frame = Some(frame);
                 return Ok(None);
             }
-            let payload = match frame.large.take() {
-                Some(mut payload) => {
-                    unmask(&mut payload, &frame.header);
-                    Bytes::from(payload)
+            let incoming = match frame.large.take() {
+                Some(Large {
+                    mut bytes, start, ..
+                }) => {
+                    unmask(bytes.get_mut(start..).unwrap_or_default(), &frame.header);
+                    self.take_large(&frame.header, bytes)
                 }
                 None => {
                     let mut payload = self.buffer.split_to(frame.len);
                     unmask(&mut payload, &frame.header);
-                    payload.freeze()
+                    self.take_frame(&frame.header, payload.freeze())?
                 }
             };
-            if let Some(incoming) = self.take_frame(&frame.header, payload)? {
+            if let Some(incoming) = incoming {
                 return Ok(Some(incoming));
             }
         }
@@ -248,8 +261,15 @@ impl WsReader {
         self.buffer.advance(header_len.min(self.buffer.len()));
 
         let large = (len > LARGE_FRAME).then(|| {
+            let mut bytes = match &mut self.partial {
+                Some(partial) => mem::take(&mut partial.bytes),
+                None => Vec::new(),
+            };
+            let (start, end) = (bytes.len(), bytes.len() + len);
             let arrived = self.buffer.split_to(len.min(self.buffer.len()));
-            arrived.to_vec()
+            grow(&mut bytes, arrived.len(), end);
+            bytes.extend_from_slice(&arrived);
+            Large { bytes, start, end }
         });
         Ok(Some(Frame { header, len, large }))
     }
@@ -319,25 +339,38 @@ impl WsReader {
     }
 
     fn take_data(&mut self, text: bool, last: bool, payload: Bytes) -> Option<Incoming> {
-        let incoming = |text, bytes| match text {
-            true => Incoming::Text(bytes),
-            false => Incoming::Binary(bytes),
-        };
-        match self.partial.take() {
-            None if last => Some(incoming(text, payload)),
-            before => {
-                let mut partial = before.unwrap_or(Partial {
-                    text,
-                    bytes: Vec::new(),
-                });
-                partial.bytes.extend_from_slice(&payload);
-                if last {
-                    return Some(incoming(partial.text, mem::take(&mut partial.bytes).into()));
-                }
-                self.partial = Some(partial);
-                None
-            }
+        if last && self.partial.is_none() {
+            return Some(incoming(text, payload));
         }
+        let mut partial = self.partial.take().unwrap_or(Partial {
+            text,
+            bytes: Vec::new(),
+        });
+        grow(&mut partial.bytes, payload.len(), self.max_message);
+        partial.bytes.extend_from_slice(&payload);
+        self.take_partial(partial, last)
+    }
+
+    /// A large frame is done; its bytes stand behind those of the fragments before it.
+    fn take_large(&mut self, header: &FrameHeader, bytes: Vec<u8>) -> Option<Incoming> {
+        let text = match self.partial.take() {
+            Some(before) => before.text,
+            None => header.opcode == OpCode::Data(Data::Text),
+        };
+        self.take_partial(Partial { text, bytes }, header.is_final)
+    }
+
+    fn take_partial(&mut self, partial: Partial, last: bool) -> Option<Incoming> {
+        if !last {
+            self.partial = Some(partial);
+            return None;
+        }
+        let Partial { text, mut bytes } = partial;
+        // Whoever keeps the message would keep the room that it grew into.
+        if bytes.capacity() - bytes.len() > bytes.len() / 16 {
+            bytes.shrink_to_fit();
+        }
+        Some(incoming(text, bytes.into()))
     }
 
     fn take_close(&self, payload: &[u8]) -> WsError {
@@ -361,6 +394,22 @@ impl fmt::Debug for WsReader {
             .field("buffered", &self.buffer.len())
             .field("ended", &self.ended)
             .finish_non_exhaustive()
+    }
+}
+
+fn incoming(text: bool, bytes: Bytes) -> Incoming {
+    match text {
+        true => Incoming::Text(bytes),
+        false => Incoming::Binary(bytes),
+    }
+}
+
+/// Makes room for `more` bytes: twice what is there, but not beyond `most`.
+fn grow(bytes: &mut Vec<u8>, more: usize, most: usize) {
+    let needed = bytes.len() + more;
+    if bytes.capacity() < needed {
+        let wanted = (2 * bytes.len()).min(most).max(needed);
+        bytes.reserve_exact(wanted - bytes.len());
     }
 }
 

@@ -1,0 +1,41 @@
+//! What is told of a peer that breaks the rules of the connection.
+
+use grid_proto::wire::{Inspection, Message};
+
+use super::{Session, reader::Unreadable};
+
+/// A message that ends the connection: counted, and logged with as much as can be read of it, once an interval.
+pub(super) fn unreadable(session: &Session, why: &Unreadable, bytes: &[u8]) {
+    let link = &session.link;
+    link.counters.unreadable();
+    let Some(suppressed) = link.node.violations.allow(&link.name, "unreadable message") else {
+        return;
+    };
+    let seen = Inspection::of(bytes).ok();
+    tracing::warn!(
+        target: "grid::session",
+        local = %link.node.local,
+        remote = %link.name,
+        op = seen.as_ref().map(|seen| tracing::field::display(seen.frame.op)),
+        mux = seen.as_ref().map(|seen| seen.frame.mux.get()),
+        len = bytes.len(),
+        suppressed,
+        reason = %why,
+        "a message can't be read, and the connection is closed"
+    );
+}
+
+/// A merged message inside another one, which is ignored: logged once an interval.
+pub(super) fn nested(session: &Session, message: &Message) {
+    let link = &session.link;
+    if let Some(suppressed) = link.node.violations.allow(&link.name, "merged twice") {
+        tracing::warn!(
+            target: "grid::session",
+            local = %link.node.local,
+            remote = %link.name,
+            messages = message.seq,
+            suppressed,
+            "a merged message inside another one is ignored"
+        );
+    }
+}

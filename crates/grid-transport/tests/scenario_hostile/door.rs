@@ -1,0 +1,207 @@
+//! Who gets in: H01, H15, H16.
+
+use std::{hint::black_box, time::Duration};
+
+use grid_proto::{
+    MuxId,
+    wire::{ConnectRequest, Message, Op, Timestamp},
+};
+use grid_transport::{StaticToken, same_token};
+use tokio::{net::TcpListener, time::Instant};
+
+use crate::{
+    hostile::{let_in, serving},
+    logs::Logs,
+    node::{self, A, B, C},
+    raw::{self, Frame, Raw, request, upgrade_request},
+};
+
+#[tokio::test]
+async fn h01_a_first_message_that_is_none_is_closed_in_time_and_told_once() {
+    let (logs, _guard) = Logs::capture();
+    let limit = Duration::from_millis(1_500);
+    let (address, manager) = serving(node::settings().handshake_timeout(limit), &[]).await;
+    let mut silent = Vec::new();
+    for _ in 0..5 {
+        // Nothing, one byte, and a frame of which one byte came.
+        for start in [&[][..], &[0x82], &[0x82, 0xff, 0]] {
+            let began = Instant::now();
+            let mut raw = Raw::upgrade(address, raw::PATH).await;
+            raw.send_bytes(start).await;
+            silent.push((raw, began));
+        }
+        // One byte that is a message, 4 KiB of noise, another op: each gets its reason and the end.
+        for noise in [vec![7], vec![0x5a; 4_096]] {
+            let mut raw = Raw::upgrade(address, raw::PATH).await;
+            raw.send_frame(&Frame::binary(noise, true)).await;
+            let response = raw.read_response().await.unwrap();
+            let reason = response.rejected_reason.to_string();
+            assert!(!response.accepted && reason.starts_with("error parsing grid connect: "));
+            assert!(raw.read_to_end().await.is_empty());
+        }
+        let mut raw = Raw::upgrade(address, raw::PATH).await;
+        raw.send_message(&Message::new(Op::Request, MuxId::new(1)))
+            .await;
+        let response = raw.read_response().await.unwrap();
+        assert_eq!(response.rejected_reason, "unexpected connect op: Request");
+        assert!(raw.read_to_end().await.is_empty());
+        let (mut raw, response) =
+            Raw::connect(address, &request("http://node-z:9000", "debug")).await;
+        assert_eq!(
+            response.rejected_reason,
+            "unknown incoming host: http://node-z:9000"
+        );
+        assert!(raw.read_to_end().await.is_empty());
+    }
+    // Others are served meanwhile.
+    let mut other = let_in(address, A).await;
+    assert!(other.round_trip().await.is_empty());
+    for (raw, began) in &mut silent {
+        assert!(raw.read_to_end().await.is_empty());
+        let took = began.elapsed();
+        assert!(took >= limit && took < 3 * limit, "{took:?}");
+    }
+    assert!(other.round_trip().await.is_empty());
+    manager.shutdown(Duration::ZERO).await;
+    let mut warnings = logs.warnings();
+    warnings.retain(|line| line.contains("grid::accept"));
+    for words in [
+        "handshake timed out",
+        "error parsing grid connect",
+        "unknown incoming host",
+    ] {
+        let told = warnings.iter().filter(|line| line.contains(words)).count();
+        assert_eq!(told, 1, "{words}: {warnings:#?}");
+    }
+    assert_eq!(warnings.len(), 3, "{warnings:#?}");
+}
+
+/// What is wrong with a request beside its token, and the reason where the token is right.
+fn wrong() -> Vec<(ConnectRequest, &'static str)> {
+    let late = Timestamp::from(std::time::SystemTime::now() - Duration::from_secs(360));
+    vec![
+        (
+            request("http://node-z:9000", "debug"),
+            "unknown incoming host: http://node-z:9000",
+        ),
+        (
+            request(C, "debug"),
+            "grid: expected to be client side, not server side",
+        ),
+        (
+            ConnectRequest {
+                time: late,
+                ..request(A, "debug")
+            },
+            "time difference too large between servers: 6m0.",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn h15_strict_tells_nothing_before_the_token_is_valid() {
+    for strict in [true, false] {
+        let settings = node::settings().strict(strict);
+        let manager = node::builder(B, &[A, C])
+            .settings(settings)
+            .auth(StaticToken::new("debug"))
+            .build()
+            .unwrap();
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = manager.serve(socket).unwrap().local_addr().unwrap();
+        for (asked, reason) in wrong() {
+            for token in ["debug", "debuG", "", "debugdebug"] {
+                let asked = ConnectRequest {
+                    token: token.into(),
+                    ..asked.clone()
+                };
+                let (mut raw, response) = Raw::connect(address, &asked).await;
+                assert!(!response.accepted);
+                let told = response.rejected_reason.to_string();
+                // Where the reference's order holds, a wrong side is found behind the token only.
+                if token == "debug" || (!strict && !reason.starts_with("grid: ")) {
+                    assert!(told.starts_with(reason), "{strict} {token}: {told}");
+                } else if strict {
+                    assert_eq!(told, "rejected", "{token}");
+                } else {
+                    assert_eq!(told, "auth token: invalid token");
+                }
+                assert!(raw.read_to_end().await.is_empty());
+            }
+        }
+        let (_raw, response) = Raw::connect(address, &request(A, "wrong")).await;
+        let told = response.rejected_reason.to_string();
+        let wanted = ["auth token: invalid token", "rejected"][usize::from(strict)];
+        assert_eq!(told, wanted);
+        manager.shutdown(Duration::ZERO).await;
+    }
+    assert!(!grid_transport::Settings::new().strict, "off by default");
+}
+
+/// A comparison that ended at the first difference would be thousands of times faster there.
+#[test]
+fn h15_a_token_takes_as_long_wherever_it_differs() {
+    let wanted = vec![b'x'; 64 * 1024];
+    let mut first = wanted.clone();
+    first[0] = b'y';
+    let mut last = wanted.clone();
+    *last.last_mut().unwrap() = b'y';
+    let time = |given: &[u8], same: bool| {
+        let began = std::time::Instant::now();
+        assert_eq!(same_token(black_box(given), black_box(&wanted)), same);
+        began.elapsed().as_secs_f64()
+    };
+    let (mut early, mut late) = (Vec::new(), Vec::new());
+    for _ in 0..41 {
+        let before = time(&first, false);
+        early.push(time(&last, false) / before);
+        late.push(time(&wanted, true) / time(&last, false));
+    }
+    for ratios in [&mut early, &mut late] {
+        ratios.sort_by(f64::total_cmp);
+        let median = ratios[ratios.len() / 2];
+        assert!((0.5..2.0).contains(&median), "{median}");
+    }
+}
+
+#[tokio::test]
+async fn h16_a_thousand_half_open_handshakes_are_all_and_end_in_time() {
+    const MANY: usize = 1_000;
+    let limit = Duration::from_secs(4);
+    let settings = node::settings()
+        .max_handshakes(MANY)
+        .handshake_timeout(limit);
+    let (address, manager) = serving(settings, &[]).await;
+    let mut half_open = Vec::new();
+    let first = Instant::now();
+    for number in 0..MANY {
+        let began = Instant::now();
+        let raw = match number % 3 {
+            0 => Raw::dial(address).await,
+            1 => {
+                let mut raw = Raw::dial(address).await;
+                raw.send_bytes(b"GET /minio/gr").await;
+                raw
+            }
+            _ => Raw::upgrade(address, raw::PATH).await,
+        };
+        half_open.push((raw, began));
+    }
+    let opened = first.elapsed();
+    assert!(opened < limit, "{opened:?} to open them: nothing is shown");
+    // Those are all: one more is closed at once, without a word.
+    let mut more = Raw::dial(address).await;
+    more.send_head(&upgrade_request(raw::PATH)).await;
+    assert!(more.read_to_end().await.is_empty());
+    assert!(first.elapsed() < limit);
+    for (raw, began) in &mut half_open {
+        assert!(raw.read_to_end().await.is_empty());
+        let took = began.elapsed();
+        assert!(took >= limit, "{took:?}");
+    }
+    assert!(first.elapsed() < 3 * limit, "{:?}", first.elapsed());
+    // And then there is room again.
+    let mut raw = let_in(address, A).await;
+    assert!(raw.round_trip().await.is_empty());
+    manager.shutdown(Duration::ZERO).await;
+}

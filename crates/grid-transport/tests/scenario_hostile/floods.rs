@@ -1,0 +1,104 @@
+//! More than anybody asked for: H13.
+
+use std::time::Duration;
+
+use grid_proto::{
+    MuxId,
+    wire::{Message, Op},
+};
+use grid_transport::{Capacity, LinkCause, Settings};
+
+use crate::{
+    hostile::{STUCK, a_thousand_calls, dialing, let_in, merged, numbered, serving},
+    node::{self, A},
+    raw::{Frame, Next},
+};
+
+#[tokio::test]
+async fn h13_floods_are_closed_as_abuse() {
+    let defaults = Settings::new();
+    assert_eq!(
+        (defaults.max_unknown, defaults.max_leftovers),
+        (10_000, 65_536)
+    );
+    let ping = Message::new(Op::Ping, MuxId::CONNECTION);
+    let (address, manager) = serving(node::settings(), &[]).await;
+    let link = manager.connection(A).unwrap();
+    // Pings at once, and what is for calls and streams that never were once no earlier connection can explain it.
+    let floods: [(&str, Box<dyn Fn(u32) -> Message>, u32); 3] = [
+        ("pings", Box::new(move |_| ping.clone()), 10_000),
+        (
+            "streams that were never opened",
+            Box::new(|seq| numbered(Op::MuxClientMsg, 1 << 40, seq, "x")),
+            75_536,
+        ),
+        (
+            "calls that were never made",
+            Box::new(|seq| numbered(Op::MuxServerMsg, 1 << 40, seq, "x")),
+            75_536,
+        ),
+    ];
+    for (words, message, allowed) in &floods {
+        let mut raw = let_in(address, A).await;
+        node::connected(&link).await;
+        let before = link.stats().messages_in;
+        let flood: Vec<Message> = (0..*allowed).map(message).collect();
+        for part in flood.chunks(5_000) {
+            raw.send_frame(&merged(part)).await;
+        }
+        // All that is allowed came in, and the link is there.
+        while link.stats().messages_in < before + u64::from(*allowed) {
+            // A websocket ping costs nothing, and its pong says that what came before was read.
+            raw.send_frame(&Frame {
+                opcode: 9,
+                ..Frame::binary(Vec::new(), true)
+            })
+            .await;
+            assert!(matches!(raw.next().await, Next::Frame(_)), "{words}");
+            assert!(link.state().is_connected(), "{words}: {}", link.state());
+        }
+        raw.send_message(&message(*allowed)).await;
+        raw.read_to_end().await;
+        node::down_because(&link, |cause| match cause {
+            LinkCause::Abuse(what) => what.contains(words).then_some(()),
+            _ => None,
+        })
+        .await;
+    }
+    let mut raw = let_in(address, A).await;
+    a_thousand_calls(&mut raw, true).await;
+    manager.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn h13_late_items_of_a_stream_that_was_cancelled_are_no_abuse() {
+    let settings = node::settings().max_unknown(10).max_leftovers(0);
+    let (mut raw, manager, link) = dialing(settings).await;
+    let stream = link
+        .stream(STUCK, Capacity::new(0, 100_000), "s")
+        .await
+        .unwrap();
+    let mux = raw.read_message().await.unwrap().mux.get();
+    raw.send_message(&numbered(Op::AckMux, mux, 0, "")).await;
+    assert!(raw.round_trip().await.is_empty());
+    drop(stream);
+    assert_eq!(
+        raw.read_message().await.unwrap().op,
+        Op::DisconnectServerMux
+    );
+    let late: Vec<Message> = (1..=100_000)
+        .map(|seq| numbered(Op::MuxServerMsg, mux, seq, "late"))
+        .collect();
+    for part in late.chunks(5_000) {
+        let frame = Frame {
+            masked: false,
+            ..merged(part)
+        };
+        raw.send_frame(&frame).await;
+    }
+    a_thousand_calls(&mut raw, false).await;
+    let stats = link.stats();
+    assert_eq!((stats.unknown_mux, stats.reconnects), (100_000, 0));
+    assert!(stats.state.is_connected());
+    manager.shutdown(Duration::ZERO).await;
+}
