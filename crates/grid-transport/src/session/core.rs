@@ -15,7 +15,7 @@ use grid_proto::{
     MuxId, Payload,
     conn::{
         CallError as Failure, CancelReason, Charge, Connection, Event, InboundRequest,
-        InboundStream, PingId, ServeId, Ticket,
+        InboundStream, ServeId, Ticket,
     },
 };
 use tokio::sync::oneshot;
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Session,
     monitor::{self, Now, Sleepers, State},
-    outcome,
+    outcome::{self, Waiting},
 };
 use crate::{
     error::CallError,
@@ -250,12 +250,6 @@ impl State for Core {
         };
         (now, &mut self.sleepers)
     }
-}
-
-/// Somebody who waits for the answer of a ping.
-pub(crate) struct Waiting {
-    pub(crate) ping: PingId,
-    pub(crate) caller: oneshot::Sender<Result<Duration, CallError>>,
 }
 
 /// Who waits for an answer, if anybody still does, and what came.

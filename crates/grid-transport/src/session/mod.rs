@@ -162,7 +162,7 @@ impl Session {
             // Those who were dropped meanwhile wait for nothing.
             core.pings.retain(|waiting| !waiting.caller.is_closed());
             let ping = core.conn.ping();
-            core.pings.push(core::Waiting { ping, caller });
+            core.pings.push(outcome::Waiting { ping, caller });
             Some(answer)
         })
         .flatten()

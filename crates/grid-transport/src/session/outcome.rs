@@ -1,16 +1,23 @@
 //! What the machine reports, in the words of those who call.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use grid_proto::{
-    conn::{CallError as Failure, CancelReason, SubmitError},
+    conn::{CallError as Failure, CancelReason, PingId, SubmitError},
     wire::MuxRejection,
 };
+use tokio::sync::oneshot;
 
 use crate::{
     error::{CallError, Refusal, RemoteText},
     state::LinkCause,
 };
+
+/// Somebody who waits for the answer of a ping.
+pub(crate) struct Waiting {
+    pub(crate) ping: PingId,
+    pub(crate) caller: oneshot::Sender<Result<Duration, CallError>>,
+}
 
 /// The error of a call of ours that has ended; `cause` is why the link was lost, where it was.
 pub(crate) fn call_error(failure: Failure, cause: Option<&Arc<LinkCause>>) -> CallError {

@@ -6,6 +6,7 @@
 mod control;
 mod head;
 mod mask;
+mod parts;
 mod reader;
 mod upgrade;
 mod writer;

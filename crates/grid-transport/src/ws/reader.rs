@@ -9,7 +9,12 @@ use tungstenite::protocol::frame::{
     coding::{Control as ControlCode, Data, OpCode},
 };
 
-use super::{Meter, ReadHalf, Role, TOO_LARGE, WsError, control::Control, mask};
+use super::{
+    Meter, ReadHalf, Role, TOO_LARGE, WsError,
+    control::Control,
+    mask,
+    parts::{Large, Partial, grow},
+};
 use crate::config::Settings;
 
 /// The smallest buffer to read into, and so what a connection at rest holds.
@@ -56,20 +61,6 @@ struct Frame {
     len: usize,
     /// The payload so far, where it is a large one.
     large: Option<Large>,
-}
-
-/// A large payload, read to where it will stay: behind the fragments before it, so that no message is held twice.
-struct Large {
-    bytes: Vec<u8>,
-    /// Where the payload of this frame begins.
-    start: usize,
-    /// Where it ends.
-    end: usize,
-}
-
-struct Partial {
-    text: bool,
-    bytes: Vec<u8>,
 }
 
 impl WsReader {
@@ -365,12 +356,7 @@ impl WsReader {
             self.partial = Some(partial);
             return None;
         }
-        let Partial { text, mut bytes } = partial;
-        // Whoever keeps the message would keep the room that it grew into.
-        if bytes.capacity() - bytes.len() > bytes.len() / 16 {
-            bytes.shrink_to_fit();
-        }
-        Some(incoming(text, bytes.into()))
+        Some(incoming(partial.text, partial.finish()))
     }
 
     fn take_close(&self, payload: &[u8]) -> WsError {
@@ -401,15 +387,6 @@ fn incoming(text: bool, bytes: Bytes) -> Incoming {
     match text {
         true => Incoming::Text(bytes),
         false => Incoming::Binary(bytes),
-    }
-}
-
-/// Makes room for `more` bytes: twice what is there, but not beyond `most`.
-fn grow(bytes: &mut Vec<u8>, more: usize, most: usize) {
-    let needed = bytes.len() + more;
-    if bytes.capacity() < needed {
-        let wanted = (2 * bytes.len()).min(most).max(needed);
-        bytes.reserve_exact(wanted - bytes.len());
     }
 }
 

@@ -9,7 +9,7 @@ use grid_proto::{
     HandlerId, MuxId,
     wire::{Flags, Message, Op, encode_merged, unfold},
 };
-use grid_transport::{Builder, Capacity, Connection, Manager, Settings};
+use grid_transport::{Builder, Capacity, Connection, HandlerError, Manager, Settings, StreamCall};
 use tokio::net::TcpListener;
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
 pub(crate) const ECHO: HandlerId = HandlerId::new(9);
 /// Answers the number of bytes that came.
 pub(crate) const LENGTH: HandlerId = HandlerId::new(10);
-/// Never answers.
+/// Never answers, and keeps what it was asked.
 pub(crate) const STUCK: HandlerId = HandlerId::new(21);
 /// A stream that gives back what it gets, 4 items either way.
 pub(crate) const TWO_WAY: HandlerId = HandlerId::new(22);
@@ -37,15 +37,25 @@ pub(crate) fn handlers(builder: Builder) -> Builder {
         .single(LENGTH, |request| async move {
             Ok(request.payload().len().to_string().into())
         })
-        .single(STUCK, |_request| pending())
+        .single(STUCK, |request| async move {
+            let () = pending().await;
+            Ok(request.into_payload())
+        })
         .stream(TWO_WAY, four, |mut call| async move {
             while let Some(item) = call.recv().await {
                 call.send(item?.into_bytes()).await?;
             }
             Ok(())
         })
-        .stream(NEVER_READS, four, |_call| pending())
-        .stream(NO_INPUT, Capacity::new(0, 4), |_call| pending())
+        .stream(NEVER_READS, four, keep)
+        .stream(NO_INPUT, Capacity::new(0, 4), keep)
+}
+
+/// A stream's handler that keeps its end and does nothing.
+pub(crate) async fn keep(call: StreamCall) -> Result<(), HandlerError> {
+    let () = pending().await;
+    drop(call);
+    Ok(())
 }
 
 /// A node `B` that raw peers dial as `A`, or as one of `others`.

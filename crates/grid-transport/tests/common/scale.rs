@@ -1,7 +1,7 @@
 //! How big a scenario is run: scaled down as a rule, in full where `GRID_SCALE=full` is set, as by `cargo xtask soak`.
 
 /// `full` where everything runs in full, else `normal`; says which, so that no scaled row passes for a full one.
-pub fn scaled<T: std::fmt::Display>(row: &str, what: &str, normal: T, full: T) -> T {
+pub(crate) fn scaled<T: std::fmt::Display>(row: &str, what: &str, normal: T, full: T) -> T {
     if in_full() {
         return full;
     }
@@ -10,6 +10,6 @@ pub fn scaled<T: std::fmt::Display>(row: &str, what: &str, normal: T, full: T) -
 }
 
 /// Whether rows run in full.
-pub fn in_full() -> bool {
+pub(crate) fn in_full() -> bool {
     std::env::var("GRID_SCALE").is_ok_and(|scale| scale == "full")
 }

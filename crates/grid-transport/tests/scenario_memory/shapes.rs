@@ -1,0 +1,422 @@
+//! One peer with a valid token, and 64 of them, by shape of attack: never above the documented figure and a tenth.
+
+use std::time::Duration;
+
+use grid_proto::{
+    HandlerId, MuxId,
+    wire::{Message, Op},
+};
+use grid_transport::{Capacity, Manager, Settings};
+use tokio::{net::TcpListener, task::JoinSet};
+
+use crate::{
+    alone,
+    bulk::{bin, envelope, frame_head, large, large_call, merged_head, zeros},
+    figure,
+    hostile::{
+        ECHO, NEVER_READS, NO_INPUT, STUCK, UNKNOWN, call, dialers, handlers, keep, let_in, merged,
+        numbered,
+    },
+    node::{self, A, B},
+    raw::{Raw, request},
+    scale::scaled,
+    watch::Watch,
+};
+
+/// A stream with room for very many items, that reads none.
+const WIDE: HandlerId = HandlerId::new(66);
+/// Answers without a payload.
+const EMPTY: HandlerId = HandlerId::new(67);
+
+const MIB: usize = 1024 * 1024;
+
+async fn serve(settings: &Settings, names: &[String]) -> (std::net::SocketAddr, Manager) {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let manager = handlers(node::builder(B, &names))
+        .stream(WIDE, Capacity::new(1 << 30, 1), keep)
+        .single(EMPTY, |_request| async {
+            Ok(grid_transport::Payload::Absent)
+        })
+        .settings(settings.clone())
+        .build()
+        .unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = manager.serve(socket).unwrap().local_addr().unwrap();
+    (address, manager)
+}
+
+/// Waits until the node has taken all that it takes of what was sent, or has closed the link.
+async fn taken(manager: &Manager, name: &str) {
+    let link = manager.connection(name).unwrap();
+    let (mut before, mut quiet) = ((0, 0), 0);
+    while quiet < 10 {
+        let stats = link.stats();
+        let now = (stats.bytes_in, stats.messages_in);
+        quiet = if now == before { quiet + 1 } else { 0 };
+        before = now;
+        // tidy: sleep: that no more is taken shows only in that no more is taken
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Runs an attack by one peer and compares the most that was held with the link's figure; gives that.
+fn shape<F>(name: &str, at_least: impl Fn(&Settings) -> usize, attack: F)
+where
+    F: AsyncFn(&mut Raw, &Settings),
+{
+    alone(async {
+        let settings = figure::settings();
+        let (address, manager) = serve(&settings, &[A.to_owned()]).await;
+        let watch = Watch::begin();
+        let mut raw = let_in(address, A).await;
+        attack(&mut raw, &settings).await;
+        taken(&manager, A).await;
+        let (peak, figure) = (watch.peak(), figure::link(&settings));
+        println!(
+            "{name}: {} MiB at the most, {} at the end; the figure is {} MiB",
+            peak / MIB,
+            watch.now() / MIB,
+            figure / MIB
+        );
+        assert!(peak <= figure + figure / 10, "{peak} of {figure}");
+        let least = at_least(&settings);
+        assert!(
+            peak >= least,
+            "{peak}: the attack reached less than {least}"
+        );
+        drop(raw);
+        manager.shutdown(Duration::ZERO).await;
+    });
+}
+
+fn all_inbound(settings: &Settings) -> usize {
+    settings.max_inbound
+}
+
+#[test]
+fn big_requests_to_a_stuck_handler() {
+    shape(
+        "big requests, stuck handler",
+        all_inbound,
+        async |raw, settings| {
+            for mux in 1..=20 {
+                large_call(raw, Op::Request, STUCK, mux, settings.max_message * 3 / 4).await;
+            }
+        },
+    );
+}
+
+#[test]
+fn big_requests_with_half_a_payload_and_stray_bytes() {
+    shape(
+        "half payloads, stray bytes",
+        all_inbound,
+        async |raw, settings| {
+            let len = settings.max_message;
+            for mux in 1..=20 {
+                let head = envelope(Op::Request, STUCK, mux, 0, len / 2);
+                large(raw, head, len).await;
+            }
+        },
+    );
+}
+
+#[test]
+fn requests_of_a_read_chunk_to_a_stuck_handler() {
+    shape("requests of 33 KiB", all_inbound, async |raw, settings| {
+        let len = 33 * 1024;
+        for mux in 1..=(2 * settings.max_inbound / len) as u32 {
+            large_call(raw, Op::Request, STUCK, mux, len).await;
+        }
+    });
+}
+
+#[test]
+fn tiny_requests_to_a_stuck_handler() {
+    shape(
+        "tiny requests",
+        |settings| 200 * settings.max_requests,
+        async |raw, settings| {
+            let count = settings.max_requests as u64;
+            tiny_calls(raw, Op::Request, STUCK, 1..=count + count / 2).await;
+        },
+    );
+}
+
+async fn tiny_calls(raw: &mut Raw, op: Op, handler: HandlerId, muxes: impl Iterator<Item = u64>) {
+    let mut part = Vec::with_capacity(1_000);
+    for mux in muxes {
+        part.push(call(op, handler, mux, &b"x"[..]));
+        if part.len() == 1_000 {
+            raw.send_frame(&merged(&part)).await;
+            part.clear();
+        }
+    }
+    raw.send_frame(&merged(&part)).await;
+}
+
+#[test]
+fn reconnects_around_a_stuck_handler() {
+    alone(async {
+        let settings = figure::settings();
+        let (address, manager) = serve(&settings, &[A.to_owned()]).await;
+        let watch = Watch::begin();
+        for round in 0..6 {
+            let mut raw = let_in(address, A).await;
+            for mux in 1..=3 {
+                large_call(&mut raw, Op::Request, STUCK, mux, settings.max_message).await;
+            }
+            taken(&manager, A).await;
+            let (peak, figure) = (watch.peak(), figure::link(&settings));
+            println!("reconnect {round}: {} of {} MiB", peak / MIB, figure / MIB);
+            assert!(peak <= figure + figure / 10, "{peak} of {figure}");
+        }
+        assert!(watch.now() < settings.max_inbound + settings.max_message + 8 * MIB);
+        manager.shutdown(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn unread_items_of_streams() {
+    shape("unread items", all_inbound, async |raw, settings| {
+        for mux in 1..=16 {
+            raw.send_message(&call(Op::ConnectMux, NEVER_READS, mux.into(), "s"))
+                .await;
+            for seq in 1..=4 {
+                let len = settings.max_message / 8;
+                let head = envelope(Op::MuxClientMsg, HandlerId::new(0), mux, seq, len - 32);
+                large(raw, head, len).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn empty_items_of_a_stream_that_takes_very_many() {
+    let least = |settings: &Settings| settings.max_inbound / 4;
+    shape("empty items", least, async |raw, settings| {
+        for mux in 1..=2 {
+            raw.send_message(&call(Op::ConnectMux, WIDE, mux, "s"))
+                .await;
+            let count = (settings.max_inbound / 64) as u32;
+            let mut seq = 0;
+            while seq < count {
+                let part: Vec<Message> = (0..5_000)
+                    .map(|n| numbered(Op::MuxClientMsg, mux, seq + n + 1, ""))
+                    .collect();
+                seq += 5_000;
+                raw.send_frame(&merged(&part)).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn answers_that_nobody_reads() {
+    let least = |settings: &Settings| settings.max_queued + settings.max_inbound / 2;
+    shape("unread answers", least, async |raw, settings| {
+        let len = settings.max_message / 16;
+        for mux in 1..=100 {
+            large_call(raw, Op::Request, ECHO, mux, len).await;
+        }
+    });
+}
+
+#[test]
+fn empty_answers_that_nobody_reads() {
+    let least = |settings: &Settings| settings.max_queued / 2;
+    shape("unread empty answers", least, async |raw, settings| {
+        // The socket is full first, so that all of the rest stays with the node.
+        for mux in 1..=4 {
+            large_call(raw, Op::Request, ECHO, mux, settings.max_message / 2).await;
+        }
+        let count = (settings.max_queued / 64) as u64;
+        tiny_calls(raw, Op::Request, EMPTY, 10..count).await;
+    });
+}
+
+#[test]
+fn refusals_that_nobody_reads() {
+    shape(
+        "unread refusals",
+        |settings| settings.max_control,
+        async |raw, settings| {
+            large_call(raw, Op::Request, ECHO, 1, settings.max_message / 2).await;
+            let count = (settings.max_control / 8) as u64;
+            tiny_calls(raw, Op::Request, UNKNOWN, 10..count).await;
+        },
+    );
+}
+
+#[test]
+fn a_message_of_many_small_fragments() {
+    let least = |settings: &Settings| settings.max_message / 2;
+    shape("small fragments", least, async |raw, settings| {
+        let (part, mut sent) = (60_000, 0);
+        let mut first = 0x02;
+        while sent + part < settings.max_message {
+            raw.send_bytes(&frame_head(first, part as u64)).await;
+            zeros(raw, part).await;
+            (first, sent) = (0, sent + part);
+        }
+    });
+}
+
+#[test]
+fn a_message_of_two_fragments_that_does_not_end() {
+    let least = |settings: &Settings| settings.max_message / 2;
+    shape("two fragments", least, async |raw, settings| {
+        let first = settings.max_message / 2 + 1;
+        raw.send_bytes(&frame_head(0x02, first as u64)).await;
+        zeros(raw, first).await;
+        let second = settings.max_message - first;
+        raw.send_bytes(&frame_head(0, second as u64)).await;
+        zeros(raw, second - 1).await;
+    });
+}
+
+#[test]
+fn many_open_streams() {
+    shape(
+        "open streams",
+        |settings| 200 * settings.max_streams,
+        async |raw, settings| {
+            let count = settings.max_streams as u64;
+            tiny_calls(raw, Op::ConnectMux, NO_INPUT, 1..=count + count / 2).await;
+        },
+    );
+}
+
+#[test]
+fn merged_bombs() {
+    let least = |settings: &Settings| settings.max_inbound;
+    shape("merged bombs", least, async |raw, settings| {
+        let len = settings.max_message;
+        // Two halves, each kept by a handler that is stuck.
+        for mux in (1..=12).step_by(2) {
+            let part = (len - 64) / 2;
+            raw.send_bytes(&frame_head(0x82, len as u64)).await;
+            raw.send_bytes(&merged_head(2)).await;
+            let mut sent = merged_head(2).len();
+            for mux in [mux, mux + 1] {
+                let head = envelope(Op::Request, STUCK, mux, 0, part - 22);
+                raw.send_bytes(&bin(part)).await;
+                raw.send_bytes(&head).await;
+                zeros(raw, part - head.len()).await;
+                sent += part + 5;
+            }
+            zeros(raw, len - sent).await;
+        }
+        // As many as go into one, each of them as small as can be.
+        let mut tiny = Vec::new();
+        Message::new(Op::Response, MuxId::new(1)).encode(&mut tiny);
+        let mut bomb = Vec::new();
+        for _ in 0..10_000 {
+            bomb.push(0xc4);
+            bomb.push(u8::try_from(tiny.len()).unwrap());
+            bomb.extend(&tiny);
+        }
+        let times = len / bomb.len() - 1;
+        let head = merged_head(10_000 * times as u32);
+        let whole = head.len() + times * bomb.len();
+        raw.send_bytes(&frame_head(0x82, whole as u64)).await;
+        raw.send_bytes(&head).await;
+        for _ in 0..times {
+            raw.send_bytes(&bomb).await;
+        }
+    });
+}
+
+#[test]
+fn endless_pings_and_strays() {
+    shape(
+        "pings and strays",
+        |_| 0,
+        async |raw, _| {
+            for seq in 0..10 {
+                let part: Vec<Message> = (0..5_000)
+                    .map(|n| numbered(Op::MuxClientMsg, (1 << 40) + n, seq, "x"))
+                    .collect();
+                raw.send_frame(&merged(&part)).await;
+            }
+            let ping = Message::new(Op::Ping, MuxId::CONNECTION);
+            raw.send_frame(&merged(&vec![ping; 9_000])).await;
+        },
+    );
+}
+
+/// All at once: handlers stuck with all they may hold, a queue that nobody reads, a message that does not end.
+async fn everything(raw: &mut Raw, settings: &Settings) {
+    let len = settings.max_message;
+    for mux in 1..=2 {
+        large_call(raw, Op::Request, ECHO, mux, len - 64).await;
+    }
+    for mux in 10..13 {
+        large_call(raw, Op::Request, STUCK, mux, len * 3 / 4).await;
+    }
+    raw.send_bytes(&frame_head(0x82, len as u64)).await;
+    zeros(raw, len - 1).await;
+}
+
+#[test]
+fn all_of_it_at_once() {
+    let least = |settings: &Settings| settings.max_inbound + 2 * settings.max_message;
+    shape("all at once", least, everything);
+}
+
+#[test]
+fn sixty_four_peers_at_once() {
+    let count = scaled("memory", "peers", 16, 64);
+    alone(async {
+        let settings = figure::settings();
+        let names = dialers(count);
+        let (address, manager) = serve(&settings, &names).await;
+        let watch = Watch::begin();
+        let mut peers = JoinSet::new();
+        for name in names {
+            let (settings, manager) = (settings.clone(), manager.clone());
+            peers.spawn(async move {
+                let (mut raw, response) = Raw::connect(address, &request(&name, "debug")).await;
+                assert!(response.accepted);
+                everything(&mut raw, &settings).await;
+                taken(&manager, &name).await;
+                raw
+            });
+        }
+        let peers = peers.join_all().await;
+        let (peak, figure) = (watch.peak(), figure::node(&settings, count, 2));
+        println!(
+            "{count} peers: {} MiB at the most, {} at the end; the figure is {} MiB",
+            peak / MIB,
+            watch.now() / MIB,
+            figure / MIB
+        );
+        assert!(peak <= figure + figure / 10, "{peak} of {figure}");
+        assert!(peak >= settings.max_inbound_node, "{peak}");
+        drop(peers);
+        manager.shutdown(Duration::ZERO).await;
+    });
+}
+
+#[test]
+fn handshakes_that_are_all_they_may_be_and_never_end() {
+    alone(async {
+        let settings = figure::settings();
+        let (address, manager) = serve(&settings, &[A.to_owned()]).await;
+        let watch = Watch::begin();
+        let mut raws = Vec::new();
+        for _ in 0..settings.max_handshakes {
+            let mut raw = Raw::upgrade(address, crate::raw::PATH).await;
+            let len = settings.max_handshake_message;
+            raw.send_bytes(&frame_head(0x82, len as u64)).await;
+            zeros(&mut raw, len - 1).await;
+            raws.push(raw);
+        }
+        let figure = settings.max_handshakes * figure::handshake(&settings);
+        let peak = watch.peak();
+        println!("handshakes: {} of {} KiB", peak / 1024, figure / 1024);
+        assert!(peak <= figure + figure / 10, "{peak} of {figure}");
+        drop(raws);
+        manager.shutdown(Duration::ZERO).await;
+    });
+}
