@@ -80,6 +80,7 @@ pub use self::{
     credit::ITEM_COST,
     error::{CallError, CloseReason, RespondError, SendError, SubmitError},
     event::{CancelReason, Event, InboundRequest, InboundStream, PingId, Routes, ServeId, Ticket},
+    queue::QUEUED_COST,
 };
 use self::{
     ended::Ended,

@@ -18,8 +18,9 @@ pub(super) struct Queued {
     _node: Charge,
 }
 
-/// What a message takes in memory beside its payload: its entry, and the room that the queue keeps ready to grow.
-const ENTRY_COST: usize = 2 * size_of::<Queued>();
+/// What a message that waits to be written counts beside its payload: its entry, and the room that the queue keeps ready
+/// to grow.
+pub const QUEUED_COST: usize = 2 * size_of::<Queued>();
 
 #[derive(Debug)]
 pub(super) struct OutQueue {
@@ -51,7 +52,7 @@ impl OutQueue {
     /// goes in, one at the most for each.
     pub(super) fn push(&mut self, message: Message, serial: u64) {
         let bytes = message.encoded_len();
-        let cost = message.payload.len() + ENTRY_COST;
+        let cost = message.payload.len() + QUEUED_COST;
         let node = self
             .node
             .as_ref()

@@ -1,8 +1,7 @@
 //! The one lock of a link: the machine, and those who wait for it.
 //!
-//! Everything that the machine reports is sorted under the lock into [`Effects`], and done after
-//! it has been released: no handler, no `Drop` of a user's value, no `wake` and no subscriber of
-//! `tracing` ever runs under it.
+//! What the machine reports is sorted under the lock into [`Effects`], and done after it has been
+//! released: no handler, `Drop` of a user's value, `wake` or subscriber of `tracing` runs under it.
 
 use std::{
     collections::HashMap,
@@ -52,7 +51,7 @@ pub(crate) struct Core {
     pub(crate) done: Vec<(Arc<Pipe>, CancellationToken)>,
     /// Why the session ends; set once, and nothing is submitted afterwards.
     pub(crate) cause: Option<Arc<LinkCause>>,
-    /// A panic left the machine in a state that nobody knows.
+    /// A panic left the machine in an unknown state.
     pub(crate) broken: bool,
     pub(crate) sleepers: Sleepers,
 }
@@ -130,9 +129,8 @@ impl Core {
             }
             Event::Ended { mux, outcome } => {
                 if let Some(pipe) = self.streams.remove(&mux) {
-                    if outcome == Err(Failure::Overloaded)
-                        || (outcome == Err(Failure::Closed) && effects.is_crowded(session))
-                    {
+                    let crowded = outcome == Err(Failure::Closed) && effects.is_crowded(session);
+                    if crowded || outcome == Err(Failure::Overloaded) {
                         effects.give_up(&pipe);
                     }
                     let outcome = outcome.map_err(|failure| outcome::call_error(failure, cause));
@@ -282,11 +280,10 @@ impl Effects {
         self.sleepers.closing()
     }
 
-    /// Whether what is left unread of this session would take more than half of what the next one
-    /// may hold: a consumer that is stuck must not have it refuse all that comes.
+    /// Whether what nobody reads would take more than half of what the next session may hold.
     fn is_crowded(&self, session: &Session) -> bool {
-        let inbound = &session.link.inbound;
-        inbound.used().saturating_sub(self.given_up_bytes) > inbound.limit() / 2
+        let budget = &session.link.inbound;
+        budget.used().saturating_sub(self.given_up_bytes) > budget.limit() / 2
     }
 
     fn give_up(&mut self, pipe: &Pipe) {

@@ -108,7 +108,8 @@ impl Session {
             guard: Guard::new(),
             monitor: Monitor::new(core),
             meter: established.ws.meter(),
-            heard: AtomicU64::new(0),
+            // What the handshake took is no news.
+            heard: AtomicU64::new(established.ws.meter().bytes_in()),
             polling: AtomicU8::new(0),
         })
     }

@@ -20,6 +20,8 @@ use super::{
 pub(crate) const ECHO: HandlerId = HandlerId::new(9);
 /// Answers the number of bytes that came.
 pub(crate) const LENGTH: HandlerId = HandlerId::new(10);
+/// Answers as many bytes as it is told to.
+pub(crate) const SIZED: HandlerId = HandlerId::new(11);
 /// Never answers, and keeps what it was asked.
 pub(crate) const STUCK: HandlerId = HandlerId::new(21);
 /// A stream that gives back what it gets, 4 items either way.
@@ -36,6 +38,10 @@ pub(crate) fn handlers(builder: Builder) -> Builder {
         .single(ECHO, |request| async move { Ok(request.into_payload()) })
         .single(LENGTH, |request| async move {
             Ok(request.payload().len().to_string().into())
+        })
+        .single(SIZED, |request| async move {
+            let size: usize = std::str::from_utf8(request.payload().as_slice())?.parse()?;
+            Ok(vec![b's'; size].into())
         })
         .single(STUCK, |request| async move {
             let () = pending().await;

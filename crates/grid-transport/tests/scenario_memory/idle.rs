@@ -1,6 +1,6 @@
 //! What is declared and not sent costs nothing, and what was sent is given back: H02, H03, H14.
 
-use std::{hint::black_box, time::Duration};
+use std::{future::IntoFuture, hint::black_box, time::Duration};
 
 use grid_proto::MuxId;
 use grid_proto::wire::{ConnectRequest, ConnectResponse, Message, MuxConnectError, Op, Ping, Pong};
@@ -140,9 +140,7 @@ fn h03_lengths_that_a_peer_declares_cost_the_node_nothing() {
                     })
                     .await;
             }
-            let call = tokio::spawn(std::future::IntoFuture::into_future(
-                link.request(LENGTH, "x"),
-            ));
+            let call = tokio::spawn(IntoFuture::into_future(link.request(LENGTH, "x")));
             let asked = acceptor.read_message().await.unwrap();
             let refusal = numbered(Op::MuxConnectError, asked.mux.get(), 0, payload.clone());
             acceptor.send_message(&refusal).await;

@@ -12,6 +12,7 @@ mod raw;
 mod scale;
 
 mod bulk;
+mod crowds;
 mod figure;
 mod idle;
 mod loads;

@@ -1,4 +1,4 @@
-//! One peer with a valid token, and 64 of them, by shape of attack: never above the documented figure and a tenth.
+//! One peer with a valid token, by shape of attack: never above the documented figure and a tenth.
 
 use std::time::Duration;
 
@@ -7,19 +7,17 @@ use grid_proto::{
     wire::{Message, Op},
 };
 use grid_transport::{Capacity, Manager, Settings};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::net::TcpListener;
 
 use crate::{
     alone,
     bulk::{bin, envelope, frame_head, large, large_call, merged_head, zeros},
     figure,
     hostile::{
-        ECHO, NEVER_READS, NO_INPUT, STUCK, UNKNOWN, call, dialers, handlers, keep, let_in, merged,
-        numbered,
+        ECHO, NEVER_READS, NO_INPUT, STUCK, UNKNOWN, call, handlers, keep, let_in, merged, numbered,
     },
     node::{self, A, B},
-    raw::{Raw, request},
-    scale::scaled,
+    raw::Raw,
     watch::Watch,
 };
 
@@ -28,9 +26,12 @@ const WIDE: HandlerId = HandlerId::new(66);
 /// Answers without a payload.
 const EMPTY: HandlerId = HandlerId::new(67);
 
-const MIB: usize = 1024 * 1024;
+pub(crate) const MIB: usize = 1024 * 1024;
 
-async fn serve(settings: &Settings, names: &[String]) -> (std::net::SocketAddr, Manager) {
+pub(crate) async fn serve(
+    settings: &Settings,
+    names: &[String],
+) -> (std::net::SocketAddr, Manager) {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let manager = handlers(node::builder(B, &names))
         .stream(WIDE, Capacity::new(1 << 30, 1), keep)
@@ -46,7 +47,7 @@ async fn serve(settings: &Settings, names: &[String]) -> (std::net::SocketAddr, 
 }
 
 /// Waits until the node has taken all that it takes of what was sent, or has closed the link.
-async fn taken(manager: &Manager, name: &str) {
+pub(crate) async fn taken(manager: &Manager, name: &str) {
     let link = manager.connection(name).unwrap();
     let (mut before, mut quiet) = ((0, 0), 0);
     while quiet < 10 {
@@ -60,7 +61,7 @@ async fn taken(manager: &Manager, name: &str) {
 }
 
 /// Runs an attack by one peer and compares the most that was held with the link's figure; gives that.
-fn shape<F>(name: &str, at_least: impl Fn(&Settings) -> usize, attack: F)
+pub(crate) fn shape<F>(name: &str, at_least: impl Fn(&Settings) -> usize, attack: F)
 where
     F: AsyncFn(&mut Raw, &Settings),
 {
@@ -143,7 +144,12 @@ fn tiny_requests_to_a_stuck_handler() {
     );
 }
 
-async fn tiny_calls(raw: &mut Raw, op: Op, handler: HandlerId, muxes: impl Iterator<Item = u64>) {
+pub(crate) async fn tiny_calls(
+    raw: &mut Raw,
+    op: Op,
+    handler: HandlerId,
+    muxes: impl Iterator<Item = u64>,
+) {
     let mut part = Vec::with_capacity(1_000);
     for mux in muxes {
         part.push(call(op, handler, mux, &b"x"[..]));
@@ -343,80 +349,4 @@ fn endless_pings_and_strays() {
             raw.send_frame(&merged(&vec![ping; 9_000])).await;
         },
     );
-}
-
-/// All at once: handlers stuck with all they may hold, a queue that nobody reads, a message that does not end.
-async fn everything(raw: &mut Raw, settings: &Settings) {
-    let len = settings.max_message;
-    for mux in 1..=2 {
-        large_call(raw, Op::Request, ECHO, mux, len - 64).await;
-    }
-    for mux in 10..13 {
-        large_call(raw, Op::Request, STUCK, mux, len * 3 / 4).await;
-    }
-    raw.send_bytes(&frame_head(0x82, len as u64)).await;
-    zeros(raw, len - 1).await;
-}
-
-#[test]
-fn all_of_it_at_once() {
-    let least = |settings: &Settings| settings.max_inbound + 2 * settings.max_message;
-    shape("all at once", least, everything);
-}
-
-#[test]
-fn sixty_four_peers_at_once() {
-    let count = scaled("memory", "peers", 16, 64);
-    alone(async {
-        let settings = figure::settings();
-        let names = dialers(count);
-        let (address, manager) = serve(&settings, &names).await;
-        let watch = Watch::begin();
-        let mut peers = JoinSet::new();
-        for name in names {
-            let (settings, manager) = (settings.clone(), manager.clone());
-            peers.spawn(async move {
-                let (mut raw, response) = Raw::connect(address, &request(&name, "debug")).await;
-                assert!(response.accepted);
-                everything(&mut raw, &settings).await;
-                taken(&manager, &name).await;
-                raw
-            });
-        }
-        let peers = peers.join_all().await;
-        let (peak, figure) = (watch.peak(), figure::node(&settings, count, 2));
-        println!(
-            "{count} peers: {} MiB at the most, {} at the end; the figure is {} MiB",
-            peak / MIB,
-            watch.now() / MIB,
-            figure / MIB
-        );
-        assert!(peak <= figure + figure / 10, "{peak} of {figure}");
-        assert!(peak >= settings.max_inbound_node, "{peak}");
-        drop(peers);
-        manager.shutdown(Duration::ZERO).await;
-    });
-}
-
-#[test]
-fn handshakes_that_are_all_they_may_be_and_never_end() {
-    alone(async {
-        let settings = figure::settings();
-        let (address, manager) = serve(&settings, &[A.to_owned()]).await;
-        let watch = Watch::begin();
-        let mut raws = Vec::new();
-        for _ in 0..settings.max_handshakes {
-            let mut raw = Raw::upgrade(address, crate::raw::PATH).await;
-            let len = settings.max_handshake_message;
-            raw.send_bytes(&frame_head(0x82, len as u64)).await;
-            zeros(&mut raw, len - 1).await;
-            raws.push(raw);
-        }
-        let figure = settings.max_handshakes * figure::handshake(&settings);
-        let peak = watch.peak();
-        println!("handshakes: {} of {} KiB", peak / 1024, figure / 1024);
-        assert!(peak <= figure + figure / 10, "{peak} of {figure}");
-        drop(raws);
-        manager.shutdown(Duration::ZERO).await;
-    });
 }
