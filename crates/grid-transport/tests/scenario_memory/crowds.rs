@@ -34,9 +34,11 @@ async fn everything(raw: &mut Raw, settings: &Settings) {
 /// As many streams and requests as there may be, and as many bytes of each kind.
 #[test]
 fn all_of_it_at_once() {
-    let least =
-        |settings: &Settings| settings.max_inbound + settings.max_queued + 3 * settings.max_message;
-    shape("all at once", least, async |raw, settings| {
+    let range = |of: &Settings| {
+        let least = of.max_inbound + of.max_queued + 3 * of.max_message;
+        least..figure::link(of)
+    };
+    shape("all at once", range, async |raw, settings| {
         let (streams, requests) = (settings.max_streams as u64, settings.max_requests as u64);
         tiny_calls(raw, Op::ConnectMux, NO_INPUT, 1_000..1_000 + streams).await;
         let left = requests - streams - 100;
