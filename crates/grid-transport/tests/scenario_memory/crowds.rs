@@ -86,6 +86,11 @@ fn sixty_four_peers_at_once() {
         );
         assert!(peak <= figure + figure / 10, "{peak} of {figure}");
         assert!(peak >= settings.max_inbound_node, "{peak}");
+        // This attack has next to no requests and streams.
+        let most = settings.max_inbound_node
+            + settings.max_queued_node
+            + (2 * count + 8) * settings.max_message;
+        assert!(peak <= most + most / 10, "{peak} of {most}");
         drop(peers);
         manager.shutdown(Duration::ZERO).await;
     });
