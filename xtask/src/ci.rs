@@ -1,7 +1,9 @@
 //! Everything that a change must pass.
 
 use crate::report::{Outcome, Report};
-use crate::{deny, docs, examples, features, fuzz, lint, msrv, outside, package, tests, tidy};
+use crate::{
+    deny, docs, examples, features, fuzz, lint, msrv, outside, package, soak, tests, tidy,
+};
 
 type Step = (&'static str, fn() -> Outcome);
 
@@ -13,6 +15,7 @@ const STEPS: [Step; 12] = [
     ("clippy", lint::clippy),
     ("features", features::run),
     ("test", || tests::run(&[])),
+    ("soak", soak::ci),
     ("docs", docs::run),
     ("examples", examples::run),
     ("outside", outside::run),

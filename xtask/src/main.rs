@@ -23,6 +23,9 @@ mod pages;
 mod process;
 mod report;
 mod scenarios;
+mod sanitize;
+mod soak;
+mod stress;
 mod tests;
 mod tidy;
 mod workspace;
@@ -99,6 +102,33 @@ enum Task {
         #[arg(long)]
         keep: bool,
     },
+    /// Five nodes in five processes under random calls, bad networks and kills; then the rows of
+    /// docs/scenarios.md in full
+    Soak {
+        /// Minutes of it
+        #[arg(long, default_value_t = 1, conflicts_with = "seconds")]
+        minutes: u64,
+        /// Seconds of it
+        #[arg(long)]
+        seconds: Option<u64>,
+        /// What decides about calls and faults; drawn from the clock where nothing is said
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Leaves out the rows
+        #[arg(long)]
+        no_rows: bool,
+    },
+    /// Repeats the connection tests in parallel, on a busy machine
+    Stress {
+        /// How often
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+        count: u32,
+        /// Other tests: a filter expression of nextest
+        #[arg(long)]
+        filter: Option<String>,
+    },
+    /// The tests of grid-transport with an address sanitizer, and what else a nightly compiler has
+    Sanitize,
     /// Writes the man pages of `grid`
     Man {
         /// Where to; `man` in the target directory where nothing is said
@@ -134,6 +164,13 @@ fn main() -> ExitCode {
             keep,
         } => fuzz::run(seconds, target.as_deref(), keep),
         Task::Deny => deny::run(),
+        Task::Soak {
+            minutes,
+            seed,
+            no_rows,
+        } => soak::run(seconds.unwrap_or(minutes * 60), seed, !no_rows),
+        Task::Stress { count, filter } => stress::run(count, filter.as_deref()),
+        Task::Sanitize => sanitize::run(),
         Task::Man { dir } => pages::man(dir),
         Task::CliDocs => pages::cli_docs(),
         Task::Demo { demo_args } => demo::run(&demo_args),

@@ -1,23 +1,52 @@
 //! Every test of the workspace.
 
+use std::path::PathBuf;
+
 use crate::process;
-use crate::report::{Done, Outcome};
+use crate::report::{Done, Outcome, Stop};
 use crate::workspace::Metadata;
 
 const EVERYTHING: [&str; 2] = ["--workspace", "--all-features"];
 
+/// The tests of the rows of `docs/scenarios.md`, whose names begin with the rows' ids.
+const ROWS: &str = r"test(/(^|::)[clht]\d\d_/)";
+
+/// Builds all programs and tests. Together, so that both use one set of features of the
+/// dependencies.
+pub(crate) fn build() -> Result<(), Stop> {
+    let mut build = process::cargo(["build", "--bins", "--tests"]);
+    process::run(build.args(EVERYTHING))
+}
+
+/// Whether nextest is installed.
+pub(crate) fn has_nextest() -> bool {
+    process::works(&mut process::cargo(["nextest", "--version"]))
+}
+
+/// Where the program `grid` is once it is built. Cargo tells that only to tests of its package.
+fn grid() -> Result<PathBuf, Stop> {
+    let name = format!("grid{}", std::env::consts::EXE_SUFFIX);
+    Ok(Metadata::load()?.target_directory.join("debug").join(name))
+}
+
+/// Runs the rows of `docs/scenarios.md` unscaled, which takes minutes and gigabytes.
+pub(crate) fn rows_in_full() -> Outcome {
+    if !has_nextest() {
+        let reason = "the rows need cargo-nextest, which selects them by name";
+        return Ok(Done::NotRun(reason.to_owned()));
+    }
+    build()?;
+    let mut runner = process::cargo(["nextest", "run", "--no-fail-fast"]);
+    runner.args(EVERYTHING).args(["--filterset", ROWS]);
+    runner.env("GRID_BIN", grid()?).env("GRID_SCALE", "full");
+    process::run(&mut runner)?;
+    Ok(Done::With("the rows in full".to_owned()))
+}
+
 /// Runs every test and every doctest; with arguments for the runner only what they select.
 pub(crate) fn run(runner_args: &[String]) -> Outcome {
-    let target = Metadata::load()?.target_directory;
-    // Cargo tells only the tests of a package where that package's binary is. Built together with
-    // the tests, so that both use one set of features of the dependencies.
-    let mut build = process::cargo(["build", "--bins", "--tests"]);
-    process::run(build.args(EVERYTHING))?;
-    let grid = target
-        .join("debug")
-        .join(format!("grid{}", std::env::consts::EXE_SUFFIX));
-
-    let nextest = process::works(&mut process::cargo(["nextest", "--version"]));
+    build()?;
+    let nextest = has_nextest();
     let mut runner = if nextest {
         let mut command = process::cargo(["nextest", "run", "--no-fail-fast"]);
         command.args(EVERYTHING).args(runner_args);
@@ -27,7 +56,7 @@ pub(crate) fn run(runner_args: &[String]) -> Outcome {
         command.args(EVERYTHING).arg("--").args(runner_args);
         command
     };
-    process::run(runner.env("GRID_BIN", grid))?;
+    process::run(runner.env("GRID_BIN", grid()?))?;
 
     if runner_args.is_empty() {
         let mut doctests = process::cargo(["test", "--doc"]);

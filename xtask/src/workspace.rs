@@ -36,6 +36,9 @@ pub(crate) struct Package {
     #[serde(default)]
     pub(crate) features: BTreeMap<String, Vec<String>>,
     pub(crate) rust_version: Option<String>,
+    /// Where it may be published; anywhere where nothing is said, and nowhere with an empty list.
+    #[serde(default)]
+    pub(crate) publish: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -74,7 +77,8 @@ impl Package {
 
     /// Whether it is one of the libraries that people depend on.
     pub(crate) fn is_library(&self) -> bool {
-        self.targets.iter().any(|target| target.is("lib"))
+        let published = self.publish.as_ref().is_none_or(|to| !to.is_empty());
+        published && self.targets.iter().any(|target| target.is("lib"))
     }
 }
 

@@ -15,6 +15,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
     ("grid-transport", &["grid-proto"]),
     ("grid-typed", &["grid-proto", "grid-transport"]),
     ("grid-cli", &["grid-proto", "grid-transport", "grid-typed"]),
+    ("soak", &["grid-transport", "grid-typed"]),
     ("xtask", &[]),
     // Takes files of grid-transport by their path.
     ("interleavings", &[]),

@@ -17,6 +17,7 @@ pub(super) fn check(tree: &Tree) -> Verdict {
     let members = tree
         .matching("crates/", "/Cargo.toml")
         .chain(tree.matching("interleavings/Cargo", ""))
+        .chain(tree.matching("soak/Cargo", ""))
         .chain(tree.matching("xtask/Cargo", ""));
     for (path, text) in members.filter(|(path, _)| path.split('/').count() <= 3) {
         if !has(text, "lints", "workspace = true") {
