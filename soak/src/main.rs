@@ -45,6 +45,9 @@ enum Role {
         /// End when whoever started this ends
         #[arg(long)]
         with_parent: bool,
+        /// Tell each fault as it happens
+        #[arg(long)]
+        verbose: bool,
     },
     /// One of the nodes; told what to do on its standard input
     #[command(hide = true)]
@@ -66,12 +69,14 @@ fn main() -> ExitCode {
             seed,
             namespaces,
             with_parent,
+            verbose,
         } => {
             let plan = Plan {
                 chaos: Duration::from_secs(seconds),
                 seed: seed.unwrap_or_else(seed_of_the_day),
                 namespaces: namespaces == Namespaces::Auto,
                 with_parent,
+                verbose,
             };
             match orchestrate::run(&plan) {
                 Ok(true) => ExitCode::SUCCESS,

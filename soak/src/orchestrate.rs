@@ -46,6 +46,8 @@ pub struct Plan {
     pub namespaces: bool,
     /// Whether to end when the process that started this one ends.
     pub with_parent: bool,
+    /// Whether to tell each fault.
+    pub verbose: bool,
 }
 
 /// Runs it, prints the table, and says whether all promises were kept. Has to be called on the main
@@ -156,6 +158,9 @@ async fn havoc(plan: &Plan, cluster: &mut Cluster) {
             () = sleep_until(undo.min(end)) => cluster.undo_due().await,
             () = sleep_until(next.min(end)) => {
                 let step = chaos.step();
+                if plan.verbose {
+                    say(&format!("{:?} for {:?}", step.fault, step.lasts));
+                }
                 cluster.apply(step.fault, step.lasts).await;
                 next += step.next_in;
             }

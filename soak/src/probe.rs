@@ -1,7 +1,13 @@
 //! How late this process gets the processor, told by a thread that does nothing but wake up.
+//!
+//! A thread that mostly sleeps is preferred by the scheduler over those that work, so on a machine
+//! that is short of processors its own lateness says little about theirs. Where the kernel counts
+//! how long each thread has waited for a processor (Linux), the probe reads that too. Neither grows
+//! when a thread is blocked, is busy for too long or was not woken: that is no excuse.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
+    fs,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -11,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// How often it wakes up.
-const STEP: Duration = Duration::from_millis(5);
+const STEP: Duration = Duration::from_millis(10);
 /// Lags that are shorter are noise of the timer.
 const NOISE: Duration = Duration::from_millis(1);
 /// How many lags are remembered: minutes of them, even where every single wake-up is late.
@@ -44,11 +50,14 @@ impl Probe {
         thread::Builder::new()
             .name("probe".to_owned())
             .spawn(move || {
+                let mut waits = Waits::default();
                 while !sender.is_closed() {
                     let due = Instant::now() + STEP;
                     thread::sleep(STEP);
                     let now = Instant::now();
-                    shared.lock().note(due, now);
+                    let waited = waits.longest_since();
+                    let from = now.checked_sub(waited).unwrap_or(now);
+                    shared.lock().note(due.min(from), now);
                     sender.send_replace(now);
                 }
             })?;
@@ -87,14 +96,48 @@ impl Lags {
         self.spans.push_back((due, ran));
     }
 
+    /// Spans may overlap, and are in the order of their ends.
     fn within(&self, from: Instant, to: Instant) -> Duration {
-        self.spans
-            .iter()
-            .rev()
-            .take_while(|(_, ran)| *ran > from)
-            .map(|&(due, ran)| ran.min(to).saturating_duration_since(due.max(from)))
-            .sum()
+        let mut lag = Duration::ZERO;
+        let mut counted_from = to;
+        for &(due, ran) in self.spans.iter().rev().take_while(|(_, ran)| *ran > from) {
+            let begin = due.max(from);
+            lag += ran.min(counted_from).saturating_duration_since(begin);
+            counted_from = counted_from.min(begin);
+        }
+        lag
     }
+}
+
+/// How long each thread of this process has waited for a processor, as the kernel counts it.
+#[derive(Debug, Default)]
+struct Waits(HashMap<String, u64>);
+
+impl Waits {
+    /// The longest that one of them has waited since it was asked the last time.
+    fn longest_since(&mut self) -> Duration {
+        let before = std::mem::take(&mut self.0);
+        let mut longest = 0;
+        for thread in fs::read_dir("/proc/self/task")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let stat = fs::read_to_string(thread.path().join("schedstat"));
+            if let Some(waited) = stat.ok().as_deref().and_then(waited) {
+                let thread = thread.file_name().to_string_lossy().into_owned();
+                let known = before.get(&thread).copied().unwrap_or(waited);
+                longest = longest.max(waited.saturating_sub(known));
+                self.0.insert(thread, waited);
+            }
+        }
+        Duration::from_nanos(longest)
+    }
+}
+
+/// Of the time on a processor, the time waiting for one and the number of turns, the second.
+fn waited(schedstat: &str) -> Option<u64> {
+    schedstat.split_whitespace().nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -124,6 +167,27 @@ mod tests {
                 "{from} to {to}"
             );
         }
+    }
+
+    #[test]
+    fn what_overlaps_counts_once() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut lags = Lags::default();
+        lags.note(at(10), at(30));
+        lags.note(at(20), at(40));
+        lags.note(at(5), at(50));
+        lags.note(at(60), at(70));
+        for (from, to, lag) in [(0, 100, 55), (0, 45, 40), (15, 65, 40)] {
+            let found = lags.within(at(from), at(to));
+            assert_eq!(found, Duration::from_millis(lag), "{from} to {to}");
+        }
+    }
+
+    #[test]
+    fn the_wait_is_the_second_number() {
+        assert_eq!(waited("2087 31465 5\n"), Some(31_465));
+        assert_eq!(waited(""), None);
     }
 
     #[tokio::test]

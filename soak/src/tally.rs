@@ -18,6 +18,8 @@ use crate::{
 
 /// How long after its deadline a call may end, on top of the lag.
 pub const GRACE: Duration = Duration::from_millis(100);
+/// Of a stream that was silent for two of its periods, while its link was not.
+const NO_PONG: &str = "remote disconnected: no pong";
 /// So many broken promises of a node are told in full; one is enough to fail.
 const TOLD: u64 = 50;
 
@@ -157,6 +159,8 @@ impl Tally {
             CallError::Disconnected { .. } => "disconnected",
             CallError::Deadline if deadline.is_some() => "deadline",
             CallError::Refused(Refusal::Overloaded) => "overloaded",
+            // What is queued on a slow link holds up a stream's pongs for longer than its periods.
+            CallError::Protocol(text) if &**text == NO_PONG => "stream silent for two periods",
             other => {
                 self.wrong(Broken::WrongAnswer, format!("{call} failed by {other:?}"));
                 "unexpected"
