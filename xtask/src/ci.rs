@@ -8,7 +8,7 @@ use crate::{
 type Step = (&'static str, fn() -> Outcome);
 
 /// Cheap steps first; those that share artefacts next to each other.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("fmt", || lint::fmt(true)),
     ("tidy", tidy::run),
     ("deny", deny::run),

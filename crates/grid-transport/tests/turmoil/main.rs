@@ -3,6 +3,11 @@
 //!
 //! A seed repeats the plan of faults and calls; the jitter of redials is drawn anew each time.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "how long it took is worth a look when a bound fails"
+)]
+
 mod caller;
 mod histories;
 mod net;

@@ -84,7 +84,7 @@ fn one_round(sim: &mut Sim<'_>, up: &Up, loss: Loss, rng: &mut Rng, which: &str)
         &format!("{which}: noticed"),
     );
     assert!(
-        noticed >= PING,
+        noticed + SLACK >= PING,
         "{which}: noticed after {noticed:?}, which was no silence yet"
     );
     run(sim, Duration::from_millis(rng.below(4_000)));
