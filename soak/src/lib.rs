@@ -2,7 +2,7 @@
 //! everything that a network, a machine and a clock can do to them meanwhile.
 //!
 //! One process [orchestrates](orchestrate): it starts the nodes, stands between them as a
-//! [proxy](proxy), plans the [faults](chaos) and passes the [verdict]. Each node is a
+//! [proxy], plans the [faults](chaos) and passes the [verdict]. Each node is a
 //! process of its own ([`node`]) that calls the others, checks what comes back, and reports.
 
 #![warn(missing_docs)]

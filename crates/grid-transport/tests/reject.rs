@@ -185,7 +185,7 @@ async fn the_acceptor_logs_a_reason_once_a_remote() {
         assert!(!raw.read_response().await.unwrap().accepted);
     }
     manager.shutdown(Duration::ZERO).await;
-    let warnings = logs.warnings();
+    let warnings = logs.warnings_of("grid::accept");
     for words in [
         "auth token",
         "client side",
@@ -212,7 +212,7 @@ async fn nonsense_before_the_handshake_is_logged_once() {
         raw.read_head().await;
     }
     manager.shutdown(Duration::ZERO).await;
-    let warnings = logs.warnings();
+    let warnings = logs.warnings_of("grid::accept");
     for words in ["no HTTP", "no grid at this path"] {
         let told = warnings.iter().filter(|line| line.contains(words)).count();
         assert_eq!(told, 1, "{words}: {warnings:#?}");

@@ -46,6 +46,14 @@ impl Logs {
             .collect()
     }
 
+    /// The warnings of a target. A node that accepts may dial others meanwhile, and warn of that.
+    pub(crate) fn warnings_of(&self, target: &str) -> Vec<String> {
+        let words = format!(" WARN {target}: ");
+        let mut warnings = self.warnings();
+        warnings.retain(|line| line.contains(&words));
+        warnings
+    }
+
     /// The warnings.
     pub(crate) fn warnings(&self) -> Vec<String> {
         self.lines()
