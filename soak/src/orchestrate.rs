@@ -125,7 +125,9 @@ async fn soak(plan: &Plan) -> io::Result<Results> {
 }
 
 async fn all_up(cluster: &mut Cluster, when: &str) {
-    if timeout(UP, cluster.until_up()).await.is_err() {
+    if timeout(UP, cluster.until_up()).await.is_ok() {
+        say(&format!("all links are up {when}"));
+    } else {
         for node in cluster.not_up() {
             let what = format!("node {node} has links that are down {when} and {UP:?}");
             cluster.broken(Broken::Link, what);

@@ -9,9 +9,9 @@ use crate::{
 
 /// What a node may hold at the end over what it held at the beginning: tables and buffers that have
 /// grown, and what the soak itself remembers.
-pub const HEAP_GROWTH: u64 = 8 << 20;
+pub const HEAP_GROWTH: u64 = 4 << 20;
 /// The same for the memory of the process, of which the allocator gives little back.
-pub const RESIDENT_GROWTH: u64 = 96 << 20;
+pub const RESIDENT_GROWTH: u64 = 64 << 20;
 
 /// So many broken promises are shown in full.
 const SHOWN: usize = 50;

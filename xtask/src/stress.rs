@@ -102,7 +102,7 @@ fn repeat(
     let failed = |error| Stop::Failed(format!("can't run nextest: {error}"));
     let mut child = command.spawn().map_err(failed)?;
     let mut tallies = BTreeMap::new();
-    let mut round = 0;
+    let mut told = 0;
     for line in child
         .stdout
         .take()
@@ -111,16 +111,23 @@ fn repeat(
         .flat_map(BufReader::lines)
     {
         let Ok(line) = line else { break };
-        if line.contains(r#""type":"suite","event":"started""#) {
-            round += 1;
-            if round % 25 == 1 {
-                println!("round {round} of {count}");
-            }
+        let round = round_of(&line);
+        if round >= told + 25 {
+            told = round;
+            println!("round {round} of {count}");
         }
         note(&line, &mut tallies);
     }
     let status = child.wait().map_err(failed)?;
     Ok((tallies, status.success()))
+}
+
+/// In which round a line of the runner is, from 0.
+fn round_of(line: &str) -> u32 {
+    let digits = line
+        .split_once("@stress-")
+        .map_or("", |(_, rest)| rest.split('$').next().unwrap_or_default());
+    digits.parse().unwrap_or(0)
 }
 
 /// Takes a line of the runner into account. The name of a test has its round in it.
@@ -167,6 +174,7 @@ mod unit {
 
     #[test]
     fn rounds_of_a_test_are_counted_together() {
+        assert_eq!(round_of(r#""name":"a::b@stress-17$c""#), 17);
         let mut tallies = BTreeMap::new();
         for line in [
             r#"{"type":"suite","event":"started","test_count":1}"#,
