@@ -22,8 +22,8 @@ mod package;
 mod pages;
 mod process;
 mod report;
-mod scenarios;
 mod sanitize;
+mod scenarios;
 mod soak;
 mod stress;
 mod tests;
@@ -166,6 +166,7 @@ fn main() -> ExitCode {
         Task::Deny => deny::run(),
         Task::Soak {
             minutes,
+            seconds,
             seed,
             no_rows,
         } => soak::run(seconds.unwrap_or(minutes * 60), seed, !no_rows),

@@ -10,7 +10,7 @@ use super::Finding;
 pub(super) const PROVES: [&str; 2] = ["I1", "I2"];
 
 /// The layers: each crate, and what of ours it may use.
-const LAYERS: [(&str, &[&str]); 6] = [
+const LAYERS: [(&str, &[&str]); 7] = [
     ("grid-proto", &[]),
     ("grid-transport", &["grid-proto"]),
     ("grid-typed", &["grid-proto", "grid-transport"]),
