@@ -146,7 +146,7 @@ fn recorded_rejections_have_the_same_text() {
 }
 
 #[test]
-fn what_is_wrong_with_bytes_is_told_in_our_own_words_after_the_same_beginning() {
+fn h01_what_is_wrong_with_bytes_is_told_in_our_own_words_after_the_same_beginning() {
     for (file, beginning) in [
         ("reject_garbage.json", "error parsing grid connect: "),
         (
@@ -244,7 +244,7 @@ fn a_name_that_differs_from_the_one_looked_up_is_refused() {
 }
 
 #[test]
-fn a_strict_acceptor_tells_nothing_before_the_token_is_valid() {
+fn h15_a_strict_acceptor_tells_nothing_before_the_token_is_valid() {
     let now = at(1_800_000_000, 0);
     let acceptor = Acceptor::new(LOCAL, now).strict(true);
     let late = at(now.secs - 400, 0);

@@ -11,7 +11,7 @@ use grid_proto::{
     wire::{Flags, Message, MuxConnectError, MuxRejection, Op},
 };
 
-use crate::tools::{HANDLER, Machine, call, item, message, millis};
+use crate::tools::{HANDLER, Machine, call, item, millis};
 
 fn rejection(message: &Message) -> MuxRejection {
     assert_eq!(message.op, Op::MuxConnectError);

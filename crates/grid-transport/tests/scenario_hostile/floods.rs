@@ -25,7 +25,8 @@ async fn h13_floods_are_closed_as_abuse() {
     let (address, manager) = serving(node::settings(), &[]).await;
     let link = manager.connection(A).unwrap();
     // Pings at once, and what is for calls and streams that never were once no earlier connection can explain it.
-    let floods: [(&str, Box<dyn Fn(u32) -> Message>, u32); 3] = [
+    type Flood = (&'static str, Box<dyn Fn(u32) -> Message>, u32);
+    let floods: [Flood; 3] = [
         ("pings", Box::new(move |_| ping.clone()), 10_000),
         (
             "streams that were never opened",

@@ -216,8 +216,17 @@ async fn max_control_for_a_second_and_fourfold_at_once() {
             unread.closes_for_it().await;
         }
     }
-    // And a byte decides.
+    // And a byte decides, for either.
     for spare in [0, 1] {
+        let mut unread = refusals(limit - spare, 10).await;
+        over_a_second().await;
+        unread.more(1).await;
+        if spare == 0 {
+            assert!(unread.is_connected());
+            unread.manager.shutdown(Duration::ZERO).await;
+        } else {
+            unread.closes_for_it().await;
+        }
         let unread = refusals(limit - spare, 40).await;
         if spare == 0 {
             assert!(unread.is_connected());

@@ -2,6 +2,11 @@
 //!
 //! Everything in here watches the process, so each test has it to itself.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "what was measured stands in the output of the test"
+)]
+
 #[path = "../common/hostile.rs"]
 mod hostile;
 #[path = "../common/node.rs"]
