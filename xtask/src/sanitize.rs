@@ -2,10 +2,12 @@
 
 use crate::process;
 use crate::report::{Done, Outcome, Stop};
-use crate::workspace::Metadata;
+use crate::workspace::{self, Metadata};
 
 /// The only target that is tried.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// What is leaked on purpose, for the part of the address sanitizer that looks for leaks.
+const LEAKS: &str = "xtask/leaks.txt";
 /// Miri interprets, and has no sockets: it gets what is small and needs none.
 const FOR_MIRI: [&str; 5] = ["miri", "test", "--package", "grid-transport", "--lib"];
 const MIRI_FILTER: &str = "link::guard";
@@ -62,7 +64,11 @@ fn sanitized(name: &str, more: &[&str]) -> Result<(), Stop> {
         .arg("--target-dir")
         .arg(target_dir)
         // With a target given, build scripts and macros are built without it.
-        .env("RUSTFLAGS", format!("-Zsanitizer={name}"));
+        .env("RUSTFLAGS", format!("-Zsanitizer={name}"))
+        .env(
+            "LSAN_OPTIONS",
+            format!("suppressions={}", workspace::root().join(LEAKS).display()),
+        );
     process::run(&mut command)
 }
 

@@ -17,6 +17,8 @@ use tokio::{
 
 const GATED: HandlerId = HandlerId::new(200);
 const DETACHED: HandlerId = HandlerId::new(201);
+const HOLDING: HandlerId = HandlerId::new(202);
+const NEVER: HandlerId = HandlerId::new(203);
 
 struct Gated {
     pair: testing::Pair,
@@ -250,4 +252,64 @@ async fn a_node_needs_a_runtime() {
     });
     let error = built.join().unwrap().unwrap_err();
     assert!(error.to_string().contains("runtime"), "{error}");
+}
+
+/// A runtime that ends while links are up drops their tasks wherever they stand.
+#[test]
+fn a_runtime_that_ends_leaves_nothing_of_its_nodes() {
+    let held = Arc::new(());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let pair = testing::pair(|builder| {
+            let held = held.clone();
+            builder.single(HOLDING, move |request| {
+                let held = held.clone();
+                async move {
+                    drop(held);
+                    Ok(request.into_payload())
+                }
+            })
+        })
+        .await
+        .unwrap();
+        pair.a_to_b().request(HOLDING, "x").await.unwrap();
+        assert!(Arc::strong_count(&held) > 1);
+    });
+    drop(runtime);
+    assert_eq!(Arc::strong_count(&held), 1);
+}
+
+/// Who waits on another runtime is told, though the timers of the node are gone.
+#[test]
+fn a_call_from_elsewhere_ends_with_the_runtime_of_its_node() {
+    let theirs = tokio::runtime::Runtime::new().unwrap();
+    let pair = theirs
+        .block_on(testing::pair(|builder| {
+            builder.single(NEVER, |_| std::future::pending())
+        }))
+        .unwrap();
+    let peer = pair.a_to_b();
+    let ours = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    ours.block_on(async move {
+        let mut call = peer.request(NEVER, "x").into_future();
+        assert!(futures_util::poll!(&mut call).is_pending());
+        theirs.shutdown_background();
+        let outcome = timeout(LONG, call).await.unwrap();
+        assert!(
+            matches!(outcome, Err(CallError::ShuttingDown)),
+            "{outcome:?}"
+        );
+        // The link's task is dropped right after its session.
+        let mut states = peer.watch();
+        let closed = states.wait_for(|state| state.is_closed());
+        drop(timeout(LONG, closed).await.unwrap().unwrap());
+        let up = timeout(LONG, peer.connected()).await.unwrap();
+        assert!(matches!(up, Err(CallError::ShuttingDown)), "{up:?}");
+    });
 }

@@ -47,14 +47,24 @@ pub(crate) const EXTRA: Extra = Extra {
 /// Keeps the link to one remote up, until the node shuts down or the remote is taken off the list. Connections that the
 /// remote dials come by `incoming`; without it, this node dials.
 pub(crate) async fn run(link: Arc<LinkShared>, incoming: Option<AcceptSlot>) {
+    let over = Over(link);
+    let link = &over.0;
     let (stop, wish) = (&link.stop, &link.reconnect);
     match incoming {
-        Some(slot) => keep_up(&mut Acceptor { link: &link, slot }, stop, wish).await,
-        None => keep_up(&mut Dialer::new(&link), stop, wish).await,
+        Some(slot) => keep_up(&mut Acceptor { link, slot }, stop, wish).await,
+        None => keep_up(&mut Dialer::new(link), stop, wish).await,
     }
-    link.set_state(LinkState::Closed {
-        cause: Arc::new(link.stop_cause()),
-    });
+}
+
+/// Says that the link is closed for good, also where the runtime ends under it.
+struct Over(Arc<LinkShared>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.set_state(LinkState::Closed {
+            cause: Arc::new(self.0.stop_cause()),
+        });
+    }
 }
 
 struct Dialer<'a> {

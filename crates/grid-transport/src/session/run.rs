@@ -40,7 +40,7 @@ pub(crate) async fn run(link: &Arc<LinkShared>, established: Established) -> Lin
         writer::write(session.clone(), write_half),
     );
 
-    link.attach(session.clone());
+    let attached = Attached::new(link, &session);
     link.counters.connected();
     link.node.limiter.forget(&link.name);
     if link.node.shutdown.is_draining() {
@@ -61,7 +61,7 @@ pub(crate) async fn run(link: &Arc<LinkShared>, established: Established) -> Lin
     let cause = session
         .cause()
         .unwrap_or_else(|| Arc::new(LinkCause::Panicked));
-    drop(link.detach());
+    drop(attached);
     // What was queued here is dropped; others may wait for its room.
     link.node.offer_room();
     // A wish from while the link was up is no wish for what follows.
@@ -74,6 +74,32 @@ pub(crate) async fn run(link: &Arc<LinkShared>, established: Established) -> Lin
     link.set_next_mux(session.monitor.lock().conn.next_mux());
     link.counters.absorb(&session.stats());
     LinkCause::clone(&cause)
+}
+
+/// A session that callers find. Its link and it refer to each other, so it is taken off also where
+/// the runtime ends under it; nobody would ever answer those who wait for it elsewhere then.
+struct Attached<'a> {
+    link: &'a LinkShared,
+    session: Arc<Session>,
+}
+
+impl<'a> Attached<'a> {
+    fn new(link: &'a LinkShared, session: &Arc<Session>) -> Self {
+        link.attach(session.clone());
+        Self {
+            link,
+            session: session.clone(),
+        }
+    }
+}
+
+impl Drop for Attached<'_> {
+    fn drop(&mut self) {
+        drop(self.link.detach());
+        // Nothing happens where it has ended by itself.
+        self.session
+            .close(LinkCause::ShuttingDown, CloseReason::ShuttingDown);
+    }
 }
 
 fn machine(link: &LinkShared, established: &Established) -> Connection {
