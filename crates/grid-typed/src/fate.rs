@@ -5,19 +5,23 @@ use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 use grid_transport::CancelHandle;
+use tokio::sync::Notify;
+use tokio::sync::futures::{Notified, OwnedNotified};
 
 use crate::TypedError;
 
 /// Set once, by the first item that could not be encoded or decoded.
 ///
 /// The caller's end of such a stream is cancelled. The handler's can't be: it learns from its
-/// halves, and its outcome is replaced.
+/// halves, which are woken where they wait, and its outcome is replaced.
 #[derive(Debug)]
 pub(crate) struct Fate {
     reason: OnceLock<Arc<str>>,
     cancel: CancelHandle,
     /// A receiver that waits while its sender's item fails.
     receiver: AtomicWaker,
+    /// Senders that wait, for credit or room, while an item of their receiver fails.
+    senders: Arc<Notify>,
 }
 
 impl Fate {
@@ -26,6 +30,7 @@ impl Fate {
             reason: OnceLock::new(),
             cancel,
             receiver: AtomicWaker::new(),
+            senders: Arc::new(Notify::new()),
         })
     }
 
@@ -33,7 +38,19 @@ impl Fate {
         if self.reason.set(error.to_string().into()).is_ok() {
             self.cancel.cancel();
             self.receiver.wake();
+            self.senders.notify_waiters();
         }
+    }
+
+    /// Ends when the stream fails. To be made before [`check`](Self::check), so that nothing is
+    /// missed between.
+    pub(crate) fn failing(&self) -> Notified<'_> {
+        self.senders.notified()
+    }
+
+    /// As [`failing`](Self::failing), for those who keep it.
+    pub(crate) fn failing_owned(&self) -> OwnedNotified {
+        self.senders.clone().notified_owned()
     }
 
     /// Why the stream has failed, if it has.

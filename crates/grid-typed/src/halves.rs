@@ -3,13 +3,15 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
 use futures_core::Stream as FuturesStream;
 use futures_sink::Sink;
-use grid_transport::{CancelHandle, Payload, StreamReceiver, StreamSender};
+use futures_util::future::{Either, select};
+use grid_transport::{CancelHandle, Payload, SendError, StreamReceiver, StreamSender};
+use tokio::sync::futures::OwnedNotified;
 
 use crate::fate::Fate;
 use crate::{Message, Role, TypedError, decode, encode};
@@ -21,6 +23,8 @@ use crate::{Message, Role, TypedError, decode, encode};
 pub struct TypedSender<M> {
     raw: StreamSender,
     fate: Arc<Fate>,
+    /// What a sink that waits is woken by when the stream fails.
+    failing: Option<Pin<Box<OwnedNotified>>>,
     marker: PhantomData<fn(M)>,
 }
 
@@ -29,6 +33,7 @@ impl<M> TypedSender<M> {
         Self {
             raw,
             fate,
+            failing: None,
             marker: PhantomData,
         }
     }
@@ -38,6 +43,26 @@ impl<M> TypedSender<M> {
     /// this half done.
     pub fn finish(&mut self) {
         self.raw.finish();
+    }
+
+    /// What `poll` says, unless the stream has failed or does so while it waits.
+    fn poll_unfailed(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        poll: impl FnOnce(Pin<&mut StreamSender>, &mut TaskContext<'_>) -> Poll<Result<(), SendError>>,
+    ) -> Poll<Result<(), TypedError>> {
+        self.fate.check()?;
+        if let Poll::Ready(done) = poll(Pin::new(&mut self.raw), cx) {
+            self.failing = None;
+            return Poll::Ready(done.map_err(|error| self.fate.explain(error.into())));
+        }
+        let failing = self
+            .failing
+            .get_or_insert_with(|| Box::pin(self.fate.failing_owned()));
+        self.fate.check()?;
+        ready!(failing.as_mut().poll(cx));
+        self.failing = None;
+        Poll::Ready(self.fate.check())
     }
 }
 
@@ -60,8 +85,13 @@ impl<M: Message> TypedSender<M> {
     ) -> impl Future<Output = Result<(), TypedError>> + Send + use<'a, M> {
         let payload = encode(item);
         async move {
+            let failing = pin!(self.fate.failing());
             let payload = self.encoded(payload)?;
-            let sent = self.raw.send(payload).await;
+            let sent = match select(pin!(self.raw.send(payload)), failing).await {
+                Either::Left((sent, _)) => sent,
+                // A handler's end is not cancelled, so its credit may never come.
+                Either::Right(_) => return self.fate.check(),
+            };
             sent.map_err(|error| self.fate.explain(error.into()))
         }
     }
@@ -86,9 +116,7 @@ impl<M: Message> Sink<M> for TypedSender<M> {
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<(), TypedError>> {
-        self.fate.check()?;
-        let ready = ready!(Pin::new(&mut self.raw).poll_ready(cx));
-        Poll::Ready(ready.map_err(|error| self.fate.explain(error.into())))
+        self.poll_unfailed(cx, |raw, cx| raw.poll_ready(cx))
     }
 
     fn start_send(mut self: Pin<&mut Self>, item: M) -> Result<(), TypedError> {
@@ -100,18 +128,14 @@ impl<M: Message> Sink<M> for TypedSender<M> {
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<(), TypedError>> {
-        self.fate.check()?;
-        let flushed = ready!(Pin::new(&mut self.raw).poll_flush(cx));
-        Poll::Ready(flushed.map_err(|error| self.fate.explain(error.into())))
+        self.poll_unfailed(cx, |raw, cx| raw.poll_flush(cx))
     }
 
     fn poll_close(
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Result<(), TypedError>> {
-        self.fate.check()?;
-        let closed = ready!(Pin::new(&mut self.raw).poll_close(cx));
-        Poll::Ready(closed.map_err(|error| self.fate.explain(error.into())))
+        self.poll_unfailed(cx, |raw, cx| raw.poll_close(cx))
     }
 }
 

@@ -261,3 +261,66 @@ async fn are_told_to_a_sender_that_waits() {
     );
     well(&nodes.pair).await;
 }
+
+/// A handler whose sender waits for credit, by `wait`, while its receiver gets an item that can't
+/// be decoded; tells how that ended for the sender.
+async fn waiting_handler<F>(wait: fn(grid_typed::TypedSender<Touchy>) -> F) -> String
+where
+    F: Future<Output = TypedError> + Send + 'static,
+{
+    static BEHIND: Streaming<Touchy, Touchy, Touchy> =
+        Streaming::new(HandlerId::new(215), Capacity::new(4, 1));
+    let (told, mut said) = tokio::sync::mpsc::unbounded_channel();
+    let pair = testing::pair(|node| {
+        let told = told.clone();
+        let behind = move |_: Touchy, call: Ends| {
+            let told = told.clone();
+            async move {
+                let (_, sender, mut receiver) = call.into_parts();
+                sender.send(&"takes all the credit".into()).await?;
+                let waiting = tokio::spawn(wait(sender));
+                let error = receiver.recv().await.map(Result::unwrap_err);
+                assert!(
+                    matches!(error, Some(TypedError::Decode { .. })),
+                    "{error:?}"
+                );
+                told.send(waiting.await?.to_string())?;
+                Ok(())
+            }
+        };
+        node.typed(&FENCE, |number, _| async move { Ok(number) })
+            .typed_stream(&BEHIND, behind)
+    })
+    .await
+    .unwrap();
+    let mut stream = opened(&pair.a_to_b(), &BEHIND).await;
+    // A round trip: the handler's sender waits by now.
+    FENCE.call(&pair.a_to_b(), &1).await.unwrap();
+    stream.send(&"decode refuse".into()).await.unwrap();
+    let said = soon(said.recv()).await.unwrap();
+    // The caller has read nothing so far: it was not its credit that woke the sender.
+    assert!(stream.recv().await.unwrap().is_ok());
+    let error = stream.recv().await.unwrap().unwrap_err();
+    assert!(
+        remote(&error).starts_with("decoding an item: not today"),
+        "{error}"
+    );
+    well(&pair).await;
+    said
+}
+
+#[tokio::test(start_paused = true)]
+async fn c19_a_handlers_sender_that_waits_is_told_pair() {
+    let failed = "the stream has failed: decoding an item: not today";
+    let said =
+        waiting_handler(|sender| async move { sender.send(&"waits".into()).await.unwrap_err() });
+    let said = said.await;
+    assert!(said.starts_with(failed), "{said}");
+
+    let said = waiting_handler(|mut sender| async move {
+        sender.feed("waits".into()).await.unwrap();
+        sender.flush().await.unwrap_err()
+    });
+    let said = said.await;
+    assert!(said.starts_with(failed), "{said}");
+}
