@@ -21,69 +21,6 @@ use tokio::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn panics_are_that_calls_error() {
-    struct Bomb;
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            panic!("in drop");
-        }
-    }
-    const ODD: HandlerId = HandlerId::new(200);
-    const BOMB: HandlerId = HandlerId::new(201);
-    const LATE: HandlerId = HandlerId::new(202);
-    const CLOSURE: HandlerId = HandlerId::new(203);
-    let pair = testing::pair(|builder| {
-        probe(builder)
-            .single(ODD, |_| async { std::panic::panic_any(7_u8) })
-            .single(BOMB, |_| async {
-                let _bomb = Bomb;
-                Ok(Payload::Absent)
-            })
-            .single(LATE, |_| async {
-                tokio::task::yield_now().await;
-                panic!("late")
-            })
-            .single(CLOSURE, |_| {
-                if true {
-                    panic!("early");
-                }
-                async { Ok(Payload::Absent) }
-            })
-    })
-    .await
-    .unwrap();
-    let peer = pair.a_to_b();
-    for (handler, text) in [
-        (PANIC, "boom"),
-        (ODD, "a value that is no text"),
-        (BOMB, "in drop"),
-        (LATE, "late"),
-        (CLOSURE, "early"),
-    ] {
-        let other = peer.request(WAIT, "20");
-        let (error, other) = tokio::join!(
-            peer.request(handler, "boom").into_future(),
-            other.into_future()
-        );
-        let error = error.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("handleMessages: panic recovered: {text}")
-        );
-        assert_eq!(other.unwrap(), Payload::from("20"));
-    }
-    assert_eq!(peer.stats().reconnects, 0);
-    let panics: u64 = pair
-        .b
-        .handler_stats()
-        .iter()
-        .map(|stats| stats.panics)
-        .sum();
-    assert_eq!(panics, 5);
-    settled(&pair).await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn handlers_see_who_calls_and_for_how_long() {
     let (sender, mut seen) = mpsc::unbounded_channel();
     const LOOK: HandlerId = HandlerId::new(200);
@@ -115,33 +52,6 @@ async fn handlers_see_who_calls_and_for_how_long() {
         "{deadline:?}"
     );
     assert!(!context.is_cancelled());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_handler_may_call_back_on_its_own_link() {
-    const BACK: HandlerId = HandlerId::new(200);
-    let (sender, mut peers) = mpsc::unbounded_channel::<tokio::sync::oneshot::Sender<Connection>>();
-    let pair = testing::pair(|builder| {
-        let sender = sender.clone();
-        probe(builder).single(BACK, move |request| {
-            let (reply, peer) = tokio::sync::oneshot::channel();
-            sender.send(reply).unwrap();
-            async move {
-                let peer = peer.await?;
-                Ok(peer.request(ECHO, request.into_payload()).await?)
-            }
-        })
-    })
-    .await
-    .unwrap();
-    let back = pair.b_to_a();
-    let serve = async {
-        peers.recv().await.unwrap().send(back).unwrap();
-    };
-    let peer = pair.a_to_b();
-    let (answer, ()) = tokio::join!(peer.request(BACK, "round").into_future(), serve);
-    assert_eq!(answer.unwrap(), Payload::from("round"));
-    settled(&pair).await;
 }
 
 /// A payload whose owner asks the link for its numbers when it is dropped, which takes the lock.
@@ -201,36 +111,6 @@ async fn payloads_are_dropped_where_their_owners_may_use_the_link() {
     pair.connected().await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 21);
     settled(&pair).await;
-}
-
-#[tokio::test]
-async fn a_handler_that_blocks_holds_up_nobody_else() {
-    const BLOCK: HandlerId = HandlerId::new(200);
-    let (release, gate) = std::sync::mpsc::channel::<()>();
-    let gate = Arc::new(std::sync::Mutex::new(gate));
-    let pair = testing::pair(|builder| {
-        let gate = gate.clone();
-        probe(builder).register(
-            SingleHandler::new(BLOCK, move |request| {
-                let gate = gate.clone();
-                async move {
-                    gate.lock().unwrap().recv().unwrap();
-                    Ok(request.into_payload())
-                }
-            })
-            .blocking(),
-        )
-    })
-    .await
-    .unwrap();
-    let peer = pair.a_to_b();
-    let blocked = tokio::spawn(peer.request(BLOCK, "x").timeout(LONG).into_future());
-    for _ in 0..100 {
-        peer.request(ECHO, "x").timeout(LONG).await.unwrap();
-    }
-    assert!(!blocked.is_finished());
-    release.send(()).unwrap();
-    assert_eq!(blocked.await.unwrap().unwrap(), Payload::from("x"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,8 +5,8 @@ mod probe;
 use std::{future::IntoFuture, time::Duration};
 
 use grid_transport::{
-    BuildError, Builder, CallError, Capacity, HandlerId, Manager, NoAuth, Payload, Refusal,
-    Registry, Settings, SingleHandler, StreamHandler,
+    BuildError, Builder, CallError, HandlerId, Manager, NoAuth, Payload, Refusal, Settings,
+    SingleHandler, StreamHandler,
     testing::{self, NAMES, Pair},
 };
 use probe::*;
@@ -353,40 +353,4 @@ async fn a_configuration_that_cannot_work_is_told_with_value_and_list() {
         .build()
         .unwrap_err();
     assert_eq!(error.to_string(), "setting ping_interval can't be 0ns");
-}
-
-#[tokio::test]
-async fn handlers_are_refused_by_id_and_subroute() {
-    let echo = || SingleHandler::new(ECHO, |request| async move { Ok(request.into_payload()) });
-    let stream = |id| StreamHandler::new(id, Capacity::new(1, 1), |_| async { Ok(()) });
-    let error = builder(&NAMES)
-        .register(echo())
-        .register(stream(ECHO))
-        .build()
-        .unwrap_err();
-    assert_eq!(error.to_string(), "handler 9 is registered twice");
-    let twice = builder(&NAMES)
-        .register(echo().subroute("a"))
-        .register(echo().subroute("a"));
-    assert_eq!(
-        twice.build().unwrap_err().to_string(),
-        "handler 9 under subroute \"a\" is registered twice"
-    );
-    let zero = builder(&NAMES)
-        .register(stream(HandlerId::new(0)))
-        .build()
-        .unwrap_err();
-    assert_eq!(
-        zero.to_string(),
-        "handler id 0 can't be registered: 0 is never a handler"
-    );
-
-    let registry = Registry::new();
-    registry.register(echo()).unwrap();
-    let _node = builder(&NAMES).registry(&registry).build().unwrap();
-    let late = registry.register(echo().subroute("late")).unwrap_err();
-    assert_eq!(
-        late.to_string(),
-        "handler 9 under subroute \"late\" is registered after the node has started"
-    );
 }

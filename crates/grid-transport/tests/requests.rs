@@ -139,48 +139,6 @@ async fn deadlines_are_kept_to_the_millisecond() {
     assert!(matches!(error, CallError::Deadline), "{error:?}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_default_deadline_is_a_minute_and_longer_ones_hold() {
-    let pair = pair().await;
-    let peer = pair.a_to_b();
-    let began = Instant::now();
-    let error = peer.request(WAIT, "90000").await.unwrap_err();
-    assert!(matches!(error, CallError::Deadline), "{error:?}");
-    assert_eq!(began.elapsed().as_secs(), 60);
-    let answer = peer
-        .request(WAIT, "90000")
-        .timeout(Duration::from_secs(300))
-        .await;
-    assert_eq!(answer.unwrap(), Payload::from("90000"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn thousands_at_once_get_each_its_own_answer() {
-    let pair = pair().await;
-    let mut calls = tokio::task::JoinSet::new();
-    for call in 0..10_000_u32 {
-        let peer = if call % 4 < 2 {
-            pair.a_to_b()
-        } else {
-            pair.b_to_a()
-        };
-        calls.spawn(async move {
-            let padded = format!("{call:<4096}");
-            if call % 2 == 0 {
-                let answer = peer.request(ECHO, padded.clone()).await.unwrap();
-                assert_eq!(text(&answer), padded);
-            } else {
-                let error = peer.request(FAIL, padded.clone()).await.unwrap_err();
-                assert_eq!(error.to_string(), padded);
-            }
-        });
-    }
-    while let Some(call) = calls.join_next().await {
-        call.unwrap();
-    }
-    settled(&pair).await;
-}
-
 #[tokio::test]
 async fn payloads_up_to_the_limit_are_byte_identical() {
     let limit = 8 << 20;

@@ -89,6 +89,8 @@ impl Connection {
         };
         let serial = self.take_serial();
         let deadline = inbound_deadline(now, message.deadline_ms);
+        // A caller that defines the stream without input never ends it otherwise, and its handler would wait for ever.
+        let input_ended = capacity.input > 0 && message.flags.contains(Flags::EOF);
         // A caller pings streams that may live longer than a minute; four periods without one mean that it has gone.
         let pinged = message.deadline_ms == 0 || message.deadline_ms > 60_000;
         let mut open = Incoming {
@@ -99,7 +101,7 @@ impl Connection {
             send_seq: message.seq,
             recv_seq: message.seq.wrapping_add(1),
             credits: Credits::new(capacity.output, capacity.output),
-            input_ended: false,
+            input_ended,
             unconsumed: 0,
             held_bytes: 0,
             ack_owed: true,
@@ -121,11 +123,12 @@ impl Connection {
         self.ended_incoming.forget(mux);
         self.incoming.insert(mux, open);
         let charge = self.config.inbound.charge_over(message.payload.len());
+        let stream = ServeId {
+            mux: message.mux,
+            serial,
+        };
         self.events.push_back(Event::Opened(InboundStream {
-            stream: ServeId {
-                mux: message.mux,
-                serial,
-            },
+            stream,
             route,
             handler: message.handler,
             subroute: message.subroute,
@@ -134,6 +137,9 @@ impl Connection {
             capacity,
             charge,
         }));
+        if input_ended {
+            self.events.push_back(Event::InputEnded { stream });
+        }
     }
 
     pub(super) fn on_client_msg(&mut self, message: Message) {

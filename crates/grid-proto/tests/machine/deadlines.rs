@@ -17,7 +17,7 @@ fn request_within(machine: &mut Machine, micros: u64) -> Result<grid_proto::MuxI
 }
 
 #[test]
-fn sixty_seconds_where_none_is_set() {
+fn c04_sixty_seconds_where_none_is_set() {
     let mut machine = Machine::new();
     machine.request();
     machine.pass(millis(700));
@@ -132,7 +132,7 @@ fn a_stream_ends_at_its_deadline_and_the_remote_is_told() {
 }
 
 #[test]
-fn a_plain_disconnect_near_the_deadline_is_the_deadline() {
+fn c18_a_plain_disconnect_near_the_deadline_is_the_deadline() {
     for (left, round_trip, deadline) in [
         (5, 0, true),
         (6, 0, false),
@@ -240,7 +240,7 @@ fn handlers_are_stopped_at_the_deadline_that_was_sent() {
 }
 
 #[test]
-fn a_hundred_thousand_calls_leave_nothing() {
+fn c20_a_hundred_thousand_calls_leave_nothing() {
     let mut machine = Machine::new();
     for round in 0..100_000_u64 {
         let mux = machine.request();

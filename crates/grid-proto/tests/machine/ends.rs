@@ -104,7 +104,7 @@ fn a_cancelled_handler_leaves_nothing_and_its_items_do_not_leave() {
 }
 
 #[test]
-fn the_end_waits_for_a_credit_and_goes_behind_the_items() {
+fn c10_the_end_waits_for_a_credit_and_goes_behind_the_items() {
     let mut machine = Machine::new();
     machine.capacity = Capacity::new(0, 2);
     let stream = machine.serves_stream(1);
@@ -138,7 +138,7 @@ fn the_end_waits_for_a_credit_and_goes_behind_the_items() {
 }
 
 #[test]
-fn an_end_that_waits_goes_with_the_caller() {
+fn c10_an_end_that_waits_goes_with_the_caller() {
     let mut machine = Machine::new();
     machine.capacity = Capacity::new(0, 1);
     let stream = machine.serves_stream(1);

@@ -8,6 +8,7 @@ mod limits;
 mod pings;
 mod refusals;
 mod requests;
+mod rows_calls;
 mod rows_hostile;
 mod sizes;
 mod stale;

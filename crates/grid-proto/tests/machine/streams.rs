@@ -251,7 +251,7 @@ fn numbers_begin_anywhere_and_wrap() {
 }
 
 #[test]
-fn more_output_than_the_capacity_is_a_mismatch() {
+fn c24_more_output_than_the_capacity_is_a_mismatch() {
     let mut machine = Machine::new();
     let mux = machine.opened(0, 2);
     machine.gets(item(Op::MuxServerMsg, mux, 1, 1));
@@ -282,7 +282,7 @@ fn an_absent_item_is_counted_and_arrives_empty() {
 }
 
 #[test]
-fn empty_items_are_flagged_both_ways() {
+fn c09_empty_items_are_flagged_both_ways() {
     let mut machine = Machine::new();
     let (mux, stream) = (machine.opened(2, 2), machine.serves_stream(1));
     machine.conn.send(mux, Payload::Absent).expect("credit");

@@ -1,0 +1,219 @@
+//! Rows C02 to C24 of `docs/scenarios.md` that a machine alone can show.
+
+use grid_proto::{
+    MuxId, Payload, SubrouteId,
+    conn::{CallError, CancelReason, Capacity, CloseReason, Event, SendError, ServeId},
+    wire::{Flags, Message, Op, stream_text},
+};
+
+use crate::tools::{HANDLER, Machine, NOBODY, call, item, message, with_flags};
+
+/// A call through a subroute.
+fn routed(op: Op, mux: u64) -> Message {
+    let mut call = call(op, mux);
+    call.subroute = Some(SubrouteId::new(HANDLER, "disk1"));
+    call.flags |= Flags::SUBROUTE;
+    call
+}
+
+#[test]
+fn c02_no_answer_carries_the_subroute_flag() {
+    let mut machine = Machine::new();
+    for mux in 1..=3 {
+        machine.gets(routed(Op::Request, mux));
+    }
+    let mut unknown = [routed(Op::Request, 4), routed(Op::ConnectMux, 5)];
+    for call in &mut unknown {
+        call.handler = NOBODY;
+    }
+    unknown.into_iter().for_each(|call| machine.gets(call));
+    machine.gets(with_flags(routed(Op::ConnectMux, 6), Flags::STATELESS));
+    machine.gets(routed(Op::ConnectMux, 7));
+    machine.gets(routed(Op::ConnectMux, 8));
+    let mut answers = vec![Ok(Payload::from("fine")), Err("no luck".into())].into_iter();
+    for event in machine.events() {
+        match event {
+            Event::Request(request) => {
+                assert_eq!(request.subroute, Some(SubrouteId::new(HANDLER, "disk1")));
+                match answers.next() {
+                    Some(answer) => machine.conn.respond(request.ticket, answer).expect("room"),
+                    None => {
+                        let why = grid_proto::wire::MuxRejection::Overloaded;
+                        machine.conn.refuse(request.ticket, why);
+                    }
+                }
+            }
+            Event::Opened(open) if open.stream.mux() == MuxId::new(7) => {
+                machine
+                    .conn
+                    .serve_send(open.stream, Payload::from("x"))
+                    .expect("credit");
+                machine.conn.serve_finish(open.stream, Err("broken".into()));
+            }
+            Event::Opened(open) => assert_eq!(open.stream.mux(), MuxId::new(8)),
+            other => panic!("{other:?}"),
+        }
+    }
+    let mut ping = message(Op::Ping, MuxId::new(8), 1);
+    (ping.subroute, ping.flags) = (routed(Op::Ping, 8).subroute, Flags::SUBROUTE);
+    machine.gets(ping);
+    let sent = machine.sends();
+    let count = |op| sent.iter().filter(|sent| sent.op == op).count();
+    let counts = [
+        Op::Response,
+        Op::MuxConnectError,
+        Op::AckMux,
+        Op::MuxServerMsg,
+    ]
+    .map(count);
+    assert_eq!(counts, [2, 4, 2, 2]);
+    assert_eq!(count(Op::Pong) + count(Op::DisconnectClientMux), 2);
+    for sent in sent {
+        assert!(!sent.flags.contains(Flags::SUBROUTE), "{sent:?}");
+        assert_eq!(sent.subroute, None, "{sent:?}");
+    }
+}
+
+#[test]
+fn c08_all_items_come_before_the_error() {
+    let mut machine = Machine::new();
+    machine.capacity = Capacity::new(0, 50);
+    let stream = machine.serves_stream(1);
+    for _ in 0..50 {
+        let sent = machine.conn.serve_send(stream, Payload::from("x"));
+        assert_eq!(sent, Ok(()));
+    }
+    machine.conn.serve_finish(stream, Err("broken".into()));
+    let mut numbers = Vec::new();
+    for sent in machine.sends() {
+        assert_eq!((sent.op, &sent.payload[..]), (Op::MuxServerMsg, &b"x"[..]));
+        numbers.push(sent.seq);
+    }
+    assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
+    machine.gets(message(Op::UnblockSrvMux, stream.mux(), 1));
+    let end = &machine.sends()[0];
+    assert_eq!((end.seq, &end.payload[..]), (51, &b"broken"[..]));
+}
+
+#[test]
+fn c11_a_link_lost_after_any_item_is_an_error() {
+    const ITEMS: u32 = 30;
+    for items in 0..=ITEMS + 1 {
+        let mut machine = Machine::new();
+        let mux = machine.opened(0, ITEMS);
+        for seq in 1..=items.min(ITEMS) {
+            machine.gets(item(Op::MuxServerMsg, mux, seq, 1));
+        }
+        let whole = items > ITEMS;
+        if whole {
+            let end = message(Op::MuxServerMsg, mux, ITEMS + 1);
+            machine.gets(with_flags(end, Flags::EOF));
+        }
+        machine.conn.close(CloseReason::Lost("cut".into()));
+        let mut events = machine.events();
+        let Some(Event::Ended { outcome, .. }) = events.pop() else {
+            panic!("{events:?}")
+        };
+        let expected = if whole {
+            Ok(())
+        } else {
+            Err(CallError::Closed)
+        };
+        assert_eq!(outcome, expected, "after {items} items");
+        let got = events
+            .iter()
+            .filter(|event| matches!(event, Event::Item { .. }))
+            .count();
+        assert_eq!((got, events.len()), (items.min(ITEMS) as usize, got));
+    }
+}
+
+fn cancelled_by_its_caller(machine: &mut Machine, stream: ServeId) {
+    machine.gets(message(Op::DisconnectServerMux, stream.mux(), 0));
+    match machine.event() {
+        Event::Cancelled {
+            stream: got,
+            why: CancelReason::Caller,
+        } => assert_eq!(got, stream),
+        other => panic!("{other:?}"),
+    }
+    machine.sends();
+    assert!(machine.conn.is_idle() && machine.conn.timers() == 0);
+}
+
+#[test]
+fn c14_a_cancel_comes_after_the_end_of_input() {
+    let mut machine = Machine::new();
+    let mux = machine.opened(2, 1);
+    machine.conn.send(mux, Payload::from("x")).expect("credit");
+    machine.conn.finish(mux);
+    assert_eq!(machine.sent_ops(), [Op::MuxClientMsg, Op::MuxClientMsg]);
+    machine.conn.cancel(mux);
+    assert_eq!(machine.sent_ops(), [Op::DisconnectServerMux]);
+    assert!(machine.conn.is_idle() && machine.conn.timers() == 0);
+
+    let stream = machine.serves_stream(1);
+    let end = message(Op::MuxClientMsg, stream.mux(), 1);
+    machine.gets(with_flags(end, Flags::EOF));
+    assert!(matches!(machine.event(), Event::InputEnded { .. }));
+    cancelled_by_its_caller(&mut machine, stream);
+}
+
+#[test]
+fn c15_unread_input_goes_with_a_cancel() {
+    let mut machine = Machine::new();
+    machine.capacity = Capacity::new(1, 1);
+    let stream = machine.serves_stream(1);
+    machine.gets(item(Op::MuxClientMsg, stream.mux(), 1, 9));
+    // Never consumed, and still nothing is held for it once it was handed out.
+    assert!(matches!(machine.event(), Event::Received { .. }));
+    cancelled_by_its_caller(&mut machine, stream);
+}
+
+#[test]
+fn c16_a_stuck_stream_is_gone_at_once_when_it_is_cancelled() {
+    let mut machine = Machine::new();
+    let mux = machine.opened(0, 1);
+    machine.gets(item(Op::MuxServerMsg, mux, 1, 9));
+    machine.events();
+    assert_eq!(machine.conn.open_streams(), 1);
+    machine.conn.cancel(mux);
+    assert_eq!((machine.conn.open_streams(), machine.conn.timers()), (0, 0));
+    assert_eq!(machine.sent_ops(), [Op::DisconnectServerMux]);
+
+    machine.capacity = Capacity::new(0, 1);
+    let stream = machine.serves_stream(1);
+    let sent = [0; 2].map(|_| machine.conn.serve_send(stream, Payload::from("x")));
+    assert_eq!(sent, [Ok(()), Err(SendError::NoCredit)]);
+    machine.sends();
+    cancelled_by_its_caller(&mut machine, stream);
+}
+
+#[test]
+fn c24_a_caller_without_input_has_ended_it() {
+    for (opened_with, input, ends) in [
+        (Flags::EOF, 2, true),
+        (Flags::empty(), 2, false),
+        // The definitions agree: nobody has to be told.
+        (Flags::EOF, 0, false),
+    ] {
+        let mut machine = Machine::new();
+        machine.capacity = Capacity::new(input, 1);
+        machine.gets(with_flags(call(Op::ConnectMux, 1), opened_with));
+        let events = machine.events();
+        let Some(Event::Opened(open)) = events.first() else {
+            panic!("{events:?}")
+        };
+        let ended =
+            matches!(events.get(1), Some(Event::InputEnded { stream }) if *stream == open.stream);
+        assert_eq!((ended, events.len()), (ends, 1 + usize::from(ends)));
+        machine.sends();
+        // Whoever sends after all has another definition, and is told.
+        if ended {
+            machine.gets(item(Op::MuxClientMsg, open.stream.mux(), 1, 1));
+            let end = &machine.sends()[0];
+            assert!(end.flags.contains(Flags::PAYLOAD_IS_ERR));
+            assert_eq!(end.payload, stream_text::UNEXPECTED_INPUT.as_bytes());
+        }
+    }
+}
