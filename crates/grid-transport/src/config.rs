@@ -322,4 +322,17 @@ mod tests {
             assert_eq!(parse_name(name), Err(fault), "{name}");
         }
     }
+
+    #[test]
+    fn c04_the_default_deadline_is_documented() {
+        let (before, _) = include_str!("config.rs")
+            .split_once("default_deadline: Duration = ")
+            .unwrap();
+        let doc = before.trim_end().lines().last().unwrap();
+        assert_eq!(
+            doc,
+            "    /// The deadline of a single request that sets none. Default 60 s."
+        );
+        assert_eq!(Settings::new().default_deadline, Duration::from_secs(60));
+    }
 }

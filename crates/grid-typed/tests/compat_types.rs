@@ -179,7 +179,7 @@ where
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_helper_goes_everywhere() {
+async fn c21_every_helper_goes_everywhere_pair() {
     let map = StringMap::from([("a", "b"), ("", "é")]);
     everywhere(vec![map.clone(), StringMap::new(), StringMap::nil()]).await;
     everywhere(vec![Bytes::from("data"), Bytes::new(), Bytes::nil()]).await;

@@ -16,6 +16,7 @@ use super::{
     credit::held,
     error::{CallError, SendError, SubmitError},
     event::Event,
+    lanes::Lane,
     outgoing::{Call, OutRequest, OutStream},
     table::release,
     time::millis_left,
@@ -166,6 +167,7 @@ impl Connection {
             .with_content(present(item));
         let (len, limit) = (numbered_len(&message), self.config.max_message);
         let room = self.queue.has_room();
+        let enough = self.queue.is_full_of(Lane::Caller(mux));
         let Some(Call::Stream(stream)) = self.calls.get_mut(&mux.get()) else {
             return Err(SendError::Ended);
         };
@@ -181,7 +183,7 @@ impl Connection {
         if !room {
             return Err(SendError::QueueFull);
         }
-        if !stream.credits.take() {
+        if enough || !stream.credits.take() {
             return Err(SendError::NoCredit);
         }
         self.queue.push(message, 0);

@@ -48,7 +48,7 @@ pub enum SendError {
     /// The sender has said that it sends no more.
     #[error("the sending side was finished")]
     Finished,
-    /// No credit is left; try again when some comes.
+    /// No credit is left, or its share of the queue waits already; try again when the stream is writable.
     #[error("no credit is left")]
     NoCredit,
     /// Too many bytes wait to be written; try again when there is room.

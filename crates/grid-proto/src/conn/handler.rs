@@ -14,6 +14,7 @@ use super::{
     error::{RespondError, SendError},
     event::{CancelReason, Event, ServeId, Ticket},
     incoming::{Ending, Head, Incoming, Served},
+    lanes::Lane,
     table::release,
 };
 
@@ -123,6 +124,7 @@ impl Connection {
             .with_content(present(item));
         let (len, limit) = (numbered_len(&message), self.config.max_message);
         let room = self.queue.has_room();
+        let enough = self.queue.is_full_of(Lane::Handler(stream.mux));
         #[cfg(feature = "__faults")]
         let stream = self.misled(stream);
         #[cfg(feature = "__faults")]
@@ -139,7 +141,7 @@ impl Connection {
         if !room {
             return Err(SendError::QueueFull);
         }
-        let credit = open.credits.take();
+        let credit = !enough && open.credits.take();
         #[cfg(feature = "__faults")]
         let credit = credit || (over && open.send_seq.is_multiple_of(5));
         if !credit {

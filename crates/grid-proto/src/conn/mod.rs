@@ -49,6 +49,7 @@ mod incoming;
 #[cfg(test)]
 mod inner_tests;
 mod keepalive;
+mod lanes;
 mod outgoing;
 mod ping;
 mod queue;
@@ -170,7 +171,11 @@ impl Connection {
             unknown_calls: Ended::new(config.hash_seed),
             timers: Timers::default(),
             keepalive: Keepalive::new(config.ping_interval, now),
-            queue: OutQueue::new(config.max_queued_bytes, config.queued.clone()),
+            queue: OutQueue::new(
+                config.max_queued_bytes,
+                config.queued.clone(),
+                config.hash_seed,
+            ),
             control: VecDeque::new(),
             control_bytes: 0,
             link_ping_owed: false,

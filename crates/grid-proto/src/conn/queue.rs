@@ -1,10 +1,17 @@
-//! What waits to be written: in order of submission, bounded by bytes.
+//! What waits to be written: in order of submission while that is little, by turns where it is much; bounded by bytes.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::wire::Message;
 
-use super::budget::{Budget, Charge};
+use super::{
+    budget::{Budget, Charge},
+    event::{Event, ServeId},
+    lanes::{Lane, Lanes},
+};
+
+/// What is written in order of submission before anybody has to wait for a turn: about what a writer takes at once.
+const FIRST: usize = 64 << 10;
 
 /// A message that waits. It gets its sequence number and its deadline when it leaves, so that what a mux owes may go
 /// before it and what was cancelled meanwhile leaves no gap.
@@ -13,8 +20,8 @@ pub(super) struct Queued {
     pub(super) message: Message,
     /// The serial of the stream that it answers, where it belongs to one that we serve.
     pub(super) serial: u64,
-    bytes: usize,
-    cost: usize,
+    pub(super) bytes: usize,
+    pub(super) cost: usize,
     _node: Charge,
 }
 
@@ -22,9 +29,14 @@ pub(super) struct Queued {
 /// to grow.
 pub const QUEUED_COST: usize = 2 * size_of::<Queued>();
 
+/// A stream with much to send must not make others wait for all of it: beyond [`FIRST`] each waits in a lane of its own.
 #[derive(Debug)]
 pub(super) struct OutQueue {
-    entries: VecDeque<Queued>,
+    first: VecDeque<Queued>,
+    first_bytes: usize,
+    first_limit: usize,
+    /// What came while much was waiting.
+    lanes: Lanes,
     bytes: usize,
     /// What all of it takes in memory, which is what the limit is for: millions of small answers would fit by their
     /// bytes.
@@ -34,9 +46,13 @@ pub(super) struct OutQueue {
 }
 
 impl OutQueue {
-    pub(super) fn new(limit: usize, node: Option<Arc<Budget>>) -> Self {
+    pub(super) fn new(limit: usize, node: Option<Arc<Budget>>, hash_seed: u64) -> Self {
         Self {
-            entries: VecDeque::new(),
+            first: VecDeque::new(),
+            first_bytes: 0,
+            // A queue that holds little takes turns all the same.
+            first_limit: FIRST.min(limit / 8),
+            lanes: Lanes::new(hash_seed, limit),
             bytes: 0,
             cost: 0,
             limit,
@@ -46,6 +62,12 @@ impl OutQueue {
 
     pub(super) fn has_room(&self) -> bool {
         self.cost < self.limit && self.node.as_ref().is_none_or(|node| node.has_room())
+    }
+
+    /// Whether this stream has its share of the queue waiting. Whoever asked is told by an event of
+    /// [`pop`](Self::pop) when it has no longer.
+    pub(super) fn is_full_of(&mut self, stream: Lane) -> bool {
+        self.lanes.is_full(stream)
     }
 
     /// Adds a message. Whoever adds one of a user's asks [`has_room`](Self::has_room) first; what ends a stream always
@@ -60,28 +82,41 @@ impl OutQueue {
             .unwrap_or_default();
         self.bytes += bytes;
         self.cost += cost;
-        self.entries.push_back(Queued {
+        let queued = Queued {
             message,
             serial,
             bytes,
             cost,
             _node: node,
-        });
+        };
+        if self.lanes.is_empty() && self.first_bytes < self.first_limit {
+            self.first_bytes += bytes;
+            self.first.push_back(queued);
+        } else {
+            self.lanes.push(queued);
+        }
     }
 
-    pub(super) fn pop(&mut self) -> Option<Queued> {
-        let queued = self.entries.pop_front()?;
+    /// The next to be written, and whom to tell that more of a stream may wait again.
+    pub(super) fn pop(&mut self) -> Option<(Queued, Option<Event>)> {
+        let Some(queued) = self.first.pop_front() else {
+            let (queued, relieved) = self.lanes.pop()?;
+            self.bytes -= queued.bytes;
+            self.cost -= queued.cost;
+            return Some((queued, relieved));
+        };
         self.bytes -= queued.bytes;
         self.cost -= queued.cost;
-        if self.entries.is_empty() && self.entries.capacity() > 1024 {
+        self.first_bytes -= queued.bytes;
+        if self.first.is_empty() && self.first.capacity() > 1024 {
             // An idle link keeps no trace of its busiest moment.
-            self.entries = VecDeque::new();
+            self.first = VecDeque::new();
         }
-        Some(queued)
+        Some((queued, None))
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.first.is_empty() && self.lanes.is_empty()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -90,18 +125,30 @@ impl OutQueue {
 
     /// Empties the queue and gives what was in it.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Message> + use<> {
-        (self.bytes, self.cost) = (0, 0);
-        std::mem::take(&mut self.entries)
+        (self.bytes, self.first_bytes, self.cost) = (0, 0, 0);
+        std::mem::take(&mut self.first)
             .into_iter()
+            .chain(self.lanes.drain())
             .map(|queued| queued.message)
     }
 
     /// Swaps the last two entries: only a planted fault does that.
     #[cfg(feature = "__faults")]
     pub(super) fn swap_last(&mut self) {
-        let len = self.entries.len();
+        let len = self.first.len();
         if len >= 2 {
-            self.entries.swap(len - 1, len - 2);
+            self.first.swap(len - 1, len - 2);
         }
+    }
+}
+
+/// What tells the sender of a message that more of its stream may wait.
+pub(super) fn writable(lane: Lane, serial: u64) -> Option<Event> {
+    match lane {
+        Lane::Singles => None,
+        Lane::Caller(mux) => Some(Event::Writable { mux }),
+        Lane::Handler(mux) => Some(Event::ServeWritable {
+            stream: ServeId { mux, serial },
+        }),
     }
 }

@@ -10,8 +10,14 @@ use crate::{
 #[cfg(feature = "__faults")]
 use super::Fault;
 use super::{
-    Connection, Dirty, caller::unsent, event::ServeId, handler::open_stream, outgoing::Call,
-    queue::Queued, time::millis_left,
+    Connection, Dirty,
+    caller::unsent,
+    event::{Event, ServeId},
+    handler::open_stream,
+    incoming::Ending,
+    outgoing::Call,
+    queue::Queued,
+    time::millis_left,
 };
 
 /// Messages on their way out, and how many bytes they take.
@@ -36,8 +42,8 @@ impl Connection {
     /// Appends what has to be sent, in order, until about `max_bytes` are reached: at least one message if there is
     /// any, and never a part of one. Gives the encoded length of what it appended.
     ///
-    /// What a mux owes goes first, because it is small and somebody waits for it; then what waits, in order of
-    /// submission.
+    /// What a mux owes goes first, because it is small and somebody waits for it; then what waits: in order of submission
+    /// while it is little, and else streams take turns. It may leave events behind.
     pub fn poll_transmit(
         &mut self,
         now: Instant,
@@ -76,13 +82,29 @@ impl Connection {
             self.dirty = VecDeque::new();
         }
         while !batch.is_full()
-            && let Some(queued) = self.queue.pop()
+            && let Some((queued, relieved)) = self.queue.pop()
         {
             self.transmit_queued(now, queued, &mut batch);
+            if let Some(relieved) = relieved {
+                self.relieve(relieved);
+            }
         }
         let (bytes, sent) = (batch.bytes, out.len() - before);
         self.counters.messages_out += sent as u64;
         bytes
+    }
+
+    /// Tells a sender that more of its stream may wait, unless the stream is over.
+    fn relieve(&mut self, event: Event) {
+        let open = match &event {
+            Event::Writable { mux } => self.calls.contains_key(&mux.get()),
+            Event::ServeWritable { stream } => open_stream(&mut self.incoming, *stream)
+                .is_some_and(|open| open.ending == Ending::Open),
+            _ => false,
+        };
+        if open {
+            self.events.push_back(event);
+        }
     }
 
     fn transmit_link(&mut self, now: Instant, batch: &mut Batch<'_>) {

@@ -128,6 +128,113 @@ fn c11_a_link_lost_after_any_item_is_an_error() {
     }
 }
 
+/// However much one stream has to send, the next item of another is behind little of it.
+#[test]
+fn c12_a_small_stream_waits_for_little_of_a_large_one() {
+    const MANY: u32 = 100_000;
+    let mut machine = Machine::new();
+    let small = machine.opened(1, 1);
+    machine.capacity = Capacity::new(1, MANY);
+    let large = [machine.serves_stream(1), machine.serves_stream(2)];
+    let mut queued = [0; 2];
+    let block = Payload::from(vec![b'b'; 1024]);
+    let fill = |machine: &mut Machine, queued: &mut [u32; 2]| {
+        for (stream, queued) in large.iter().zip(queued) {
+            while machine.conn.serve_send(*stream, block.clone()).is_ok() {
+                *queued += 1;
+            }
+        }
+    };
+    fill(&mut machine, &mut queued);
+    // Its share of the queue and no more, though there is credit and room for much more.
+    assert!(machine.conn.has_room());
+    assert!(
+        queued.iter().all(|queued| (500..1_500).contains(queued)),
+        "{queued:?}"
+    );
+
+    machine
+        .conn
+        .send(small, Payload::from("x"))
+        .expect("credit");
+    let request = machine.request();
+    let (mut out, mut before) = (Vec::new(), [0, 0]);
+    machine.conn.poll_transmit(machine.now, &mut out, 1 << 30);
+    for (before, mux) in before.iter_mut().zip([small, request]) {
+        let items = out.iter().take_while(|sent| sent.mux != mux);
+        *before = items.map(Message::encoded_len).sum();
+    }
+    // What came first of all, and a turn of each of the others.
+    assert!(before.iter().all(|bytes| *bytes < 128 << 10), "{before:?}");
+    let events = machine.events();
+    let woken =
+        |event: &&Event| matches!(event, Event::ServeWritable { stream } if large.contains(stream));
+    assert_eq!(
+        events.iter().filter(woken).count(),
+        2,
+        "each once: {events:?}"
+    );
+
+    // All of it leaves in order.
+    loop {
+        fill(&mut machine, &mut queued);
+        if queued == [MANY; 2] {
+            break;
+        }
+        machine.conn.poll_transmit(machine.now, &mut out, 1 << 30);
+        machine.events();
+    }
+    out.extend(machine.sends());
+    for stream in large {
+        let numbers: Vec<u32> = out
+            .iter()
+            .filter(|sent| sent.op == Op::MuxServerMsg && sent.mux == stream.mux())
+            .map(|sent| sent.seq)
+            .collect();
+        assert_eq!(numbers, (1..=MANY).collect::<Vec<_>>());
+    }
+    assert_eq!(machine.conn.queued_bytes(), 0);
+}
+
+#[test]
+fn c12_what_waits_in_turns_goes_with_its_stream() {
+    let mut machine = Machine::new();
+    machine.capacity = Capacity::new(1, 10_000);
+    let streams = [machine.serves_stream(1), machine.serves_stream(2)];
+    for stream in streams {
+        while machine
+            .conn
+            .serve_send(stream, Payload::from(vec![b'b'; 1024]))
+            .is_ok()
+        {}
+    }
+    let queued = machine.conn.queued_bytes();
+    let mux = streams[0].mux();
+    machine.gets(message(Op::DisconnectServerMux, mux, 0));
+    machine.events();
+    let sent = machine.sends();
+    let items = |mux| {
+        sent.iter()
+            .filter(move |sent| sent.mux == mux && sent.op == Op::MuxServerMsg)
+    };
+    assert_eq!(items(mux).count(), 0);
+    let left: usize = items(streams[1].mux()).map(Message::encoded_len).sum();
+    assert!(left < queued && left > 1 << 20);
+    let told =
+        |event: &Event| matches!(event, Event::ServeWritable { stream } if *stream != streams[1]);
+    assert!(!machine.events().iter().any(told), "it has ended");
+
+    while machine
+        .conn
+        .serve_send(streams[1], Payload::from(vec![b'b'; 1024]))
+        .is_ok()
+    {}
+    machine.conn.close(CloseReason::Local);
+    assert_eq!(machine.conn.queued_bytes(), 0);
+    assert!(machine.unsent().len() > 1_000);
+    assert_eq!(machine.sends(), []);
+}
+
 fn cancelled_by_its_caller(machine: &mut Machine, stream: ServeId) {
     machine.gets(message(Op::DisconnectServerMux, stream.mux(), 0));
     match machine.event() {

@@ -84,6 +84,22 @@ pub(crate) enum Inside {
     Handler(HandlerId),
 }
 
+/// Lets every other task that is ready have its turn once.
+///
+/// Tokio's own way to yield comes back only when nobody else is ready, or after dozens of turns: on
+/// a link with a busy stream all others would wait for as many pieces of it.
+pub(crate) async fn turn() {
+    let mut had = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut had, true) {
+            return std::task::Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
 /// What reader, writer, callers and handlers of one connection share.
 pub(crate) struct Session {
     pub(crate) link: Arc<LinkShared>,

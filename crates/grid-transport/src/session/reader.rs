@@ -60,12 +60,12 @@ pub(super) async fn read(session: Arc<Session>, mut socket: WsReader) -> WsReade
                 break;
             }
             // The writer gets its turn between the parts of one long message.
-            tokio::task::yield_now().await;
+            super::turn().await;
             batch.fill(&session);
         }
         if session.is_backlogged() {
             // There may always be more to read: the writer gets its turn, which nobody waits for.
-            tokio::task::yield_now().await;
+            super::turn().await;
         }
     }
 }

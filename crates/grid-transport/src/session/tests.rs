@@ -134,7 +134,7 @@ async fn a_session_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_ended_leaves_no_task_and_no_entry() {
+async fn c20_what_has_ended_leaves_no_task_and_no_entry_pair() {
     let pair = pair(Settings::new()).await;
     let peer = pair.a_to_b();
     let tasks = [pair.a.node().tasks.len(), pair.b.node().tasks.len()];

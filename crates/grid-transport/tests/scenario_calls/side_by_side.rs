@@ -15,8 +15,8 @@ use grid_transport::{Builder, Capacity, Connection, HandlerId, Payload};
 use tokio::{task::JoinHandle, time::sleep};
 
 use crate::{
-    nodes::{Nodes, recv, soon},
-    probe::{BOTH_1, LONG, TWO_WAY, probe},
+    nodes::{Nodes, drain, recv, soon},
+    probe::{BOTH_1, LONG, TWO_WAY, probe, text},
     scale::scaled,
 };
 
@@ -136,4 +136,67 @@ async fn c12_a_small_stream_is_as_quick_beside_a_large_one() {
     ratios.sort_by(f64::total_cmp);
     let median = ratios[ratios.len() / 2];
     assert!(median <= 2.0, "{ratios:.2?}");
+}
+
+const FLOOD: HandlerId = HandlerId::new(201);
+
+/// Sends as many items as it is asked for, as fast as it is let.
+fn flood(builder: Builder) -> Builder {
+    probe(builder).stream(FLOOD, OUT_MANY, |call| async move {
+        let count: u64 = text(call.payload()).parse()?;
+        for number in 0..count {
+            let mut item = vec![7; ITEM];
+            item[..8].copy_from_slice(&number.to_be_bytes());
+            call.send(item).await?;
+        }
+        Ok(())
+    })
+}
+
+/// Both streams work side by side; returns how often an item of the small one was answered
+/// meanwhile, and the most bytes that came before an answer.
+async fn beside_a_flood(nodes: Nodes, count: u64) -> (usize, u64) {
+    let peer = nodes.a_to_b();
+    let open = peer.stream(FLOOD, OUT_MANY, count.to_string());
+    let mut large = open.await.unwrap();
+    let reading = tokio::spawn(async move {
+        let (items, end) = drain(&mut large).await;
+        assert!(end.is_none(), "{end:?}");
+        assert_eq!(items.len() as u64, count);
+        for (number, item) in (0_u64..).zip(&items) {
+            assert_eq!(item.as_slice()[..8], number.to_be_bytes());
+        }
+    });
+    let mut small = peer.stream(TWO_WAY, BOTH_1, "x").await.unwrap();
+    let (mut most, mut exchanges) = (0, 0);
+    while !reading.is_finished() {
+        let before = peer.stats().bytes_in;
+        small.send("item").await.unwrap();
+        let echo = recv(&mut small).await.unwrap().unwrap();
+        assert_eq!(echo, Payload::from("item"));
+        most = most.max(peer.stats().bytes_in - before);
+        exchanges += 1;
+    }
+    soon(reading).await.unwrap();
+    small.finish();
+    assert!(recv(&mut small).await.is_none(), "a clean end");
+    nodes.settled().await;
+    (exchanges, most)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c12_a_small_stream_works_beside_a_flood() {
+    let count = scaled("C12", "items of the flood", 5_000, 100_000);
+    let (exchanges, _) = beside_a_flood(Nodes::tcp(flood).await, count).await;
+    assert!(exchanges > 0);
+}
+
+/// What is ahead of it is what is on the way already, whatever the large one has credit for: that
+/// would be all of its 80 MiB at once.
+#[tokio::test(start_paused = true)]
+async fn c12_a_small_stream_works_beside_a_flood_pair() {
+    let nodes = Nodes::memory(flood).await;
+    let (exchanges, most) = beside_a_flood(nodes, 20_000).await;
+    assert!(exchanges > 10, "{exchanges} while the flood lasts");
+    assert!(most < 12 << 20, "{most} bytes came before an answer");
 }

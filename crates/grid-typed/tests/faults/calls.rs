@@ -9,7 +9,7 @@ use crate::common::*;
 use crate::*;
 
 #[tokio::test(start_paused = true)]
-async fn of_a_request() {
+async fn c19_faults_of_a_request_pair() {
     let nodes = nodes().await;
     let peer = nodes.pair.a_to_b();
     for (request, text) in ENCODE {
@@ -54,7 +54,7 @@ async fn of_a_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_an_answer() {
+async fn c19_faults_of_an_answer_pair() {
     let nodes = nodes().await;
     let peer = nodes.pair.b_to_a();
     for (fault, text) in ENCODE {
@@ -92,7 +92,7 @@ async fn of_an_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn leave_calls_beside_them_alone() {
+async fn c19_faults_leave_calls_beside_them_alone_pair() {
     let nodes = nodes().await;
     let peer = nodes.pair.a_to_b();
     let mut stream = opened(&peer, &ECHO).await;

@@ -10,7 +10,7 @@ use crate::common::*;
 use crate::*;
 
 #[tokio::test(start_paused = true)]
-async fn of_an_initial_payload() {
+async fn c19_faults_of_an_initial_payload_pair() {
     let nodes = nodes().await;
     let peer = nodes.pair.a_to_b();
     for (fault, text) in ENCODE {
@@ -51,7 +51,7 @@ async fn of_an_initial_payload() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_an_item_to_a_handler() {
+async fn c19_faults_of_an_item_to_a_handler_pair() {
     let nodes = nodes().await;
     let peer = nodes.pair.a_to_b();
     for definition in [&ECHO, &STUBBORN] {
@@ -86,7 +86,7 @@ async fn of_an_item_to_a_handler() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_an_item_from_a_handler() {
+async fn c19_faults_of_an_item_from_a_handler_pair() {
     let nodes = nodes().await;
     let peer = nodes.pair.b_to_a();
     for definition in [&ECHO, &STUBBORN] {
@@ -107,7 +107,7 @@ async fn of_an_item_from_a_handler() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_an_item_to_the_caller() {
+async fn c19_faults_of_an_item_to_the_caller_pair() {
     let mut nodes = nodes().await;
     let peer = nodes.pair.a_to_b();
     for (fault, text) in DECODE {
@@ -149,7 +149,7 @@ async fn of_an_item_to_the_caller() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_an_item_from_the_caller() {
+async fn c19_faults_of_an_item_from_the_caller_pair() {
     let nodes = nodes().await;
     let peer = nodes.pair.a_to_b();
     for (fault, text) in ENCODE {
@@ -199,7 +199,7 @@ async fn of_an_item_from_the_caller() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wake_the_other_half() {
+async fn c19_faults_wake_the_other_half_pair() {
     static SPLIT: Streaming<Touchy, Touchy, Touchy> =
         Streaming::new(HandlerId::new(214), Capacity::new(4, 4));
     let split = |_: Touchy, call: Ends| async move {
@@ -242,7 +242,7 @@ async fn wake_the_other_half() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn are_told_to_a_sender_that_waits() {
+async fn c19_faults_are_told_to_a_sender_that_waits_pair() {
     let nodes = nodes().await;
     let (sender, mut receiver) = opened(&nodes.pair.a_to_b(), &WAITS).await.split();
     // The handler reads nothing, so this waits for credit by the time that its item comes.

@@ -1,0 +1,152 @@
+//! Turns: where much waits to be written, each stream gets a little at a time.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{Hash, Hasher},
+};
+
+use crate::{MuxId, wire::Op};
+
+use super::{
+    event::Event,
+    queue::{Queued, writable},
+    table::Seeded,
+};
+
+/// How many bytes of a lane leave before the next one has its turn: one message at least.
+const TURN: usize = 16 << 10;
+
+/// How many bytes of one stream wait in its lane, at most and where the queue is large: so that no stream fills it.
+const SHARE: usize = 1 << 20;
+
+/// What waits in one row: the order inside it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Single requests and their answers.
+    Singles,
+    /// A stream of ours.
+    Caller(MuxId),
+    /// A stream that we serve.
+    Handler(MuxId),
+}
+
+impl Lane {
+    fn of(queued: &Queued) -> Self {
+        match queued.message.op {
+            Op::ConnectMux | Op::MuxClientMsg => Self::Caller(queued.message.mux),
+            Op::MuxServerMsg => Self::Handler(queued.message.mux),
+            _ => Self::Singles,
+        }
+    }
+}
+
+impl Hash for Lane {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (side, mux) = match self {
+            Self::Singles => (0, MuxId::CONNECTION),
+            Self::Caller(mux) => (1, *mux),
+            Self::Handler(mux) => (2, *mux),
+        };
+        // One word for each: the hasher folds words.
+        state.write_u64(side);
+        state.write_u64(mux.get());
+    }
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    entries: VecDeque<Queued>,
+    bytes: usize,
+    /// What has left since its turn began.
+    taken: usize,
+    /// Its sender found it full, and waits.
+    refused: bool,
+}
+
+/// Lanes in which something waits; each is in `turns` exactly once.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    waiting: HashMap<Lane, Waiting, Seeded>,
+    turns: VecDeque<Lane>,
+    turn: usize,
+    share: usize,
+}
+
+impl Lanes {
+    pub(super) fn new(hash_seed: u64, limit: usize) -> Self {
+        Self {
+            waiting: HashMap::with_hasher(Seeded(hash_seed)),
+            turns: VecDeque::new(),
+            turn: TURN.min(limit / 16),
+            share: SHARE.min(limit / 4),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    pub(super) fn is_full(&mut self, lane: Lane) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let Some(waiting) = self.waiting.get_mut(&lane) else {
+            return false;
+        };
+        let full = waiting.bytes > self.share;
+        waiting.refused |= full;
+        full
+    }
+
+    pub(super) fn push(&mut self, queued: Queued) {
+        let lane = Lane::of(&queued);
+        let waiting = self.waiting.entry(lane).or_insert_with(|| {
+            self.turns.push_back(lane);
+            Waiting::default()
+        });
+        waiting.bytes += queued.bytes;
+        waiting.entries.push_back(queued);
+    }
+
+    /// The next of the lane whose turn it is, and its sender's wake where it waits for room in there.
+    pub(super) fn pop(&mut self) -> Option<(Queued, Option<Event>)> {
+        let lane = *self.turns.front()?;
+        let waiting = self.waiting.get_mut(&lane)?;
+        let queued = waiting.entries.pop_front()?;
+        waiting.bytes -= queued.bytes;
+        waiting.taken += queued.bytes;
+        let mut relieved = None;
+        // Half of it is free by then, so that a sender that is woken has something to do.
+        if waiting.refused && waiting.bytes <= self.share / 2 {
+            waiting.refused = false;
+            relieved = writable(lane, queued.serial);
+        }
+        if waiting.entries.is_empty() {
+            self.waiting.remove(&lane);
+            self.turns.pop_front();
+            self.release();
+        } else if waiting.taken >= self.turn {
+            waiting.taken = 0;
+            self.turns.rotate_left(1);
+        }
+        Some((queued, relieved))
+    }
+
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Queued> + use<> {
+        let turns = std::mem::take(&mut self.turns);
+        let empty = HashMap::with_hasher(*self.waiting.hasher());
+        let mut waiting = std::mem::replace(&mut self.waiting, empty);
+        turns
+            .into_iter()
+            .filter_map(move |lane| waiting.remove(&lane))
+            .flat_map(|waiting| waiting.entries)
+    }
+
+    /// An idle link keeps no trace of its busiest moment.
+    fn release(&mut self) {
+        if self.turns.is_empty() && self.turns.capacity() > 1024 {
+            self.turns = VecDeque::new();
+            self.waiting.shrink_to_fit();
+        }
+    }
+}
