@@ -124,7 +124,7 @@ impl Connection {
             .with_content(present(item));
         let (len, limit) = (numbered_len(&message), self.config.max_message);
         let room = self.queue.has_room();
-        let enough = self.queue.is_full_of(Lane::Handler(stream.mux));
+        let enough = self.queue.is_full_of(Lane::Handler(stream));
         #[cfg(feature = "__faults")]
         let stream = self.misled(stream);
         #[cfg(feature = "__faults")]

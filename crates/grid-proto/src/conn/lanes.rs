@@ -7,11 +7,7 @@ use std::{
 
 use crate::{MuxId, wire::Op};
 
-use super::{
-    event::Event,
-    queue::{Queued, writable},
-    table::Seeded,
-};
+use super::{event::ServeId, queue::Queued, table::Seeded};
 
 /// How many bytes of a lane leave before the next one has its turn: one message at least.
 const TURN: usize = 16 << 10;
@@ -26,15 +22,18 @@ pub(super) enum Lane {
     Singles,
     /// A stream of ours.
     Caller(MuxId),
-    /// A stream that we serve.
-    Handler(MuxId),
+    /// A stream that we serve; not only its mux, which the peer may use again at once.
+    Handler(ServeId),
 }
 
 impl Lane {
     fn of(queued: &Queued) -> Self {
         match queued.message.op {
             Op::ConnectMux | Op::MuxClientMsg => Self::Caller(queued.message.mux),
-            Op::MuxServerMsg => Self::Handler(queued.message.mux),
+            Op::MuxServerMsg => Self::Handler(ServeId {
+                mux: queued.message.mux,
+                serial: queued.serial,
+            }),
             _ => Self::Singles,
         }
     }
@@ -42,14 +41,14 @@ impl Lane {
 
 impl Hash for Lane {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let (side, mux) = match self {
-            Self::Singles => (0, MuxId::CONNECTION),
-            Self::Caller(mux) => (1, *mux),
-            Self::Handler(mux) => (2, *mux),
+        // Two words for each: the hasher folds words.
+        let (mux, serial) = match self {
+            Self::Singles => (0, 0),
+            Self::Caller(mux) => (mux.get(), 0),
+            Self::Handler(stream) => (stream.mux.get(), stream.serial.wrapping_add(1)),
         };
-        // One word for each: the hasher folds words.
-        state.write_u64(side);
-        state.write_u64(mux.get());
+        state.write_u64(mux);
+        state.write_u64(serial);
     }
 }
 
@@ -108,8 +107,8 @@ impl Lanes {
         waiting.entries.push_back(queued);
     }
 
-    /// The next of the lane whose turn it is, and its sender's wake where it waits for room in there.
-    pub(super) fn pop(&mut self) -> Option<(Queued, Option<Event>)> {
+    /// The next of the lane whose turn it is, and that lane where its sender waits for room in it and has some now.
+    pub(super) fn pop(&mut self) -> Option<(Queued, Option<Lane>)> {
         let lane = *self.turns.front()?;
         let waiting = self.waiting.get_mut(&lane)?;
         let queued = waiting.entries.pop_front()?;
@@ -119,7 +118,7 @@ impl Lanes {
         // Half of it is free by then, so that a sender that is woken has something to do.
         if waiting.refused && waiting.bytes <= self.share / 2 {
             waiting.refused = false;
-            relieved = writable(lane, queued.serial);
+            relieved = Some(lane);
         }
         if waiting.entries.is_empty() {
             self.waiting.remove(&lane);

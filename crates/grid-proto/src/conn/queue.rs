@@ -6,7 +6,6 @@ use crate::wire::Message;
 
 use super::{
     budget::{Budget, Charge},
-    event::{Event, ServeId},
     lanes::{Lane, Lanes},
 };
 
@@ -64,8 +63,7 @@ impl OutQueue {
         self.cost < self.limit && self.node.as_ref().is_none_or(|node| node.has_room())
     }
 
-    /// Whether this stream has its share of the queue waiting. Whoever asked is told by an event of
-    /// [`pop`](Self::pop) when it has no longer.
+    /// Whether this stream has its share of the queue waiting. [`pop`](Self::pop) tells when it has no longer.
     pub(super) fn is_full_of(&mut self, stream: Lane) -> bool {
         self.lanes.is_full(stream)
     }
@@ -97,8 +95,8 @@ impl OutQueue {
         }
     }
 
-    /// The next to be written, and whom to tell that more of a stream may wait again.
-    pub(super) fn pop(&mut self) -> Option<(Queued, Option<Event>)> {
+    /// The next to be written, and the lane that was found full and isn't any more.
+    pub(super) fn pop(&mut self) -> Option<(Queued, Option<Lane>)> {
         let Some(queued) = self.first.pop_front() else {
             let (queued, relieved) = self.lanes.pop()?;
             self.bytes -= queued.bytes;
@@ -139,16 +137,5 @@ impl OutQueue {
         if len >= 2 {
             self.first.swap(len - 1, len - 2);
         }
-    }
-}
-
-/// What tells the sender of a message that more of its stream may wait.
-pub(super) fn writable(lane: Lane, serial: u64) -> Option<Event> {
-    match lane {
-        Lane::Singles => None,
-        Lane::Caller(mux) => Some(Event::Writable { mux }),
-        Lane::Handler(mux) => Some(Event::ServeWritable {
-            stream: ServeId { mux, serial },
-        }),
     }
 }

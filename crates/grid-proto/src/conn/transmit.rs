@@ -15,6 +15,7 @@ use super::{
     event::{Event, ServeId},
     handler::open_stream,
     incoming::Ending,
+    lanes::Lane,
     outgoing::Call,
     queue::Queued,
     time::millis_left,
@@ -85,8 +86,8 @@ impl Connection {
             && let Some((queued, relieved)) = self.queue.pop()
         {
             self.transmit_queued(now, queued, &mut batch);
-            if let Some(relieved) = relieved {
-                self.relieve(relieved);
+            if let Some(lane) = relieved {
+                self.relieve(lane);
             }
         }
         let (bytes, sent) = (batch.bytes, out.len() - before);
@@ -95,15 +96,18 @@ impl Connection {
     }
 
     /// Tells a sender that more of its stream may wait, unless the stream is over.
-    fn relieve(&mut self, event: Event) {
-        let open = match &event {
-            Event::Writable { mux } => self.calls.contains_key(&mux.get()),
-            Event::ServeWritable { stream } => open_stream(&mut self.incoming, *stream)
-                .is_some_and(|open| open.ending == Ending::Open),
-            _ => false,
-        };
-        if open {
-            self.events.push_back(event);
+    fn relieve(&mut self, lane: Lane) {
+        match lane {
+            Lane::Caller(mux) if self.calls.contains_key(&mux.get()) => {
+                self.events.push_back(Event::Writable { mux });
+            }
+            Lane::Handler(stream) => {
+                let open = open_stream(&mut self.incoming, stream);
+                if open.is_some_and(|open| open.ending == Ending::Open) {
+                    self.events.push_back(Event::ServeWritable { stream });
+                }
+            }
+            Lane::Caller(_) | Lane::Singles => {}
         }
     }
 

@@ -235,6 +235,34 @@ fn c12_what_waits_in_turns_goes_with_its_stream() {
     assert_eq!(machine.sends(), []);
 }
 
+/// A peer may use a number again while much of the stream before waits.
+#[test]
+fn c12_a_number_that_is_used_again_has_turns_of_its_own() {
+    let mut machine = Machine::new();
+    machine.capacity = Capacity::new(1, 10_000);
+    let block = Payload::from(vec![b'b'; 1024]);
+    let old = machine.serves_stream(1);
+    while machine.conn.serve_send(old, block.clone()).is_ok() {}
+    machine.gets(message(Op::DisconnectServerMux, old.mux(), 0));
+    machine.events();
+    machine.gets(call(Op::ConnectMux, 1));
+    let Some(Event::Opened(new)) = machine.events().pop() else {
+        panic!("not opened")
+    };
+    while machine.conn.serve_send(new.stream, block.clone()).is_ok() {}
+    let sent = machine.sends();
+    let items = sent.iter().filter(|sent| sent.op == Op::MuxServerMsg);
+    let numbers: Vec<u32> = items.map(|sent| sent.seq).collect();
+    assert_eq!(numbers, (1..=numbers.len() as u32).collect::<Vec<_>>());
+    assert!(numbers.len() > 500);
+    let woken =
+        |event: &Event| matches!(event, Event::ServeWritable { stream } if *stream == new.stream);
+    assert!(
+        machine.events().iter().any(woken),
+        "or it would wait for ever"
+    );
+}
+
 fn cancelled_by_its_caller(machine: &mut Machine, stream: ServeId) {
     machine.gets(message(Op::DisconnectServerMux, stream.mux(), 0));
     match machine.event() {
