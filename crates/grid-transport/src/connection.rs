@@ -35,10 +35,17 @@ pub struct Connection {
     route: Option<Arc<Subroute>>,
 }
 
-struct Subroute {
+#[derive(Debug)]
+pub(crate) struct Subroute {
     route: Route,
     /// Its id but for the first byte, which is the handler's.
     id: SubrouteId,
+}
+
+impl fmt::Display for Subroute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.route.as_str())
+    }
 }
 
 impl Connection {
@@ -206,6 +213,7 @@ impl Connection {
                 id[0] = handler.get();
                 SubrouteId::from_bytes(id)
             }),
+            route: self.route.clone(),
             payload,
             deadline: None,
             wait_ready: false,

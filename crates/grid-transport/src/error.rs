@@ -70,6 +70,24 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// What to tell outcomes apart by, in spans.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::NotConnected { .. } => "not_connected",
+            Self::Disconnected { .. } => "disconnected",
+            Self::ShuttingDown => "shutting_down",
+            Self::Deadline => "deadline",
+            Self::Cancelled => "cancelled",
+            Self::UnknownHandler(_) => "unknown_handler",
+            Self::Refused(_) => "refused",
+            Self::Remote(_) => "remote",
+            Self::TooLarge { .. } => "too_large",
+            Self::CapacityMismatch { .. } => "capacity_mismatch",
+            Self::Overrun => "overrun",
+            Self::Protocol(_) => "protocol",
+        }
+    }
+
     /// Whether the same call may succeed later and is certain not to have been executed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -104,11 +104,19 @@
 //!
 //! # Tracing
 //!
-//! Targets: `grid::link` (states of links, failed attempts), `grid::accept` (refused
-//! connections), `grid::session` (handlers left behind), `grid::node` (the end of a node). No
-//! payload, token or secret is ever recorded. The same warning about the same remote or address
-//! comes once in [`Settings::warn_interval`](Settings#structfield.warn_interval). There are no
-//! spans, and single calls are not traced.
+//! Events, by target: `grid::link` (states of links, failed attempts), `grid::accept` (refused
+//! connections), `grid::session` (handlers left behind), `grid::node` (the end of a node). The same
+//! warning about the same remote or address comes once in
+//! [`Settings::warn_interval`](Settings#structfield.warn_interval), and a link that comes and goes
+//! has a bounded number of lines.
+//!
+//! Spans, at level debug: `grid.call` (target `grid::call`) for each call on the node that makes
+//! it, and `grid.handle` (target `grid::handle`) for each handler that runs; both with the names of
+//! the nodes, handler, subroute, bytes both ways, outcome and duration. Where no subscriber wants
+//! them nothing is built, and none is touched under a lock.
+//!
+//! No payload, token or secret is ever recorded, but the error text of a handler is. Values are cut
+//! to 1 KiB.
 //!
 //! # Features
 //!
@@ -132,6 +140,7 @@ mod limiter;
 mod link;
 mod listener;
 mod manager;
+mod mount;
 mod proven;
 mod registration;
 mod registry;
@@ -144,6 +153,7 @@ mod stream;
 mod sync;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
+mod trace;
 mod ws;
 
 pub use auth::{

@@ -24,6 +24,7 @@ use crate::{
         shared::NodeShared,
     },
     manager::Manager,
+    trace::Cut,
     ws::{self, HeadError, RequestHead, Role, Status, Ws},
 };
 
@@ -348,7 +349,7 @@ async fn refuse(
 /// kind, whatever it sends.
 fn turned_away(shared: &Shared, from: &str, what: &'static str, why: &dyn fmt::Display) {
     if let Some(suppressed) = log_permit(shared, from, what) {
-        tracing::warn!(target: "grid::accept", from, suppressed, reason = %why, "{what}");
+        tracing::warn!(target: "grid::accept", from, suppressed, reason = %Cut(why), "{what}");
     }
 }
 
@@ -370,7 +371,7 @@ async fn route(shared: &Shared, head: &RequestHead, from: &str) -> Result<Arc<No
                 local = %node.local,
                 from,
                 suppressed,
-                %reason,
+                reason = %Cut(&reason),
                 "upgrade refused"
             );
         }

@@ -86,7 +86,8 @@ impl Manager {
             .collect()
     }
 
-    /// Adds a remote while the node runs. Its link is dialed or awaited from now on.
+    /// Adds a remote while the node runs. Its link is dialed or awaited from now on; where one of that name was
+    /// [removed](Self::remove_peer) a moment ago, from when nothing of that is left.
     ///
     /// # Errors
     ///
@@ -247,10 +248,9 @@ impl Manager {
             .settings
             .first_mux
             .unwrap_or_else(|| MuxId::new(rand::random_range(1 << 16..1 << 31)));
-        let link = LinkShared::new(node.clone(), target, name, handle, first_mux);
-        if !node.insert_link(link.clone()) {
-            return None;
-        }
+        let link = node.insert_link(&name.clone(), |before| {
+            LinkShared::new(node.clone(), target, name, handle, first_mux, before)
+        })?;
         drop(node.spawn(link::run(link.clone(), slot)));
         Some(link)
     }

@@ -19,10 +19,12 @@ use tokio::{
 };
 
 use crate::{
+    connection::Subroute,
     error::{CallError, Refusal},
     link::shared::LinkShared,
     session::{Answer, Session, not_submitted},
     state::LinkCause,
+    trace::CallSpan,
 };
 
 /// What a timeout amounts to that no clock can hold.
@@ -39,6 +41,8 @@ pub(crate) struct Call {
     pub(crate) link: Arc<LinkShared>,
     pub(crate) handler: HandlerId,
     pub(crate) subroute: Option<SubrouteId>,
+    /// The same in words.
+    pub(crate) route: Option<Arc<Subroute>>,
     pub(crate) payload: Payload,
     pub(crate) deadline: Option<Instant>,
     pub(crate) wait_ready: bool,
@@ -89,6 +93,7 @@ impl IntoFuture for RequestBuilder {
     fn into_future(self) -> RequestFuture {
         RequestFuture {
             stage: Stage::New(self.0),
+            span: None,
         }
     }
 }
@@ -97,6 +102,7 @@ impl IntoFuture for RequestBuilder {
 #[must_use = "futures do nothing unless awaited"]
 pub struct RequestFuture {
     stage: Stage,
+    span: Option<Box<CallSpan>>,
 }
 
 enum Stage {
@@ -111,12 +117,23 @@ impl Future for RequestFuture {
     type Output = Result<Payload, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(self.poll_stage(cx));
+        if let Some(mut span) = self.span.take() {
+            span.answered(&outcome);
+        }
+        Poll::Ready(outcome)
+    }
+}
+
+impl RequestFuture {
+    fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, CallError>> {
         loop {
             match &mut self.stage {
                 Stage::New(_) => {
                     let Stage::New(call) = std::mem::replace(&mut self.stage, Stage::Done) else {
                         continue;
                     };
+                    self.span = CallSpan::new(&call);
                     self.stage = match call.attempt(request) {
                         Ok(in_flight) => Stage::InFlight(in_flight),
                         Err(Attempt::Failed(error)) => return Poll::Ready(Err(error)),
@@ -143,6 +160,9 @@ impl Future for RequestFuture {
                     }
                 }
                 Stage::InFlight(in_flight) => {
+                    if let Some(span) = &mut self.span {
+                        span.sent();
+                    }
                     let outcome = ready!(in_flight.poll_answer(cx));
                     self.stage = Stage::Done;
                     return Poll::Ready(outcome);

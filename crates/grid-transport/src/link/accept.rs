@@ -25,6 +25,7 @@ use crate::{
     proven::PeerNames,
     session::{Established, PeerInfo},
     state::LinkCause,
+    trace::Cut,
     ws::{self, Incoming, Ws, WsError},
 };
 
@@ -53,7 +54,7 @@ pub(crate) async fn accept(node: &NodeShared, mut ws: Ws, origin: Origin) {
         // Nobody is there to read an answer, or what is owed says it all.
         Err(error) => {
             let from = &*origin.address;
-            tracing::debug!(target: "grid::accept", local = %node.local, from, %error, "no handshake");
+            tracing::debug!(target: "grid::accept", local = %node.local, from, error = %Cut(&error), "no handshake");
             let (reader, writer) = ws.split();
             return ws::hang_up(reader, writer, None).await;
         }
@@ -133,7 +134,7 @@ async fn reject(node: &NodeShared, mut ws: Ws, who: &str, reason: &ConnectReject
             local = %node.local,
             remote = who,
             suppressed,
-            %reason,
+            reason = %Cut(reason),
             "connection rejected"
         );
     }

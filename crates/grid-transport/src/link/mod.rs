@@ -14,6 +14,7 @@ mod reconnect;
 mod replay;
 pub(crate) mod room;
 pub(crate) mod shared;
+pub(crate) mod tell;
 
 use std::{
     future::Future,
@@ -35,6 +36,7 @@ use self::{
 use crate::{
     session::{self, Established},
     state::{LinkCause, LinkState},
+    trace::Cut,
 };
 
 /// What this node says of itself beyond the protocol (protocol section 10): version 1, and as bit 0 of the capabilities
@@ -47,13 +49,29 @@ pub(crate) const EXTRA: Extra = Extra {
 /// Keeps the link to one remote up, until the node shuts down or the remote is taken off the list. Connections that the
 /// remote dials come by `incoming`; without it, this node dials.
 pub(crate) async fn run(link: Arc<LinkShared>, incoming: Option<AcceptSlot>) {
+    let node = link.node.clone();
+    let gone = link.gone.clone().drop_guard();
     let over = Over(link);
     let link = &over.0;
-    let (stop, wish) = (&link.stop, &link.reconnect);
-    match incoming {
-        Some(slot) => keep_up(&mut Acceptor { link, slot }, stop, wish).await,
-        None => keep_up(&mut Dialer::new(link), stop, wish).await,
+    if let Some(before) = &link.before {
+        // Its session may not be gone, although it was taken off the list: there is one at a time.
+        before.cancelled().await;
     }
+    let (stop, wish) = (&link.stop, &link.reconnect);
+    let keep_up = async {
+        match incoming {
+            Some(slot) => keep_up(&mut Acceptor { link, slot }, stop, wish).await,
+            None => keep_up(&mut Dialer::new(link), stop, wish).await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = keep_up => {}
+        never = link.tell_late() => match never {},
+    }
+    drop(over);
+    drop(gone);
+    node.forget_gone();
 }
 
 /// Says that the link is closed for good, also where the runtime ends under it.
@@ -198,7 +216,12 @@ fn report_failure(link: &LinkShared, attempt: u32, cause: &LinkCause) {
     if attempt == 1 {
         return;
     }
-    if let Some(suppressed) = link.node.limiter.allow(&link.name, cause.kind()) {
+    // A link that comes and goes begins anew each time, so its lines are bounded besides.
+    if let Some(suppressed) = link.node.limiter.allow(&link.name, cause.kind())
+        && let Some(left_out) = link.teller.allow()
+    {
+        let suppressed = suppressed + left_out;
+        let cause = Cut(cause);
         tracing::warn!(
             target: "grid::link",
             local = %link.node.local,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     fmt,
     future::Future,
     mem,
@@ -31,12 +32,14 @@ use crate::{
         accept::AcceptHandle,
         replay::{Admissions, RequestTimes},
         room::NodeRoom,
+        tell::Teller,
     },
     registry::Frozen,
     session::{Permits, Session},
     shutdown::Shutdown,
     state::{LinkCause, LinkState},
     stats::LinkCounters,
+    trace::Cut,
 };
 
 /// The wall clock of a node; tests give their own.
@@ -70,7 +73,14 @@ pub(crate) struct NodeShared {
     pub(crate) blocking: Arc<Semaphore>,
     /// Connections inside their handshake.
     pub(crate) handshakes: Arc<Semaphore>,
-    links: RwLock<BTreeMap<Arc<str>, Arc<LinkShared>>>,
+    links: RwLock<Links>,
+}
+
+#[derive(Default)]
+struct Links {
+    live: BTreeMap<Arc<str>, Arc<LinkShared>>,
+    /// Links that were taken off the list, and when the last of each name is gone.
+    leaving: BTreeMap<Arc<str>, CancellationToken>,
 }
 
 /// Limits of the whole node that its links draw from.
@@ -122,7 +132,7 @@ impl NodeShared {
             handshakes: Arc::new(Semaphore::new(
                 settings.max_handshakes.clamp(1, Semaphore::MAX_PERMITS),
             )),
-            links: RwLock::new(BTreeMap::new()),
+            links: RwLock::new(Links::default()),
             settings,
         })
     }
@@ -147,31 +157,49 @@ impl NodeShared {
 
     /// The link to a remote.
     pub(crate) fn link(&self, name: &str) -> Option<Arc<LinkShared>> {
-        self.links.read().get(name).cloned()
+        self.links.read().live.get(name).cloned()
     }
 
     /// All links, sorted by name.
     pub(crate) fn links(&self) -> Vec<Arc<LinkShared>> {
-        self.links.read().values().cloned().collect()
+        self.links.read().live.values().cloned().collect()
     }
 
-    /// False, without any change, when there is a link of that name.
-    pub(crate) fn insert_link(&self, link: Arc<LinkShared>) -> bool {
+    /// Makes a link with what has to be gone before it begins. `None`, without any change, when there is one of that
+    /// name.
+    pub(crate) fn insert_link(
+        &self,
+        name: &str,
+        make: impl FnOnce(Option<CancellationToken>) -> Arc<LinkShared>,
+    ) -> Option<Arc<LinkShared>> {
         let mut links = self.links.write();
-        if links.contains_key(&*link.name) {
-            return false;
+        if links.live.contains_key(name) {
+            return None;
         }
-        links.insert(link.name.clone(), link);
-        true
+        let link = make(links.leaving.get(name).cloned());
+        links.live.insert(link.name.clone(), link.clone());
+        Some(link)
     }
 
     pub(crate) fn remove_link(&self, name: &str) -> Option<Arc<LinkShared>> {
-        self.links.write().remove(name)
+        let mut links = self.links.write();
+        let link = links.live.remove(name)?;
+        // It waits for those before it, so its end is theirs too.
+        links.leaving.insert(link.name.clone(), link.gone.clone());
+        Some(link)
+    }
+
+    /// Keeps no trace of links that are gone.
+    pub(crate) fn forget_gone(&self) {
+        let mut links = self.links.write();
+        links.leaving.retain(|_, gone| !gone.is_cancelled());
     }
 
     /// Takes all links out; the node and its links refer to each other.
     pub(crate) fn clear_links(&self) -> Vec<Arc<LinkShared>> {
-        mem::take(&mut *self.links.write()).into_values().collect()
+        mem::take(&mut self.links.write().live)
+            .into_values()
+            .collect()
     }
 }
 
@@ -198,6 +226,11 @@ pub(crate) struct LinkShared {
     pub(crate) accept: Option<AcceptHandle>,
     /// Fires when the link has to end: the node shuts down or the peer was removed.
     pub(crate) stop: CancellationToken,
+    /// Fires when nothing of it is left.
+    pub(crate) gone: CancellationToken,
+    /// The link of the same remote that was removed before, which has to be gone first.
+    pub(crate) before: Option<CancellationToken>,
+    pub(crate) teller: Teller,
     /// Whether it ends because the peer was taken off the list.
     pub(crate) removed: AtomicBool,
     /// Wakes the pause before the next dial.
@@ -224,6 +257,7 @@ impl LinkShared {
         name: Arc<str>,
         accept: Option<AcceptHandle>,
         first_mux: MuxId,
+        before: Option<CancellationToken>,
     ) -> Arc<Self> {
         let dials = accept.is_none();
         Arc::new(Self {
@@ -231,6 +265,9 @@ impl LinkShared {
             dials,
             accept,
             stop: node.shutdown.closing().child_token(),
+            gone: CancellationToken::new(),
+            before,
+            teller: Teller::new(),
             removed: AtomicBool::new(false),
             reconnect: Notify::new(),
             counters: LinkCounters::new(),
@@ -249,19 +286,49 @@ impl LinkShared {
         })
     }
 
-    /// Publishes a state; those who watch see every one that lasts.
-    pub(crate) fn set_state(&self, state: LinkState) {
+    /// Publishes a state; those who watch see every one that lasts. True when the log was told of it.
+    pub(crate) fn set_state(&self, state: LinkState) -> bool {
         if let Some(cause) = state.last_cause() {
             self.counters.down(cause);
         }
         let before = self.state.send_replace(state.clone());
         let (local, remote) = (&*self.node.local, &*self.name);
-        if mem::discriminant(&before) == mem::discriminant(&state) {
-            tracing::debug!(target: "grid::link", local, remote, %state, "link state");
-        } else {
+        let changed = mem::discriminant(&before) != mem::discriminant(&state);
+        if changed {
             self.counters.state_changed();
-            tracing::info!(target: "grid::link", local, remote, %state, "link state");
         }
+        match changed.then(|| self.teller.allow()).flatten() {
+            Some(suppressed) => {
+                self.tell(suppressed, &state);
+                true
+            }
+            None => {
+                let state = Cut(&state);
+                tracing::debug!(target: "grid::link", local, remote, %state, "link state");
+                false
+            }
+        }
+    }
+
+    /// Tells of the newest state once that is due, where it was left out.
+    pub(crate) async fn tell_late(&self) -> Infallible {
+        loop {
+            self.teller.due().await;
+            if let Some(suppressed) = self.teller.allow() {
+                self.tell(suppressed, &self.state());
+            }
+        }
+    }
+
+    fn tell(&self, suppressed: u64, state: &LinkState) {
+        tracing::info!(
+            target: "grid::link",
+            local = &*self.node.local,
+            remote = &*self.name,
+            suppressed,
+            state = %Cut(state),
+            "link state"
+        );
     }
 
     /// The state right after a session.

@@ -15,13 +15,14 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Inside, Session,
     core::{Core, Effects},
-    task::{Ended, Running},
+    task::{Ended, Returned, Running},
 };
 use crate::{
     handler::{Context, Request},
     registry::Entry,
     stats::LinkCounters,
     stream::{Pipe, StreamCall},
+    trace::HandleSpan,
 };
 
 pub(super) type Response = Result<Payload, Text>;
@@ -89,6 +90,7 @@ impl Session {
             outcomes.refused.push(ticket);
             return;
         };
+        let bytes = inbound.payload.len();
         let context = self.context(entry, inbound.deadline, token.clone());
         let request = Request::new(inbound.payload, context);
         let permit = self.link.handlers.try_acquire();
@@ -96,6 +98,7 @@ impl Session {
             outcomes.refused.push(ticket);
             return;
         };
+        running.traced(HandleSpan::new(&self.link, entry, bytes, None));
         match self.poll_in_place(&mut running, turn) {
             Some(ended) => {
                 if let Some(answer) = single_answer(running.end(Some(ended))) {
@@ -119,13 +122,16 @@ impl Session {
             outcomes.refused_streams.push(stream);
             return;
         };
+        let bytes = opened.payload.len();
         let context = self.context(entry, opened.deadline, token.clone());
-        let call = StreamCall::new(opened.payload, context, pipe);
+        let call = StreamCall::new(opened.payload, context, pipe.clone());
         let permit = self.link.handlers.try_acquire();
         let Some(mut running) = Running::new(entry, permit, opened.charge, call) else {
             outcomes.refused_streams.push(stream);
             return;
         };
+        running.traced(HandleSpan::new(&self.link, entry, bytes, Some(&pipe)));
+        drop(pipe);
         match self.poll_in_place(&mut running, turn) {
             Some(ended) => {
                 outcomes
@@ -151,7 +157,7 @@ impl Session {
         )
     }
 
-    fn poll_in_place<C, T>(
+    fn poll_in_place<C, T: Returned>(
         &self,
         running: &mut Running<C, T>,
         turn: &mut Option<Turn>,

@@ -42,14 +42,16 @@ pub(crate) async fn run(link: &Arc<LinkShared>, established: Established) -> Lin
 
     let attached = Attached::new(link, &session);
     link.counters.connected();
-    link.node.limiter.forget(&link.name);
     if link.node.shutdown.is_draining() {
         session.refuse_new();
     }
-    link.set_state(LinkState::Connected {
+    let told = link.set_state(LinkState::Connected {
         since: session.since,
         peer: session.peer.id,
     });
+    if told {
+        link.node.limiter.forget(&link.name);
+    }
 
     tokio::select! {
         () = keep_time(&session) => {}

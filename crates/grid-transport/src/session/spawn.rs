@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Inside, Session,
     dispatch::{RunningSingle, RunningStream, single_answer, stream_end},
-    task::{Ended, Running},
+    task::{Ended, Returned, Running},
 };
 use crate::{
     link::{guard::Pass, shared::NodeShared},
@@ -91,7 +91,7 @@ impl Session {
 
 impl NodeShared {
     /// Runs a handler to its end, or until its future has to be dropped.
-    async fn run_handler<C: Send + 'static, T: Send + 'static>(
+    async fn run_handler<C: Send + 'static, T: Returned + Send + 'static>(
         self: &Arc<Self>,
         running: Running<C, T>,
         options: Options,
@@ -122,7 +122,7 @@ impl NodeShared {
         }
     }
 
-    async fn drive<C, T>(
+    async fn drive<C, T: Returned>(
         self: &Arc<Self>,
         mut running: Running<C, T>,
         drop_on: Option<CancellationToken>,

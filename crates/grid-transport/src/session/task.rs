@@ -11,10 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use grid_proto::conn::Charge;
+use grid_proto::{Payload, conn::Charge};
 
 use super::Permit;
-use crate::{error::HandlerError, registration::HandlerFuture, registry::Entry};
+use crate::{error::HandlerError, registration::HandlerFuture, registry::Entry, trace::HandleSpan};
 
 /// How a handler ended.
 #[derive(Debug)]
@@ -26,12 +26,42 @@ pub(super) enum Ended<T> {
     Dropped,
 }
 
+/// What a handler returns, as far as its span shows it.
+pub(super) trait Returned {
+    /// The bytes of the answer; items of a stream are counted where they are sent.
+    fn bytes(&self) -> usize;
+}
+
+impl Returned for Payload {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Returned for () {
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl<T: Returned> Ended<T> {
+    fn tell(&self, span: HandleSpan) {
+        match self {
+            Self::Returned(Ok(answer)) => span.end("ok", None, answer.bytes()),
+            Self::Returned(Err(error)) => span.end("failed", Some(error.text()), 0),
+            Self::Panicked(text) => span.end("panicked", Some(text), 0),
+            Self::Dropped => span.end("dropped", None, 0),
+        }
+    }
+}
+
 /// A handler that runs, with everything that it holds.
-pub(super) struct Running<C, T> {
+pub(super) struct Running<C, T: Returned> {
     entry: Arc<Entry<C, T>>,
     stage: Stage<C, T>,
     started: Instant,
     counted: bool,
+    span: Option<Box<HandleSpan>>,
     /// Of the link and node, and of the handler's own limit.
     _permits: (Permit, Option<Permit>),
     /// What its request holds of the inbound budget.
@@ -45,7 +75,7 @@ enum Stage<C, T> {
     Over,
 }
 
-impl<C, T> Running<C, T> {
+impl<C, T: Returned> Running<C, T> {
     /// `None` when one of the limits is reached.
     pub(super) fn new(
         entry: &Arc<Entry<C, T>>,
@@ -64,9 +94,15 @@ impl<C, T> Running<C, T> {
             stage: Stage::Called(call),
             started: Instant::now(),
             counted: false,
+            span: None,
             _permits: (permit, own),
             _charge: charge,
         })
+    }
+
+    /// Its span, where somebody wants one.
+    pub(super) fn traced(&mut self, span: Option<Box<HandleSpan>>) {
+        self.span = span;
     }
 
     pub(super) fn entry(&self) -> &Entry<C, T> {
@@ -108,9 +144,13 @@ impl<C, T> Running<C, T> {
             .counters
             .end(self.started.elapsed(), failed, panicked);
         self.counted = true;
+        if let Some(span) = self.span.take() {
+            ended.tell(*span);
+        }
     }
 
     fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<Ended<T>> {
+        let _inside = self.span.as_ref().map(|span| span.enter());
         if matches!(self.stage, Stage::Called(_))
             && let Stage::Called(call) = mem::replace(&mut self.stage, Stage::Over)
         {
@@ -131,9 +171,9 @@ impl<C, T> Running<C, T> {
 }
 
 // The future is boxed; nothing in here is pinned in place.
-impl<C, T> Unpin for Running<C, T> {}
+impl<C, T: Returned> Unpin for Running<C, T> {}
 
-impl<C, T> Future for Running<C, T> {
+impl<C, T: Returned> Future for Running<C, T> {
     type Output = Ended<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -141,7 +181,7 @@ impl<C, T> Future for Running<C, T> {
     }
 }
 
-impl<C, T> Drop for Running<C, T> {
+impl<C, T: Returned> Drop for Running<C, T> {
     fn drop(&mut self) {
         if !self.counted {
             // Its session was ending before it had a task, or its task was dropped with the

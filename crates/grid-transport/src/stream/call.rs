@@ -34,8 +34,8 @@ impl StreamCall {
         Self {
             payload,
             context,
-            sender: StreamSender::new(pipe.clone(), false),
-            receiver: StreamReceiver::new(pipe),
+            sender: StreamSender::new(pipe.clone(), false, None),
+            receiver: StreamReceiver::new(pipe, None),
         }
     }
 

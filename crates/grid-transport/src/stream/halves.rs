@@ -16,7 +16,10 @@ use super::{
     CancelHandle,
     pipe::{Pipe, Taken, Wait},
 };
-use crate::error::{CallError, SendError};
+use crate::{
+    error::{CallError, SendError},
+    trace::StreamSpan,
+};
 
 /// Sends the items of one side of a stream.
 ///
@@ -29,6 +32,8 @@ pub struct StreamSender {
     done: bool,
     pending: Option<Payload>,
     waiting: Option<Waiting>,
+    /// Ends with the last of the two halves.
+    _span: Option<Arc<StreamSpan>>,
 }
 
 /// What a sink waits for.
@@ -41,12 +46,13 @@ impl std::fmt::Debug for Waiting {
 }
 
 impl StreamSender {
-    pub(crate) fn new(pipe: Arc<Pipe>, takes_items: bool) -> Self {
+    pub(crate) fn new(pipe: Arc<Pipe>, takes_items: bool, span: Option<Arc<StreamSpan>>) -> Self {
         Self {
             pipe,
             done: !takes_items,
             pending: None,
             waiting: None,
+            _span: span,
         }
     }
 
@@ -158,14 +164,16 @@ pub struct StreamReceiver {
     pipe: Arc<Pipe>,
     taken: Taken,
     ended: bool,
+    span: Option<Arc<StreamSpan>>,
 }
 
 impl StreamReceiver {
-    pub(crate) fn new(pipe: Arc<Pipe>) -> Self {
+    pub(crate) fn new(pipe: Arc<Pipe>, span: Option<Arc<StreamSpan>>) -> Self {
         Self {
             pipe,
             taken: Taken::default(),
             ended: false,
+            span,
         }
     }
 
@@ -192,6 +200,11 @@ impl StreamReceiver {
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload, CallError>>> {
         let item = ready!(self.pipe.poll_recv(&mut self.taken, cx.waker()));
         self.ended = !matches!(item, Some(Ok(_)));
+        if self.ended
+            && let Some(span) = self.span.take()
+        {
+            span.end(item.as_ref().and_then(|end| end.as_ref().err()));
+        }
         Poll::Ready(item)
     }
 }

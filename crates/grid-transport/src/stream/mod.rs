@@ -30,6 +30,7 @@ use crate::{
     error::{CallError, SendError},
     request::{Call, after},
     session::Session,
+    trace::{CallSpan, StreamSpan},
 };
 
 /// A stream that is about to be opened; await it to open it.
@@ -90,8 +91,19 @@ impl IntoFuture for StreamBuilder {
                     new.deadline = call.deadline.map(Instant::into_std);
                     session.open(new)
                 };
-            let pipe = call.submit(open).await?;
-            Ok(Stream::new(pipe, capacity))
+            let span = CallSpan::new(&call);
+            match call.submit(open).await {
+                Ok(pipe) => {
+                    let span = span.map(|span| StreamSpan::new(pipe.clone(), span));
+                    Ok(Stream::new(pipe, capacity, span))
+                }
+                Err(error) => {
+                    if let Some(mut span) = span {
+                        span.failed(&error);
+                    }
+                    Err(error)
+                }
+            }
         })
     }
 }
@@ -111,10 +123,11 @@ pub struct Stream {
 }
 
 impl Stream {
-    fn new(pipe: Arc<Pipe>, capacity: Capacity) -> Self {
+    fn new(pipe: Arc<Pipe>, capacity: Capacity, span: Option<Arc<StreamSpan>>) -> Self {
+        let takes_items = capacity.input > 0;
         Self {
-            sender: StreamSender::new(pipe.clone(), capacity.input > 0),
-            receiver: StreamReceiver::new(pipe),
+            sender: StreamSender::new(pipe.clone(), takes_items, span.clone()),
+            receiver: StreamReceiver::new(pipe, span),
         }
     }
 

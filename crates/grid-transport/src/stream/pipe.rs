@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Poll, Waker},
 };
 
@@ -17,6 +20,7 @@ use super::inbox::Inbox;
 use crate::{
     error::{CallError, SendError},
     session::{Core, Session},
+    trace::Bytes,
 };
 
 /// Which end of the stream this is.
@@ -38,6 +42,8 @@ pub(crate) struct Pipe {
     writable: Arc<Notify>,
     room: Arc<Notify>,
     node_room: Arc<Notify>,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
     inbox: Inbox<Item, CallError>,
 }
 
@@ -84,6 +90,8 @@ impl Pipe {
             writable: Arc::new(Notify::new()),
             room: session.monitor.room.clone(),
             node_room: session.link.node.room.wake.clone(),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
             inbox: Inbox::new(),
         })
     }
@@ -95,6 +103,8 @@ impl Pipe {
         payload: Payload,
         charge: Charge,
     ) -> (Option<Waker>, Option<Arc<Notify>>) {
+        self.bytes_in
+            .fetch_add(payload.len() as u64, Ordering::Relaxed);
         (self.inbox.push(Item { payload, charge }), None)
     }
 
@@ -170,7 +180,11 @@ impl Pipe {
                 sent
             });
             return match sent {
-                Some(Ok(())) => Ok(None),
+                Some(Ok(())) => {
+                    self.bytes_out
+                        .fetch_add(item.len() as u64, Ordering::Relaxed);
+                    Ok(None)
+                }
                 Some(Err(Blocked::NoCredit)) => Ok(Some(Wait::Credit)),
                 Some(Err(Blocked::QueueFull)) if session.starve() => continue,
                 Some(Err(Blocked::QueueFull)) => Ok(Some(Wait::Room)),
@@ -221,6 +235,19 @@ impl Pipe {
             reader.wake();
         }
         self.writable.notify_waiters();
+    }
+
+    /// Bytes of items that have arrived and that were sent so far.
+    pub(crate) fn bytes(&self) -> Bytes {
+        Bytes {
+            incoming: self.bytes_in.load(Ordering::Relaxed),
+            outgoing: self.bytes_out.load(Ordering::Relaxed),
+        }
+    }
+
+    /// How the whole stream has ended, once it has.
+    pub(crate) fn outcome(&self) -> Option<Result<(), CallError>> {
+        self.inbox.over()
     }
 
     fn is_over(&self) -> bool {

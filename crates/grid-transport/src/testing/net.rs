@@ -65,6 +65,14 @@ impl Net {
         }
     }
 
+    /// Ends the connections of two nodes: both read what has arrived, and then the end of the stream. Dialing again
+    /// succeeds.
+    pub fn end(&self, one: &str, other: &str) {
+        for wire in self.wires(one, other) {
+            wire.set(Mode::Ended);
+        }
+    }
+
     /// Lets dials between two nodes fail, or succeed again. Connections that are there stay.
     pub fn refuse(&self, one: &str, other: &str, refuse: bool) {
         let mut state = self.0.lock();
@@ -202,6 +210,7 @@ impl fmt::Debug for NetAcceptor {
 enum Mode {
     Open,
     Frozen,
+    Ended,
     Cut,
 }
 
@@ -215,7 +224,7 @@ impl Wire {
     fn set(&self, mode: Mode) {
         let wakers = {
             let mut state = self.state.lock();
-            if state.0 != Mode::Cut {
+            if !matches!(state.0, Mode::Cut | Mode::Ended) {
                 state.0 = mode;
             }
             std::mem::take(&mut state.1)
@@ -253,6 +262,10 @@ impl AsyncRead for End {
         match self.wire.mode(cx) {
             Mode::Open => Pin::new(&mut self.io).poll_read(cx, buffer),
             Mode::Frozen => Poll::Pending,
+            Mode::Ended => match Pin::new(&mut self.io).poll_read(cx, buffer) {
+                Poll::Pending => Poll::Ready(Ok(())),
+                read => read,
+            },
             Mode::Cut => reset(),
         }
     }
@@ -269,6 +282,7 @@ impl AsyncWrite for End {
             Pin::new(&mut self.io).poll_write(cx, bytes),
         ) {
             (Mode::Cut, _) => reset(),
+            (Mode::Ended, _) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             // What the other end does is not to be seen through the ice.
             (Mode::Frozen, Poll::Ready(Err(_))) => Poll::Ready(Ok(bytes.len())),
             (_, written) => written,
