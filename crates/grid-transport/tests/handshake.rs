@@ -56,7 +56,7 @@ async fn both_nodes_can_call_whoever_dialed() {
 }
 
 #[tokio::test]
-async fn clocks_may_differ_by_less_than_five_minutes() {
+async fn l02_clocks_may_differ_by_less_than_five_minutes() {
     let at = SystemTime::now();
     for (skew, accepted) in [(299, true), (301, false)] {
         for late in [0, 1] {
@@ -82,7 +82,7 @@ async fn clocks_may_differ_by_less_than_five_minutes() {
 
 /// The acceptor never answers: the dialer gives up, closes, and tries again.
 #[tokio::test]
-async fn a_silent_acceptor_is_given_up() {
+async fn l14_a_silent_acceptor_is_given_up() {
     let limit = Duration::from_millis(200);
     let (listener, _manager, link) =
         dialing(|builder| builder.settings(node::settings().handshake_timeout(limit))).await;
@@ -104,7 +104,7 @@ async fn a_silent_acceptor_is_given_up() {
 
 /// The dialer never asks: the acceptor gives up, and others are served meanwhile.
 #[tokio::test]
-async fn a_silent_dialer_is_given_up() {
+async fn l14_a_silent_dialer_is_given_up() {
     let limit = Duration::from_millis(500);
     let manager = builder(B, &[A])
         .settings(node::settings().handshake_timeout(limit))

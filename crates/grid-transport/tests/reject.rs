@@ -36,7 +36,7 @@ async fn reason_of(pair: &[Manager; 2]) -> String {
 }
 
 #[tokio::test]
-async fn the_dialer_learns_the_acceptors_reason() {
+async fn l01_the_dialer_learns_the_acceptors_reason() {
     let token = |index: usize| StaticToken::new(if index == 0 { "one" } else { "two" });
     let pair = node::pair(|index, builder| builder.auth(token(index))).await;
     assert_eq!(reason_of(&pair).await, "auth token: invalid token");
@@ -61,7 +61,7 @@ async fn the_dialer_learns_the_acceptors_reason() {
 
 /// What only a peer by hand can do wrong.
 #[tokio::test]
-async fn a_raw_dialer_learns_the_reason_and_then_the_end() {
+async fn l01_a_raw_dialer_learns_the_reason_and_then_the_end() {
     let (address, manager) = accepting(node::settings()).await;
     let late = ConnectRequest {
         time: Timestamp::from(std::time::SystemTime::now() - Duration::from_secs(360)),
@@ -135,7 +135,7 @@ async fn bytes_behind_a_rejected_request_dont_destroy_the_answer() {
 }
 
 #[tokio::test]
-async fn the_socket_of_a_failed_attempt_is_closed_before_the_next() {
+async fn l01_the_socket_of_a_failed_attempt_is_closed_before_the_next() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let redirect = Redirect(listener.local_addr().unwrap());
     let settings = node::settings().redial_interval(Duration::from_millis(1));

@@ -210,7 +210,7 @@ impl Auth for Heard {
 }
 
 #[tokio::test]
-async fn both_spellings_of_the_time_header_are_accepted() {
+async fn l19_both_spellings_of_the_time_header_are_accepted() {
     let heard = Heard::default();
     let manager = builder(B, &[A]).auth(heard.clone()).build().unwrap();
     let address = serve(&manager).await;
@@ -228,6 +228,22 @@ async fn both_spellings_of_the_time_header_are_accepted() {
         let last = heard.0.lock().await.pop().unwrap();
         assert_eq!(last, (Some(b"debug".to_vec()), understood), "{time}");
     }
+}
+
+/// What our dialer writes is the newer spelling, which nodes of both ages read.
+#[tokio::test]
+async fn l19_the_dialer_writes_nanoseconds() {
+    let listener = socket().await;
+    let redirect = node::Redirect(listener.local_addr().unwrap());
+    let at = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_719_748_800_500_000_000);
+    let _manager = builder(A, &[B])
+        .dialer(redirect)
+        .wall_clock(move || at)
+        .build()
+        .unwrap();
+    let head = Raw::accept(&listener).await.read_head().await;
+    let written = header(&head, "X-Minio-Time");
+    assert_eq!(written, Some("1719748800500000000"), "{head:?}");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod refusals;
 mod requests;
 mod rows_calls;
 mod rows_hostile;
+mod rows_links;
 mod sizes;
 mod stale;
 mod streams;

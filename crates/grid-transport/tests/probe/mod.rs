@@ -1,7 +1,10 @@
 //! The probe handlers in bytes, and two nodes that have them.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use std::{future::pending, time::Duration};
+use std::{
+    future::{Future, pending},
+    time::Duration,
+};
 
 use grid_transport::{
     Builder, CallError, Capacity, HandlerError, HandlerId, Payload, SingleHandler, StreamCall,
@@ -25,6 +28,9 @@ pub(crate) const FAIL_AFTER: HandlerId = HandlerId::new(63);
 pub(crate) const PANIC_AFTER: HandlerId = HandlerId::new(70);
 pub(crate) const NEVER_READS: HandlerId = HandlerId::new(64);
 pub(crate) const WAITS: HandlerId = HandlerId::new(65);
+pub(crate) const SLEEPS_FIRST: HandlerId = HandlerId::new(71);
+/// Answers how many bytes came, and their sum.
+pub(crate) const COUNT_BYTES: HandlerId = HandlerId::new(72);
 pub(crate) const UNKNOWN: HandlerId = HandlerId::new(77);
 
 pub(crate) const OUT_1: Capacity = Capacity::new(0, 1);
@@ -32,6 +38,36 @@ pub(crate) const OUT_100: Capacity = Capacity::new(0, 100);
 pub(crate) const BOTH_1: Capacity = Capacity::new(1, 1);
 pub(crate) const BOTH_100: Capacity = Capacity::new(100, 100);
 pub(crate) const IN_100: Capacity = Capacity::new(100, 1);
+
+/// Runs a test that may not hang: a wait without end becomes a failure, under a paused clock too.
+pub(crate) async fn ends<T>(test: impl Future<Output = T>) -> T {
+    let in_full = std::env::var("GRID_SCALE").is_ok_and(|scale| scale == "full");
+    let limit = match (paused(), in_full) {
+        (true, _) => 100_000,
+        (false, true) => 3_600,
+        (false, false) => 200,
+    };
+    tokio::time::timeout(Duration::from_secs(limit), test)
+        .await
+        .expect("it hangs")
+}
+
+/// Whether the clock stands still while something runs; then it takes hours of it to say that nothing ever will.
+fn paused() -> bool {
+    let now = tokio::time::Instant::now();
+    std::thread::yield_now();
+    now.elapsed() == Duration::ZERO
+}
+
+/// Lets others run while something holds; not for ever.
+pub(crate) async fn wait_while(mut holds: impl FnMut() -> bool) {
+    // By the real clock: one that is paused stands still meanwhile.
+    let began = std::time::Instant::now();
+    while holds() {
+        assert!(began.elapsed() < LONG, "it never changes");
+        tokio::task::yield_now().await;
+    }
+}
 
 /// A time that no test comes near to, however busy the machine is.
 pub(crate) const LONG: Duration = Duration::from_secs(50);
@@ -67,6 +103,11 @@ pub(crate) fn probe(builder: Builder) -> Builder {
             tokio::time::sleep(Duration::from_millis(millis as u64)).await;
             Ok(request.into_payload())
         })
+        .single(COUNT_BYTES, |request| async move {
+            let bytes = request.payload().as_slice();
+            let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
+            Ok(format!("{} {sum}", bytes.len()).into())
+        })
         .single(ABSENT, |_| async { Ok(Payload::Absent) })
         .single(EMPTY, |_| async { Ok(Payload::from("")) })
         .single(PANIC, |request| async move {
@@ -77,6 +118,12 @@ pub(crate) fn probe(builder: Builder) -> Builder {
         .stream(TWO_WAY, BOTH_1, echo)
         .register(StreamHandler::new(TWO_WAY, BOTH_1, echo).subroute("subroute/1"))
         .stream(TWO_WAY_100, BOTH_100, echo)
+        .stream(SLEEPS_FIRST, BOTH_1, |call| async move {
+            let (millis, _) = number(call.payload())?;
+            // tidy: sleep: this handler does not look at its input for that long
+            tokio::time::sleep(Duration::from_millis(millis as u64)).await;
+            echo(call).await
+        })
         .stream(COUNT, BOTH_1, count)
         .stream(COUNT_100, IN_100, count)
         .stream(FAIL_AFTER, OUT_1, |call| async move {

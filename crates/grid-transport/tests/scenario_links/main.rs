@@ -1,0 +1,29 @@
+//! The rows L01 to L25 of `docs/scenarios.md`: links that do not come up, are lost, and come back.
+
+#[path = "../common/logs.rs"]
+mod logs;
+#[path = "../common/node.rs"]
+mod node;
+#[path = "../probe/mod.rs"]
+mod probe;
+#[path = "../common/raw.rs"]
+mod raw;
+#[path = "../common/scale.rs"]
+mod scale;
+
+mod calls;
+mod counters;
+mod edges;
+mod late;
+mod lost;
+mod many;
+mod mounted;
+mod names;
+mod redial;
+mod refused;
+mod relay;
+mod scene;
+mod silent;
+mod slow;
+mod stuck;
+mod two_grids;

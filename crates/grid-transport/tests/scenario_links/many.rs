@@ -1,0 +1,383 @@
+//! L03, L04: many connections of one host, and one that is cut again and again.
+
+use std::{
+    future::IntoFuture,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::future::{BoxFuture, join_all};
+use grid_proto::{
+    MuxId,
+    wire::{Flags, Message, Op},
+};
+use grid_transport::{BoxIo, CallError, Connection, Dialer, Manager, Payload, Settings, Target};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+use crate::{
+    node::{self, A, B, builder, link},
+    probe::{ECHO, ends, wait_while},
+    raw::{self, Next, PATIENCE, Raw, request},
+    relay::End,
+    scale::scaled,
+    scene::{Scene, again},
+};
+
+fn echo(builder: grid_transport::Builder) -> grid_transport::Builder {
+    builder.single(ECHO, |request| async move { Ok(request.into_payload()) })
+}
+
+/// A connection that breaks after so many bytes, whichever way they go.
+struct Fused {
+    stream: TcpStream,
+    left: usize,
+}
+
+impl Fused {
+    fn burn(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes);
+        if self.left == 0 {
+            let _ = socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+impl AsyncRead for Fused {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut bytes = [0; 4_096];
+        let limit = self.left.clamp(1, buffer.remaining().min(bytes.len()));
+        let mut part = ReadBuf::new(&mut bytes[..limit]);
+        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut part);
+        buffer.put_slice(part.filled());
+        self.burn(part.filled().len());
+        polled
+    }
+}
+
+impl AsyncWrite for Fused {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let part = &bytes[..bytes.len().min(self.left)];
+        if part.is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let polled = Pin::new(&mut self.stream).poll_write(cx, part);
+        if let Poll::Ready(Ok(written)) = polled {
+            self.burn(written);
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Dials connections with fuses, the first `cuts` of them; the later ones hold.
+struct Fuses {
+    random: Mutex<u64>,
+    cuts: watch::Sender<u32>,
+}
+
+impl Fuses {
+    /// A number below `limit` (splitmix64).
+    fn random(&self, limit: usize) -> usize {
+        let mut state = self.random.lock().unwrap();
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = *state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % limit as u64) as usize
+    }
+}
+
+impl Dialer for Fuses {
+    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect((target.host(), target.port())).await?;
+            stream.set_nodelay(true)?;
+            let mut left = usize::MAX;
+            self.cuts.send_if_modified(|cuts| {
+                let cut = *cuts > 0;
+                if cut {
+                    *cuts -= 1;
+                    // Half of them inside the handshake, which has about 700 bytes.
+                    let longest = if self.random(2) == 0 { 700 } else { 40_000 };
+                    left = 1 + self.random(longest);
+                }
+                cut
+            });
+            Ok(Box::new(Fused { stream, left }) as BoxIo)
+        })
+    }
+}
+
+/// 200 connections are cut somewhere: in the handshake, inside frames, between them. Each call that is under way gets an
+/// answer of its own or an error, and the link comes back every time.
+#[tokio::test]
+async fn l04_a_link_survives_200_cuts() {
+    ends(async {
+        const CUTS: u32 = 200;
+        let fuses = Arc::new(Fuses {
+            random: Mutex::new(20_26),
+            cuts: watch::Sender::new(CUTS),
+        });
+        let settings = node::settings()
+            .redial_interval(Duration::from_millis(1))
+            .handshake_timeout(Duration::from_secs(5));
+        let pair =
+            node::pair(|_, builder| echo(builder.settings(settings.clone()).dialer(fuses.clone())))
+                .await;
+        let [a, b] = &pair;
+        // The longest time that the link was down, on either side; it ends with the nodes.
+        let downs: Vec<_> = [(a, b), (b, a)]
+            .map(|(from, to)| tokio::spawn(longest_down(link(from, to))))
+            .into();
+        let mut left = fuses.cuts.subscribe();
+        let caller = |from: Manager, to: String| {
+            let mut left = left.clone();
+            async move {
+                let link = from.connection(&to).unwrap();
+                let (mut answers, mut lost) = (0_u64, 0_u64);
+                let mut number = 0_u64;
+                while *left.borrow_and_update() > 0 || answers == 0 {
+                    number += 1;
+                    let payload =
+                        Payload::from(format!("{number}:{}", "x".repeat(number as usize % 3_000)));
+                    match timeout(PATIENCE, link.request(ECHO, payload.clone()).wait_ready()).await
+                    {
+                        Ok(Ok(answer)) => {
+                            assert_eq!(answer, payload);
+                            answers += 1;
+                        }
+                        Ok(Err(
+                            CallError::Disconnected { .. } | CallError::NotConnected { .. },
+                        )) => {
+                            lost += 1;
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                }
+                (answers, lost)
+            }
+        };
+        let callers = [
+            tokio::spawn(caller(a.clone(), b.local().to_owned())),
+            tokio::spawn(caller(b.clone(), a.local().to_owned())),
+        ];
+        let all = timeout(10 * PATIENCE, left.wait_for(|left| *left == 0));
+        assert!(all.await.is_ok(), "it was not redialed often enough");
+        let mut lost_calls = 0;
+        for caller in callers {
+            let (answers, lost) = timeout(PATIENCE, caller)
+                .await
+                .expect("a call hangs")
+                .unwrap();
+            assert!(answers > 0);
+            lost_calls += lost;
+        }
+        assert!(lost_calls > 0, "no cut hit a call");
+
+        let link = link(a, b);
+        node::connected(&link).await;
+        let stats = link.stats();
+        assert!(
+            stats.reconnects >= 50 && stats.failed_attempts >= 20,
+            "{stats:?}"
+        );
+        assert_eq!(
+            (
+                stats.open_requests,
+                stats.serving_requests,
+                stats.running_handlers
+            ),
+            (0, 0, 0)
+        );
+        // No task is left of the connections before: only those of the two sessions that live, and of the links.
+        let tasks = tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks();
+        assert!(tasks <= 20, "{tasks} tasks");
+        for manager in &pair {
+            timeout(PATIENCE, manager.shutdown(Duration::ZERO))
+                .await
+                .expect("something is left");
+        }
+        for down in downs {
+            let down = down.await.unwrap();
+            assert!(down < Duration::from_secs(5), "down for {down:?}");
+        }
+    })
+    .await;
+}
+
+/// How long a link was down at most, between the times that it was up.
+async fn longest_down(link: Connection) -> Duration {
+    let mut states = link.watch();
+    let (mut longest, mut since) = (Duration::ZERO, None);
+    loop {
+        let (up, closed) = {
+            let state = states.borrow_and_update();
+            (state.is_connected(), state.is_closed())
+        };
+        match since {
+            _ if closed => return longest,
+            Some(lost) if up => {
+                longest = longest.max(Instant::now() - lost);
+                since = None;
+            }
+            None if !up => since = Some(Instant::now()),
+            _ => {}
+        }
+        states.changed().await.unwrap();
+    }
+}
+
+/// The other two points: while nothing goes over the link, and in the middle of its end.
+#[tokio::test]
+async fn l04_a_link_survives_cuts_at_rest_and_in_its_teardown() {
+    ends(async {
+        let scene = Scene::tcp(node::settings()).await;
+        let peer = scene.a_to_b();
+        let tasks = || {
+            tokio::runtime::Handle::current()
+                .metrics()
+                .num_alive_tasks()
+        };
+        peer.request(ECHO, "x").await.unwrap();
+        let before = tasks();
+        for round in 1..=40 {
+            let began = Instant::now();
+            if round % 2 == 1 {
+                scene.end(End::Reset);
+            } else {
+                // It says goodbye into a connection that takes nothing, and is cut there.
+                scene.freeze(true);
+                scene.b.remove_peer(scene.a.local()).unwrap();
+                tokio::task::yield_now().await;
+                scene.end(End::Reset);
+                scene.freeze(false);
+                scene.b.add_peer(scene.a.local()).unwrap();
+            }
+            again(&peer, round).await;
+            node::connected(&scene.b_to_a()).await;
+            let down = began.elapsed();
+            assert!(down < Duration::from_secs(5), "down for {down:?}");
+            let answer = peer.request(ECHO, "x").wait_ready().await.unwrap();
+            assert_eq!(answer, Payload::from("x"));
+        }
+        wait_while(|| tasks() > before).await;
+        scene.shutdown().await;
+    })
+    .await;
+}
+
+async fn accepting(settings: Settings) -> (SocketAddr, Manager) {
+    let manager = echo(builder(B, &[A]).settings(settings)).build().unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = manager.serve(socket).unwrap().local_addr().unwrap();
+    (address, manager)
+}
+
+/// 50 connections of the same host at once: one lives on, all others are closed.
+#[tokio::test]
+async fn l03_of_50_connections_one_lives_on() {
+    ends(async {
+        let settings = node::settings().replace_after(Duration::from_millis(100));
+        let (address, manager) = accepting(settings).await;
+        let rounds = scaled("L03", "rounds of 50 connections", 10, 500);
+        for round in 0..rounds {
+            let arrived = Instant::now();
+            let asked = join_all((0..50).map(|_| async {
+                let mut raw = Raw::upgrade(address, raw::PATH).await;
+                let answer = raw.greet(&request(A, "debug")).await;
+                (raw, answer)
+            }));
+            let asked = asked.await;
+            let (answered, refused): (Vec<_>, Vec<_>) =
+                asked.into_iter().partition(|(_, answer)| answer.is_some());
+            assert!(
+                answered
+                    .iter()
+                    .all(|(_, answer)| answer.as_ref().unwrap().accepted)
+            );
+            // The first, and the newest once the first was old enough; more only where that took long.
+            assert!(
+                answered.len() < 50 && !refused.is_empty(),
+                "{} in round {round}",
+                answered.len()
+            );
+
+            // All that were answered and replaced end; one doesn't.
+            let (found, _) = watch::channel(false);
+            let mut waiting = JoinSet::new();
+            for (mut raw, _) in answered {
+                let mut found = found.subscribe();
+                waiting.spawn(async move {
+                    tokio::select! {
+                        next = raw.next() => match next {
+                            Next::End => None,
+                            Next::Frame(frame) => panic!("{frame:?}"),
+                        },
+                        _ = found.wait_for(|found| *found) => Some(raw),
+                    }
+                });
+            }
+            while waiting.len() > 1 {
+                assert!(waiting.join_next().await.unwrap().unwrap().is_none());
+            }
+            found.send_replace(true);
+            let alive = waiting.join_next().await.unwrap().unwrap();
+            let mut alive = alive.unwrap_or_else(|| panic!("none is left in round {round}"));
+            assert!(alive.round_trip().await.is_empty());
+            let peer = manager.connection(A).unwrap();
+            node::connected(&peer).await;
+            let took = arrived.elapsed();
+            assert!(took < Duration::from_secs(2), "{took:?} in round {round}");
+            // Calls work, both ways.
+            let payload = format!("round {round}");
+            let ours = Message {
+                handler: ECHO,
+                flags: Flags::EOF,
+                payload: payload.clone().into(),
+                ..Message::new(Op::Request, MuxId::new(round + 1))
+            };
+            alive.send_message(&ours).await;
+            let answer = alive.read_message().await.unwrap();
+            assert_eq!((answer.op, answer.mux), (Op::Response, ours.mux));
+            assert_eq!(answer.payload, payload);
+            let theirs = tokio::spawn(peer.request(ECHO, payload.clone()).into_future());
+            let asked = alive.read_message().await.unwrap();
+            let answer = Message {
+                flags: Flags::EOF,
+                payload: payload.clone().into(),
+                ..Message::new(Op::Response, asked.mux)
+            };
+            alive.send_message(&answer).await;
+            assert_eq!(theirs.await.unwrap().unwrap(), Payload::from(payload));
+            // The next round finds one that is live and old enough.
+        }
+    })
+    .await;
+}

@@ -1,0 +1,282 @@
+//! L16, L17, L18: names that come, move and go; what redialing costs, and what it says.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use grid_proto::local_dials;
+use grid_transport::{
+    BoxIo, CallError, Connection, Dialer, LinkCause, LinkState, Manager, Target, TcpDialer,
+    testing::{self, Net, NetDialer},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    logs::Logs,
+    node::{self, A, B, builder},
+    probe::*,
+    raw::PATIENCE,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A resolver that has no answer for a minute, then one, and after another minute another one.
+struct Moving {
+    places: [NetDialer; 2],
+    began: Instant,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Dialer for Moving {
+    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let [here, there] = &self.places;
+        match self.began.elapsed().as_secs() {
+            0..60 => {
+                Box::pin(async { Err(io::Error::new(io::ErrorKind::NotFound, "no such name")) })
+            }
+            60..120 => here.dial(target),
+            _ => there.dial(target),
+        }
+    }
+}
+
+/// For a minute there is no such name; then there is, at one place and then at another.
+#[tokio::test(start_paused = true)]
+async fn l16_connected_within_5_s_of_each_change_pair() {
+    ends(async {
+        let (here, there) = (Net::new(), Net::new());
+        let [a, b] = testing::NAMES;
+        let asked = Arc::new(AtomicUsize::new(0));
+        let began = Instant::now();
+        let dialer = Moving {
+            places: [here.dialer(a), there.dialer(a)],
+            began,
+            asked: asked.clone(),
+        };
+        let first = testing::node_on(&here, b, &[a, b], probe).unwrap();
+        let second = testing::node_on(&there, b, &[a, b], probe).unwrap();
+        let node = testing::node_on(&here, a, &[a, b], |builder| builder.dialer(dialer)).unwrap();
+        let peer = node.connection(b).unwrap();
+
+        // tidy: sleep: the minute without a name, under paused time
+        sleep(59 * SECOND).await;
+        let attempts = asked.load(Ordering::Relaxed);
+        assert!((30..=60).contains(&attempts), "{attempts}");
+        let error = peer.request(ECHO, "x").await.unwrap_err();
+        assert!(error.to_string().contains("no such name"), "{error}");
+        let connected_to = |id| {
+            let peer = peer.clone();
+            async move {
+                node::state(&peer, |state| match state {
+                    LinkState::Connected { peer, .. } if *peer == id => Some(()),
+                    _ => None,
+                })
+                .await;
+            }
+        };
+        connected_to(first.id()).await;
+        assert!((60..65).contains(&began.elapsed().as_secs()));
+        // tidy: sleep: until it moves, under paused time
+        sleep(120 * SECOND - began.elapsed()).await;
+        here.cut(a, b);
+        connected_to(second.id()).await;
+        assert!((120..125).contains(&began.elapsed().as_secs()));
+        assert_eq!(text(&peer.request(ECHO, "there").await.unwrap()), "there");
+        // Each attempt has asked.
+        let failed = peer.stats().failed_attempts as usize;
+        assert_eq!(asked.load(Ordering::Relaxed), failed + 2);
+    })
+    .await;
+}
+
+/// A label of a name has at most 63 bytes, so that no resolver needs to ask anybody.
+#[tokio::test]
+async fn l16_an_error_of_the_resolver_never_ends_the_attempts() {
+    ends(async {
+        let name = format!("http://{}:9000", "a".repeat(64));
+        let mut locals = (1..).map(|number| format!("http://127.0.0.1:{number}"));
+        let local = locals.find(|local| local_dials(local, &name)).unwrap();
+        let a = builder(&local, &[&name])
+            .dialer(TcpDialer::new())
+            .build()
+            .unwrap();
+        let peer = a.connection(&name).unwrap();
+        let last = node::state(&peer, |state| match state {
+            LinkState::Connecting {
+                attempt: 5..,
+                last: Some(cause),
+            } => Some(cause.clone()),
+            _ => None,
+        })
+        .await;
+        assert!(matches!(*last, LinkCause::Dial(_)), "{last}");
+        assert!(peer.stats().failed_attempts >= 4);
+        a.shutdown(Duration::ZERO).await;
+    })
+    .await;
+}
+
+/// Dials one address, and keeps the times.
+#[derive(Clone)]
+struct Timed(SocketAddr, Arc<Mutex<Vec<Instant>>>);
+
+impl Dialer for Timed {
+    fn dial<'a>(&'a self, _: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>> {
+        Box::pin(async {
+            self.1.lock().unwrap().push(Instant::now());
+            Ok(Box::new(TcpStream::connect(self.0).await?) as BoxIo)
+        })
+    }
+}
+
+#[tokio::test]
+async fn l17_100_redials_of_a_dead_port_make_one_warning() {
+    ends(async {
+        let (logs, _guard) = Logs::capture();
+        let (socket, _) = node::named_socket().await;
+        let address = socket.local_addr().unwrap();
+        drop(socket);
+        let times = Timed(address, Arc::default());
+        let interval = Duration::from_millis(10);
+        let a = builder(A, &[B])
+            .settings(node::settings().redial_interval(interval))
+            .dialer(times.clone())
+            .build()
+            .unwrap();
+        let peer = a.connection(B).unwrap();
+        node::state(&peer, |state| match state {
+            LinkState::Connecting { attempt: 2.., .. } => Some(()),
+            _ => None,
+        })
+        .await;
+        assert!(logs.warnings().is_empty(), "the first failure is no news");
+        node::state(&peer, |state| match state {
+            LinkState::Connecting { attempt: 101.., .. } => Some(()),
+            _ => None,
+        })
+        .await;
+        let gaps: Vec<Duration> = {
+            let times = times.1.lock().unwrap();
+            times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+        };
+        assert!(gaps.len() >= 99);
+        assert!(gaps.iter().all(|gap| *gap >= interval), "{gaps:?}");
+        // Of 100 gaps between one interval and two the median is not at either end, unless nobody draws them.
+        let mut sorted = gaps.clone();
+        sorted.sort_unstable();
+        assert!(sorted[50] > interval + interval / 10, "{sorted:?}");
+
+        let b = builder(B, &[A]).build().unwrap();
+        b.serve(TcpListener::bind(address).await.unwrap()).unwrap();
+        node::connected(&peer).await;
+        let lines = logs.lines();
+        let of_a = |words: &str| {
+            let local = |line: &&String| {
+                line.contains("node-a:9000 remote=")
+                    || line.contains(r#"local="http://node-a:9000""#)
+            };
+            let found = lines.iter().filter(local);
+            found.filter(|line| line.contains(words)).count()
+        };
+        assert_eq!(of_a(" WARN "), 1, "{lines:#?}");
+        assert_eq!(of_a("connected to instance"), 1, "{lines:#?}");
+    })
+    .await;
+}
+
+/// Counts how often a future is polled.
+struct Polled<F>(F, Arc<AtomicUsize>);
+
+impl<F: Future + Unpin> Future for Polled<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+/// So many wait for a link that never comes up, in both ways, until the node shuts down.
+async fn waiters(a: &Manager, peer: &Connection, idle: Duration) {
+    let polls = Arc::new(AtomicUsize::new(0));
+    let mut waiting = JoinSet::new();
+    for number in 0..100 {
+        let (peer, polls) = (peer.clone(), polls.clone());
+        waiting.spawn(async move {
+            if number % 2 == 0 {
+                let wait = Box::pin(async { peer.connected().await });
+                Polled(wait, polls).await
+            } else {
+                let call = peer.request(ECHO, "x").wait_ready().timeout(Duration::MAX);
+                Polled(call.into_future(), polls).await.map(drop)
+            }
+        });
+    }
+    wait_while(|| polls.load(Ordering::Relaxed) < 100).await;
+    // tidy: sleep: nothing happens for that long, which must cost nothing
+    sleep(idle).await;
+    assert_eq!(
+        polls.load(Ordering::Relaxed),
+        100,
+        "polled while nothing happened"
+    );
+    let began = Instant::now();
+    let shutdown = tokio::spawn({
+        let a = a.clone();
+        async move { a.shutdown(LONG).await }
+    });
+    while let Some(waited) = waiting.join_next().await {
+        let error = waited.unwrap().unwrap_err();
+        assert!(matches!(error, CallError::ShuttingDown), "{error:?}");
+    }
+    assert!(shutdown.await.unwrap().complete);
+    assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+    // The shutdown has several steps, each of which may wake.
+    let polls = polls.load(Ordering::Relaxed);
+    assert!(polls <= 500, "{polls} polls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn l18_waiting_costs_nothing_and_ends_at_once_pair() {
+    ends(async {
+        let net = Net::new();
+        let [a, b] = testing::NAMES;
+        // The one that is dialed waits without end.
+        let node = testing::node_on(&net, b, &[a, b], probe).unwrap();
+        waiters(&node, &node.connection(a).unwrap(), 3_600 * SECOND).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn l18_waiting_costs_nothing_and_ends_at_once() {
+    ends(async {
+        let node = builder(B, &[A]).build().unwrap();
+        let (socket, _) = node::named_socket().await;
+        node.serve(socket).unwrap();
+        let peer = node.connection(A).unwrap();
+        timeout(PATIENCE, waiters(&node, &peer, SECOND))
+            .await
+            .expect("hangs");
+        assert!(matches!(
+            peer.state(),
+            LinkState::Closed { cause } if matches!(*cause, LinkCause::ShuttingDown)
+        ));
+    })
+    .await;
+}

@@ -1,0 +1,169 @@
+//! L09, L12: peers that ask and don't read, and consumers that block.
+
+use std::time::Duration;
+
+use grid_proto::{
+    MuxId,
+    wire::{Flags, Message, Op},
+};
+use grid_transport::{CallError, Settings};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    node::{self, A, B, builder},
+    probe::*,
+    raw::{PATIENCE, Raw, request},
+    scene::Scene,
+};
+
+/// A peer asks without end and never reads. A new connection of it is usable within 5 s.
+#[tokio::test]
+async fn l09_a_flood_that_is_never_read_holds_up_no_new_connection() {
+    ends(async {
+        let manager = probe(builder(B, &[A]))
+            .settings(Settings::new())
+            .build()
+            .unwrap();
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = manager.serve(socket).unwrap().local_addr().unwrap();
+        let echo = |number: u64, bytes: usize| Message {
+            handler: ECHO,
+            flags: Flags::EOF,
+            payload: vec![7; bytes].into(),
+            ..Message::new(Op::Request, MuxId::new(number))
+        };
+        let ping = Message::new(Op::Ping, MuxId::CONNECTION);
+        let unknown = |number| Message::new(Op::MuxClientMsg, MuxId::new(number));
+        for kind in 0..3_u64 {
+            let (mut flooding, response) = Raw::connect(address, &request(A, "debug")).await;
+            assert!(response.accepted);
+            // Until the other end takes no more, which is what a flood looks like from here.
+            let flood = async {
+                for number in 1..200_000 {
+                    let message = match kind {
+                        0 => echo(number, 4_096),
+                        1 => ping.clone(),
+                        _ => unknown((1 << 40) + number),
+                    };
+                    flooding.send_message(&message).await;
+                }
+            };
+            let _ = timeout(Duration::from_secs(1), flood).await;
+            let began = Instant::now();
+            let (mut fresh, response) = Raw::connect(address, &request(A, "debug")).await;
+            assert!(response.accepted, "{:?}", response.rejected_reason);
+            fresh.send_message(&echo(1, 10)).await;
+            let answer = loop {
+                let message = fresh.read_message().await.expect("it was closed");
+                if message.op == Op::Response {
+                    break message;
+                }
+            };
+            assert_eq!((answer.mux, answer.payload.len()), (MuxId::new(1), 10));
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(5), "{took:?} after flood {kind}");
+        }
+        timeout(PATIENCE, manager.shutdown(Duration::ZERO))
+            .await
+            .expect("something is left");
+    })
+    .await;
+}
+
+const PING: Duration = Duration::from_millis(100);
+/// Over real sockets, on machines that stand still for longer than that.
+const SLOWER_PING: Duration = Duration::from_millis(250);
+const ITEMS_EACH_WAY: usize = 20;
+
+fn pinged(ping: Duration) -> Settings {
+    node::settings()
+        .ping_interval(ping)
+        .stream_ping_interval(ping)
+        .write_timeout(LONG)
+}
+
+/// A stream whose caller, whose handler, both or none don't look for ten intervals.
+async fn blocked(scene: &Scene, ping: Duration, caller: bool, handler: bool) {
+    let block = 10 * ping;
+    let wait = if handler { block } else { Duration::ZERO };
+    let initial = format!("{}:", wait.as_millis());
+    let peer = scene.a_to_b();
+    let stream = peer.stream(SLEEPS_FIRST, BOTH_1, initial).await.unwrap();
+    let (mut sender, mut receiver) = stream.split();
+    let sending = tokio::spawn(async move {
+        for item in 0..ITEMS_EACH_WAY {
+            sender.send(item.to_string()).await.unwrap();
+        }
+        sender.finish();
+    });
+    if caller {
+        // tidy: sleep: the consumer blocks for that long
+        sleep(block).await;
+    }
+    let mut got = Vec::new();
+    while let Some(item) = receiver.recv().await {
+        got.push(text(&item.unwrap()));
+    }
+    let all: Vec<_> = (0..ITEMS_EACH_WAY).map(|item| item.to_string()).collect();
+    assert_eq!(got, all, "caller blocked: {caller}, handler: {handler}");
+    sending.await.unwrap();
+}
+
+/// How many intervals after the freeze a stream has ended.
+async fn dead(scene: &Scene, ping: Duration) -> f64 {
+    let peer = scene.a_to_b();
+    // Before the last that is heard of it, so that no delay of this test makes it look too early.
+    let began = Instant::now();
+    let mut stream = peer.stream(WAITS, OUT_1, "x").await.unwrap();
+    peer.request(ECHO, "fence").await.unwrap();
+    scene.freeze(true);
+    let error = stream.recv().await.unwrap().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            CallError::Disconnected { .. } | CallError::Protocol(_)
+        ),
+        "{error:?}"
+    );
+    began.elapsed().as_secs_f64() / ping.as_secs_f64()
+}
+
+/// All four combinations at once, each on a stream of its own.
+async fn combinations(scene: &Scene, ping: Duration) {
+    tokio::join!(
+        blocked(scene, ping, false, false),
+        blocked(scene, ping, true, false),
+        blocked(scene, ping, false, true),
+        blocked(scene, ping, true, true),
+    );
+    assert_eq!(scene.a_to_b().stats().reconnects, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn l12_blocked_sides_are_alive_and_dead_ones_are_not_pair() {
+    ends(async {
+        let scene = Scene::memory(pinged(PING)).await;
+        combinations(&scene, PING).await;
+        let intervals = dead(&scene, PING).await;
+        assert!((2.0..=4.0).contains(&intervals), "{intervals}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn l12_blocked_sides_are_alive_and_dead_ones_are_not() {
+    ends(async {
+        let scene = Scene::tcp(pinged(SLOWER_PING)).await;
+        combinations(&scene, SLOWER_PING).await;
+        let intervals = dead(&scene, SLOWER_PING).await;
+        // A machine that is busy is late, by up to a second here.
+        let late = 1.0 / SLOWER_PING.as_secs_f64();
+        assert!((2.0..=4.0 + late).contains(&intervals), "{intervals}");
+        scene.freeze(false);
+        scene.shutdown().await;
+    })
+    .await;
+}
