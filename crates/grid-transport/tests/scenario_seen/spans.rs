@@ -8,7 +8,7 @@ use std::{
 };
 
 use grid_transport::{
-    CallError, Capacity, Connection, HandlerId, Manager, SingleHandler, StreamHandler,
+    CallError, Capacity, Connection, HandlerId, Manager, Request, SingleHandler, StreamHandler,
     testing::{self, Pair},
 };
 use tokio::{sync::Notify, time::timeout};
@@ -22,6 +22,7 @@ use crate::{
 };
 
 const STUCK: HandlerId = HandlerId::new(200);
+const BLOCKING: HandlerId = HandlerId::new(201);
 
 /// Its one span on the caller's node, and its one on the handler's.
 #[track_caller]
@@ -209,30 +210,48 @@ async fn t01_handlers_of_every_kind_give_one_span_pair() {
         let gate = release.clone();
         let pair = testing::pair(move |builder| {
             let gate = gate.clone();
-            probe(builder).register(
-                SingleHandler::new(STUCK, move |request| {
-                    let gate = gate.clone();
-                    async move {
-                        tracing::info!(target: "grid::test", "inside");
-                        gate.notified().await;
-                        Ok(request.into_payload())
-                    }
-                })
-                .limit(1),
-            )
+            let waits = SingleHandler::new(STUCK, move |request| {
+                let gate = gate.clone();
+                async move {
+                    gate.notified().await;
+                    Ok(request.into_payload())
+                }
+            });
+            let blocks = |request: Request| async move { Ok(request.into_payload()) };
+            probe(builder)
+                .register(waits.limit(1))
+                .register(SingleHandler::new(BLOCKING, blocks).blocking())
         })
         .await
         .unwrap();
         spans.clear();
+        // In a task of its own; its span begins with it and ends with it.
         let first = tokio::spawn(pair.a_to_b().request(STUCK, "x").into_future());
-        pair.a_to_b().request(ECHO, "fence").await.unwrap();
-        wait_while(|| pair.b_to_a().stats().running_handlers == 0).await;
-        spans.clear();
+        wait_while(|| spans.named("grid.handle").is_empty()).await;
+        let [running] = &spans.named("grid.handle")[..] else {
+            panic!("one")
+        };
+        assert!(!running.closed && running.get("outcome").is_none());
+        // Refused by its limit: no handler ran.
         pair.a_to_b().request(STUCK, "xx").await.unwrap_err();
-        ended(&spans.one("grid.call"), 0, 2, "refused");
-        assert!(spans.named("grid.handle").is_empty(), "no handler ran");
+        let [waiting, refused] = &spans.named("grid.call")[..] else {
+            panic!("two")
+        };
+        assert!(!waiting.closed);
+        ended(refused, 0, 2, "refused");
+        assert_eq!(spans.named("grid.handle").len(), 1);
         release.notify_one();
         first.await.unwrap().unwrap();
+        let handle = spans.one("grid.handle");
+        ended(&handle, 1, 1, "ok");
+        check(&handle, pair.b.local(), pair.a.local(), STUCK, None);
+        spans.clear();
+        // On a thread of its own.
+        pair.a_to_b().request(BLOCKING, "abc").await.unwrap();
+        let (call, handle) = both(&spans);
+        ended(&call, 3, 3, "ok");
+        ended(&handle, 3, 3, "ok");
+        check(&handle, pair.b.local(), pair.a.local(), BLOCKING, None);
     })
     .await;
 }
