@@ -9,7 +9,7 @@ use loom::{future::block_on, thread};
 
 use super::monitor::{Monitor, Now, Sleepers, State};
 use crate::{
-    explore::explore_to,
+    explore::{explore, explore_to},
     sync::Arc,
 };
 
@@ -162,7 +162,7 @@ fn two_submitters() -> usize {
 }
 
 fn room() -> usize {
-    explore_to(4, || {
+    explore(|| {
         let session = session(1);
         assert_eq!(submit(&session), Submitted::Done);
         let writer = {
@@ -175,7 +175,7 @@ fn room() -> usize {
 }
 
 fn end_without_room() -> usize {
-    explore_to(4, || {
+    explore(|| {
         let session = session(0);
         let reader = {
             let session = session.clone();
@@ -187,7 +187,7 @@ fn end_without_room() -> usize {
 }
 
 fn end_reaches_the_writer() -> usize {
-    explore_to(4, || {
+    explore(|| {
         let session = session(1);
         let reader = {
             let session = session.clone();
@@ -219,7 +219,7 @@ fn two_ends() -> usize {
 fn timer() -> usize {
     let now = Instant::now();
     let late = now + Duration::from_secs(10);
-    explore_to(4, move || {
+    explore(move || {
         let session = session(1);
         session.lock().due = Some(late);
         let caller = {
@@ -245,7 +245,7 @@ fn timer() -> usize {
 }
 
 fn drained() -> usize {
-    explore_to(4, || {
+    explore(|| {
         let session = session(1);
         assert_eq!(submit(&session), Submitted::Done);
         let writer = {
@@ -260,7 +260,7 @@ fn drained() -> usize {
 }
 
 fn end_is_drained() -> usize {
-    explore_to(4, || {
+    explore(|| {
         let session = session(1);
         assert_eq!(submit(&session), Submitted::Done);
         // Somebody is at work who never ends by itself.
