@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use grid_proto::conn::{ITEM_COST, QUEUED_COST};
 use grid_transport::Settings;
 
 const KIB: usize = 1 << 10;
@@ -56,6 +57,8 @@ fn every_default_is_the_one_that_is_documented() {
     for (place, (value, millis)) in times.into_iter().enumerate() {
         assert_eq!(value, Duration::from_millis(millis), "time {place}");
     }
+    // What the page about operations says of them, on machines of 64 bits.
+    assert_eq!((QUEUED_COST, ITEM_COST), (256, 128));
     assert_eq!(of.in_place_time, Duration::from_micros(200));
     assert!(!of.strict && !of.require_checksums && of.first_mux.is_none());
 }
