@@ -1,24 +1,59 @@
 //! How long the end of a connection waits for a handler that does not come out of its poll.
 
 use std::{
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
     time::Duration,
 };
 
 use grid_proto::wire::Op;
 use grid_transport::{Capacity, HandlerId, StreamHandler};
-use tokio::{net::TcpListener, sync::watch, time::Instant};
+use tokio::{
+    net::TcpListener,
+    runtime::Handle,
+    sync::watch,
+    time::{Instant, timeout},
+};
 
 use crate::{
     hostile::{call, let_in},
     node::{self, A, B},
+    raw::PATIENCE,
 };
 
 const BUSY: HandlerId = HandlerId::new(91);
 
+/// Wakes a thread of the runtime now and then. Where all but a blocked one sleep, it may be that none of them waits for
+/// sockets and timers: a test of a handler that blocks must not depend on which thread it has caught.
+struct Pulse(Arc<AtomicBool>);
+
+impl Pulse {
+    fn begin() -> Self {
+        let done = Arc::new(AtomicBool::new(false));
+        let (over, runtime) = (done.clone(), Handle::current());
+        std::thread::spawn(move || {
+            while !over.load(Relaxed) {
+                drop(runtime.spawn(async {}));
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+        });
+        Self(done)
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 /// The limit cuts between one that comes out before it and one that does not; real time knows no closer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn teardown() {
+    let _pulse = Pulse::begin();
     let limit = Duration::from_millis(1_500);
     for in_time in [true, false] {
         let (open, gate) = mpsc::channel::<()>();
@@ -27,6 +62,8 @@ async fn teardown() {
         let handler = StreamHandler::new(BUSY, Capacity::new(0, 1), move |call| {
             let (gate, busy) = (gate.clone(), busy.clone());
             async move {
+                // The first poll is where the reader stands; the second has a task of its own.
+                tokio::task::yield_now().await;
                 busy.send_replace(true);
                 // A handler that blocks its thread, as none should.
                 let _ = gate.lock().unwrap().recv();
@@ -46,7 +83,8 @@ async fn teardown() {
         first
             .send_message(&call(Op::ConnectMux, BUSY, 1, "s"))
             .await;
-        is_busy.wait_for(|busy| *busy).await.unwrap();
+        let busy = timeout(PATIENCE, is_busy.wait_for(|busy| *busy));
+        drop(busy.await.unwrap().unwrap());
         let began = Instant::now();
         if in_time {
             open.send(()).unwrap();
