@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use crate::{
     node::{connected, link},
     probe::{ECHO, LONG, probe, text},
+    scale::in_full,
     watch::Watch,
 };
 
@@ -156,7 +157,8 @@ pub(crate) async fn recv(stream: &mut Stream) -> Option<Result<Payload, CallErro
 
 /// Ends a test that would hang. Far longer than anything here takes.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(100), future)
+    let patience = if in_full() { 1_000 } else { 100 };
+    tokio::time::timeout(Duration::from_secs(patience), future)
         .await
         .expect("it ends long before")
 }
