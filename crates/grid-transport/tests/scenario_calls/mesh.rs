@@ -9,7 +9,10 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use grid_transport::{BoxIo, Dialer, Manager, Target, TcpDialer};
+use grid_transport::{
+    BoxIo, Dialer, Manager, Target, TcpDialer,
+    testing::{self, Net},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     task::JoinSet,
@@ -147,12 +150,8 @@ fn one_connection_a_pair(live: &Live) {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c01_every_answer_of_a_full_mesh_is_right() {
-    let live = Live::default();
-    let nodes = mesh(&live).await;
-    one_connection_a_pair(&live);
-    let calls = scaled("C01", "calls", 3_000, 20_000);
+/// Calls between random nodes with payloads of all sizes; nothing is left of them.
+async fn random_calls(nodes: &[Manager], calls: usize) {
     let mut random = Random(1);
     let mut running = JoinSet::new();
     let mut sizes = [0; SIZES.len()];
@@ -179,9 +178,7 @@ async fn c01_every_answer_of_a_full_mesh_is_right() {
         call.unwrap();
     }
     assert!(sizes.iter().all(|count| *count > calls / 10), "{sizes:?}");
-
-    one_connection_a_pair(&live);
-    for node in &nodes {
+    for node in nodes {
         let links = node.stats();
         assert_eq!(links.len(), NODES - 1);
         for stats in links {
@@ -195,6 +192,38 @@ async fn c01_every_answer_of_a_full_mesh_is_right() {
                 (0, 0),
                 "{stats:?}"
             );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c01_every_answer_of_a_full_mesh_is_right() {
+    let live = Live::default();
+    let nodes = mesh(&live).await;
+    one_connection_a_pair(&live);
+    random_calls(&nodes, scaled("C01", "calls", 2_000, 20_000)).await;
+    one_connection_a_pair(&live);
+}
+
+#[tokio::test(start_paused = true)]
+async fn c01_every_answer_of_a_full_mesh_is_right_pair() {
+    let net = Net::new();
+    let names: Vec<String> = (0..NODES)
+        .map(|node| format!("http://n{node}:9000"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let nodes: Vec<Manager> = names
+        .iter()
+        .map(|local| testing::node_on(&net, local, &names, probe).unwrap())
+        .collect();
+    for link in nodes.iter().flat_map(Manager::connections) {
+        connected(&link).await;
+    }
+    random_calls(&nodes, scaled("C01", "calls in memory", 500, 20_000)).await;
+    for (index, one) in names.iter().enumerate() {
+        for other in &names[..index] {
+            assert_eq!(net.connections(one, other), 1, "{one} and {other}");
+            assert_eq!(net.dials(one, other), 1, "{one} and {other}");
         }
     }
 }
