@@ -160,10 +160,9 @@ async fn havoc(plan: &Plan, cluster: &mut Cluster) {
             () = sleep_until(undo.min(end)) => cluster.undo_due().await,
             () = sleep_until(next.min(end)) => {
                 let step = chaos.step();
-                if plan.verbose {
+                if cluster.apply(step.fault, step.lasts).await && plan.verbose {
                     say(&format!("{:?} for {:?}", step.fault, step.lasts));
                 }
-                cluster.apply(step.fault, step.lasts).await;
                 next += step.next_in;
             }
             () = sleep_until(progress) => {

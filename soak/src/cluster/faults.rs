@@ -14,12 +14,12 @@ use crate::{
 };
 
 impl Cluster {
-    /// Lets something go wrong, for a while.
+    /// Lets something go wrong, for a while; whether it could be done.
     ///
     /// # Cancel safety
     ///
     /// Not safe: it would not be undone.
-    pub async fn apply(&mut self, fault: Fault, lasts: Duration) {
+    pub async fn apply(&mut self, fault: Fault, lasts: Duration) -> bool {
         match fault {
             Fault::Network(one, other, trouble) => {
                 for pair in [(one, other), (other, one)] {
@@ -28,11 +28,12 @@ impl Cluster {
                     }
                 }
             }
-            Fault::Node(node, blow) if !self.hit(node, blow).await => return,
+            Fault::Node(node, blow) if !self.hit(node, blow).await => return false,
             Fault::Node(..) => {}
         }
         *self.faults.entry(fault.title()).or_default() += 1;
         self.undos.push((Instant::now() + lasts, fault));
+        true
     }
 
     /// Whether it could be done: who has been killed can't be stopped.
