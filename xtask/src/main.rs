@@ -24,6 +24,7 @@ mod process;
 mod report;
 mod sanitize;
 mod scenarios;
+mod sim;
 mod soak;
 mod stress;
 mod tests;
@@ -129,6 +130,15 @@ enum Task {
     },
     /// The tests of grid-transport with an address sanitizer, and what else a nightly compiler has
     Sanitize,
+    /// Seeded histories of simulated nodes at full speed (a release build, on all processors)
+    Sim {
+        /// How many histories
+        #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+        seeds: u64,
+        /// The seed of the first
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+    },
     /// Writes the man pages of `grid`
     Man {
         /// Where to; `man` in the target directory where nothing is said
@@ -172,6 +182,7 @@ fn main() -> ExitCode {
         } => soak::run(seconds.unwrap_or(minutes * 60), seed, !no_rows),
         Task::Stress { count, filter } => stress::run(count, filter.as_deref()),
         Task::Sanitize => sanitize::run(),
+        Task::Sim { seeds, from } => sim::run(seeds, from),
         Task::Man { dir } => pages::man(dir),
         Task::CliDocs => pages::cli_docs(),
         Task::Demo { demo_args } => demo::run(&demo_args),

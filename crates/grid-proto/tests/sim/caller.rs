@@ -1,6 +1,6 @@
 //! The application of a caller: starts calls, sends and reads items, gives up.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{cmp::Reverse, collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use grid_proto::{
@@ -15,10 +15,11 @@ use crate::{
 
 impl World {
     pub(crate) fn start(&mut self, plan: Plan) -> Outcome {
-        let (nonce, node, now) = (plan.nonce, plan.caller, self.instant());
-        note!(self, "node {node}    call {nonce}: {plan:?}");
+        let (nonce, end, now) = (plan.nonce, plan.end, self.instant());
+        note!(self, "end {end}    call {nonce}: {plan:?}");
+        self.ends[end].dirty = true;
         let deadline = plan.deadline.map(|after| self.at(self.now + after));
-        let conn = &mut self.nodes[node].conn;
+        let conn = &mut self.ends[end].conn;
         let submitted = if plan.stream {
             let mut new = NewStream::new(plan.handler_id(), plan.caller_capacity, plan.initial());
             (new.subroute, new.deadline) = (plan.subroute_id(), deadline);
@@ -32,21 +33,24 @@ impl World {
         let after = plan.deadline.map(Duration::from_micros).or(default);
         let cancel_after = plan.cancel_after;
         let stream = plan.stream;
-        self.calls.push(Call::new(plan));
+        *self.call(nonce) = Call::new(plan);
         let mux = match submitted {
             Ok(mux) => mux.get(),
             Err(error) => return self.not_started(nonce, error),
         };
         let deadline_at = after.map(|after| self.now + after.as_micros() as u64);
+        let socket = self.ends[end].socket;
         let call = self.call(nonce);
         (call.open, call.started, call.mux, call.deadline_at) = (true, true, mux, deadline_at);
-        if let Some(other) = self.nodes[node].by_mux.insert(mux, nonce) {
+        (call.socket, call.cancel_armed) = (socket, cancel_after.is_some());
+        if let Some(other) = self.ends[end].by_mux.insert(mux, nonce) {
             return Err(format!(
                 "call {nonce} gets the number {mux} of call {other}"
             ));
         }
         self.seen.saw(if stream { "streams" } else { "requests" });
-        self.deadlines.extend(deadline_at.map(|at| (at, nonce)));
+        self.deadlines
+            .extend(deadline_at.map(|at| Reverse((at, nonce))));
         if let Some(after) = cancel_after {
             self.arm(after, Action::CallerCancels(nonce));
         }
@@ -59,7 +63,7 @@ impl World {
 
     fn not_started(&mut self, nonce: u32, error: SubmitError) -> Outcome {
         let plan = &self.calls[nonce as usize].plan;
-        let conn = &self.nodes[plan.caller].conn;
+        let conn = &self.ends[plan.end].conn;
         let (justified, seen) = match error {
             SubmitError::Closed => (conn.close_reason().is_some(), "submit: closed"),
             SubmitError::QueueFull => (!conn.has_room(), "submit: queue full"),
@@ -87,8 +91,10 @@ impl World {
             if !call.open || call.finished {
                 return Ok(());
             }
-            let (node, mux) = (call.plan.caller, MuxId::new(call.mux));
-            let conn = &mut self.nodes[node].conn;
+            let (end, mux) = (call.plan.end, MuxId::new(call.mux));
+            let this = &mut self.ends[end];
+            this.dirty = true;
+            let conn = &mut this.conn;
             if call.sent == call.plan.items_in {
                 call.finished = true;
                 conn.finish(mux);
@@ -114,7 +120,7 @@ impl World {
                 }
                 Err(SendError::QueueFull) => {
                     call.wait = Wait::Room;
-                    self.nodes[node].room.push_back((nonce, false));
+                    self.ends[end].room.push_back((nonce, false));
                     self.seen.saw("send: queue full");
                     return Ok(());
                 }
@@ -125,8 +131,8 @@ impl World {
         }
     }
 
-    pub(crate) fn on_writable(&mut self, node: usize, mux: MuxId) -> Outcome {
-        let nonce = self.open_call(node, mux, "Writable")?;
+    pub(crate) fn on_writable(&mut self, end: usize, mux: MuxId) -> Outcome {
+        let nonce = self.open_call(end, mux, "Writable")?;
         self.seen.saw("event: writable");
         if self.call(nonce).wait == Wait::Credit {
             return self.caller_sends(nonce);
@@ -136,12 +142,12 @@ impl World {
 
     pub(crate) fn on_item(
         &mut self,
-        node: usize,
+        end: usize,
         mux: MuxId,
         payload: Payload,
         charge: Charge,
     ) -> Outcome {
-        let nonce = self.open_call(node, mux, "Item")?;
+        let nonce = self.open_call(end, mux, "Item")?;
         self.seen.saw("event: item");
         let call = self.call(nonce);
         let index = call.received;
@@ -172,9 +178,9 @@ impl World {
         call.read_armed = !call.unread.is_empty();
         if call.open {
             let mux = MuxId::new(call.mux);
-            self.nodes[call.plan.caller]
-                .conn
-                .consumed(mux, items, bytes);
+            let this = &mut self.ends[call.plan.end];
+            this.dirty = true;
+            this.conn.consumed(mux, items, bytes);
         }
         if self.calls[nonce as usize].read_armed {
             let after = self.calls[nonce as usize].plan.read_out;
@@ -185,30 +191,36 @@ impl World {
 
     pub(crate) fn caller_cancels(&mut self, nonce: u32) -> Outcome {
         let call = &mut self.calls[nonce as usize];
+        if self.ends[call.plan.end].reference.is_some() {
+            return self.reference_cancels(nonce);
+        }
         if !std::mem::take(&mut call.open) {
             return Ok(());
         }
-        note!(self, "node {}    cancels call {nonce}", call.plan.caller);
+        note!(self, "end {}    cancels call {nonce}", call.plan.end);
         call.unread.clear();
-        let node = &mut self.nodes[call.plan.caller];
-        node.by_mux.remove(&call.mux);
-        node.conn.cancel(MuxId::new(call.mux));
-        node.conn.cancel(MuxId::new(call.mux));
+        let end = &mut self.ends[call.plan.end];
+        end.dirty = true;
+        end.by_mux.remove(&call.mux);
+        end.conn.cancel(MuxId::new(call.mux));
+        end.conn.cancel(MuxId::new(call.mux));
         self.seen.saw("cancels");
         Ok(())
     }
 
     /// The call that a machine speaks of by its number.
-    pub(crate) fn open_call(&self, node: usize, mux: MuxId, event: &str) -> Outcome<u32> {
-        let nonce = self.nodes[node].by_mux.get(&mux.get()).copied();
-        nonce.ok_or_else(|| format!("node {node}: {event} for call {mux}, which is not open"))
+    pub(crate) fn open_call(&self, end: usize, mux: MuxId, event: &str) -> Outcome<u32> {
+        let nonce = self.ends[end].by_mux.get(&mux.get()).copied();
+        nonce.ok_or_else(|| format!("end {end}: {event} for call {mux}, which is not open"))
     }
 }
 
 impl Call {
-    fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: Plan) -> Self {
         Self {
             plan,
+            socket: 0,
+            cancel_armed: false,
             mux: 0,
             open: false,
             started: false,

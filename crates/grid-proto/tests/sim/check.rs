@@ -7,47 +7,59 @@ use grid_proto::{
 };
 
 use crate::{
+    node::Kind,
     plan::{Answer, Target, describe},
     world::{Outcome, World},
 };
 
 impl World {
-    pub(crate) fn on_event(&mut self, node: usize, event: Event) -> Outcome {
+    pub(crate) fn on_event(&mut self, end: usize, event: Event) -> Outcome {
         match event {
-            Event::Answered { mux, outcome, .. } => self.on_answered(node, mux, outcome),
+            Event::Answered { mux, outcome, .. } => self.on_answered(end, mux, outcome),
             Event::Item {
                 mux,
                 payload,
                 charge,
-            } => self.on_item(node, mux, payload, charge),
-            Event::Writable { mux } => self.on_writable(node, mux),
-            Event::Ended { mux, outcome } => self.on_ended(node, mux, outcome),
-            Event::Request(request) => self.on_request(node, request),
-            Event::RequestCancelled { ticket, why } => self.on_request_cancelled(node, ticket, why),
-            Event::Opened(stream) => self.on_opened(node, stream),
+            } => self.on_item(end, mux, payload, charge),
+            Event::Writable { mux } => self.on_writable(end, mux),
+            Event::Ended { mux, outcome } => self.on_ended(end, mux, outcome),
+            Event::Request(request) => self.on_request(end, request),
+            Event::RequestCancelled { ticket, why } => self.on_request_cancelled(end, ticket, why),
+            Event::Opened(stream) => self.on_opened(end, stream),
             Event::Received {
                 stream,
                 payload,
                 charge,
-            } => self.on_received(node, stream, payload, charge),
-            Event::InputEnded { stream } => self.on_input_ended(node, stream),
-            Event::ServeWritable { stream } => self.on_serve_writable(node, stream),
-            Event::Cancelled { stream, why } => self.on_cancelled(node, stream, why),
+            } => self.on_received(end, stream, payload, charge),
+            Event::InputEnded { stream } => self.on_input_ended(end, stream),
+            Event::ServeWritable { stream } => self.on_serve_writable(end, stream),
+            Event::Cancelled { stream, why } => self.on_cancelled(end, stream, why),
             Event::Unsent(_) => {
                 self.seen.saw("unsent");
+                Ok(())
+            }
+            Event::Ponged { ping, .. } => {
+                self.seen.saw("ponged");
+                let asked = &mut self.ends[end].pings;
+                let Some(_) = asked.iter().position(|asked| *asked >= ping) else {
+                    return Err(format!(
+                        "end {end}: an answer to {ping:?}, which nobody sent"
+                    ));
+                };
+                asked.retain(|asked| *asked > ping);
                 Ok(())
             }
             other => Err(format!("an event that nobody knows: {other:?}")),
         }
     }
 
-    fn on_answered(
+    pub(crate) fn on_answered(
         &mut self,
-        node: usize,
+        end: usize,
         mux: MuxId,
         outcome: Result<Payload, CallError>,
     ) -> Outcome {
-        let nonce = self.ends(node, mux)?;
+        let nonce = self.ends(end, mux)?;
         let call = &self.calls[nonce as usize];
         match outcome {
             Ok(payload) => {
@@ -58,12 +70,17 @@ impl World {
                 }
                 Ok(())
             }
-            Err(error) => self.check_error(node, nonce, &error),
+            Err(error) => self.check_error(end, nonce, &error),
         }
     }
 
-    fn on_ended(&mut self, node: usize, mux: MuxId, outcome: Result<(), CallError>) -> Outcome {
-        let nonce = self.ends(node, mux)?;
+    pub(crate) fn on_ended(
+        &mut self,
+        end: usize,
+        mux: MuxId,
+        outcome: Result<(), CallError>,
+    ) -> Outcome {
+        let nonce = self.ends(end, mux)?;
         let call = &self.calls[nonce as usize];
         match outcome {
             Ok(()) => {
@@ -76,22 +93,24 @@ impl World {
                 }
                 Ok(())
             }
-            Err(error) => self.check_error(node, nonce, &error),
+            Err(error) => self.check_error(end, nonce, &error),
         }
     }
 
-    fn ends(&mut self, node: usize, mux: MuxId) -> Outcome<u32> {
-        let nonce = self.open_call(node, mux, "an end")?;
-        self.nodes[node].by_mux.remove(&mux.get());
+    pub(crate) fn ends(&mut self, end: usize, mux: MuxId) -> Outcome<u32> {
+        let nonce = self.open_call(end, mux, "an end")?;
+        self.ends[end].by_mux.remove(&mux.get());
         self.call(nonce).open = false;
         Ok(nonce)
     }
 
     /// An error is no excuse by itself: something must have happened that it tells of.
-    fn check_error(&mut self, node: usize, nonce: u32, error: &CallError) -> Outcome {
+    fn check_error(&mut self, end: usize, nonce: u32, error: &CallError) -> Outcome {
         let call = &self.calls[nonce as usize];
         let (plan, style) = (&call.plan, &self.style);
-        let other = &self.nodes[1 - node];
+        let other = &self.ends[end ^ 1];
+        let reference = other.reference.is_some() || self.ends[end].reference.is_some();
+        let drained = other.drained == call.socket;
         let (justified, seen) = match error {
             CallError::Remote(text) if call.cut_off.is_some() => {
                 let blocked = text.as_bytes() == stream_text::HANDLER_BLOCKED.as_bytes();
@@ -125,16 +144,16 @@ impl World {
                     let limit = style.small_limits() || style.tight();
                     (refused || limit, "rejected: overloaded")
                 }
-                MuxRejection::ShuttingDown => (other.draining, "rejected: shutting down"),
+                MuxRejection::ShuttingDown => (drained, "rejected: shutting down"),
                 _ => (false, ""),
             },
             CallError::Closed => (
-                self.nodes[node].conn.close_reason().is_some(),
+                self.ends[end].conn.close_reason().is_some(),
                 "error: closed",
             ),
             CallError::Deadline => {
                 // What the remote's clock may be ahead, when it is the first to tell.
-                let near = self.nodes[node].conn.round_trip().unwrap_or_default() * 2;
+                let near = self.ends[end].conn.round_trip().unwrap_or_default() * 2;
                 let near = (near.as_micros() as u64).max(5_000);
                 (
                     call.deadline_at.is_some_and(|at| at <= self.now + near),
@@ -146,9 +165,10 @@ impl World {
                 "error: capacity mismatch",
             ),
             CallError::Overloaded => (style.tight(), "error: overloaded"),
-            CallError::NoPong => (style.long_stalls, "error: no pong"),
+            CallError::NoPong => (self.troubled(end), "error: no pong"),
             CallError::RemoteDisconnected => (
-                call.cut_off == Some(CancelReason::NoPing),
+                matches!(call.cut_off, Some(CancelReason::NoPing))
+                    || (reference && call.cut_off.is_some()),
                 "error: remote disconnected",
             ),
             _ => (false, ""),
@@ -164,7 +184,7 @@ impl World {
     }
 
     /// A handler is stopped only for a reason.
-    pub(crate) fn check_cancel(&mut self, node: usize, nonce: u32, why: &CancelReason) -> Outcome {
+    pub(crate) fn check_cancel(&mut self, end: usize, nonce: u32, why: &CancelReason) -> Outcome {
         let call = &self.calls[nonce as usize];
         let (justified, seen) = match why {
             CancelReason::Caller => (!call.open, "cancelled: caller"),
@@ -173,14 +193,17 @@ impl World {
                 let due = call.deadline_at.is_some_and(|at| at <= self.now + 1_000);
                 (due, "cancelled: deadline")
             }
-            CancelReason::NoPing => (self.style.long_stalls, "cancelled: no ping"),
+            CancelReason::NoPing => (
+                self.troubled(end) || self.peer(end).kind == Kind::Reference,
+                "cancelled: no ping",
+            ),
             CancelReason::Protocol(_) => {
                 let more_input = call.plan.caller_capacity.input > call.plan.capacity.input;
                 (more_input, "cancelled: protocol")
             }
             CancelReason::Overloaded => (self.style.tight(), "cancelled: overloaded"),
             CancelReason::Link => (
-                self.nodes[node].conn.close_reason().is_some(),
+                self.ends[end].conn.close_reason().is_some(),
                 "cancelled: link",
             ),
             _ => (false, ""),
@@ -193,104 +216,5 @@ impl World {
                 "the handler of call {nonce} is stopped for no reason: {why:?}"
             ))
         }
-    }
-
-    /// What holds after everything that happens.
-    pub(crate) fn check_tables(&self, node: usize) -> Outcome {
-        let this = &self.nodes[node];
-        let conn = &this.conn;
-        let open = conn.open_requests() + conn.open_streams();
-        let muxes = open + conn.serving_requests() + conn.serving_streams();
-        if conn.timers() > muxes {
-            return Err(format!(
-                "node {node} has {} timers for {muxes} muxes",
-                conn.timers()
-            ));
-        }
-        if open != this.by_mux.len() {
-            return Err(format!(
-                "node {node} has {open} calls open, not {}",
-                this.by_mux.len()
-            ));
-        }
-        if conn.serving_streams() < this.by_stream.len() {
-            return Err(format!(
-                "node {node} has lost a stream: {:?}",
-                this.by_stream
-            ));
-        }
-        if conn.close_reason().is_some() && (conn.wants_transmit() || muxes > 0) {
-            return Err(format!(
-                "node {node} has something left after its end: {conn:?}"
-            ));
-        }
-        Ok(())
-    }
-
-    /// No call outlives its deadline.
-    pub(crate) fn check_deadlines(&mut self) -> Outcome {
-        while let Some((at, nonce)) = self.deadlines.first().copied() {
-            if self.calls[nonce as usize].open {
-                if at < self.now {
-                    return Err(format!("call {nonce} outlives its deadline"));
-                }
-                break;
-            }
-            self.deadlines.remove(&(at, nonce));
-        }
-        Ok(())
-    }
-
-    /// Nothing happens any more but what machines wait for: whether that is right.
-    pub(crate) fn check_quiet(&self) -> Outcome {
-        for call in &self.calls {
-            let (nonce, plan) = (call.plan.nonce, &call.plan);
-            let ends_soon = call.deadline_at.is_some_and(|at| at <= self.now + 5_000);
-            let cut_off = call.cut_off == Some(CancelReason::Deadline);
-            let by_deadline = plan.waits_for_deadline() && call.deadline_at.is_some();
-            if call.open && !by_deadline && !ends_soon && !cut_off {
-                return Err(format!(
-                    "call {nonce} waits for nothing: sent {} of {}, received {} of {} (handler: {:?})",
-                    call.sent, plan.items_in, call.received, call.handler_sent, call.handler
-                ));
-            }
-            let waits = call.handler.as_ref().is_some_and(|handler| !handler.over);
-            if waits && !call.open {
-                return Err(format!(
-                    "the handler of call {nonce} waits for ever: {:?}",
-                    call.handler
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Nothing is left anywhere.
-    pub(crate) fn check_empty(&self) -> Outcome {
-        for (node, this) in self.nodes.iter().enumerate() {
-            let conn = &this.conn;
-            let left = [
-                conn.open_requests(),
-                conn.open_streams(),
-                conn.serving_requests(),
-                conn.serving_streams(),
-                conn.timers(),
-                conn.queued_bytes(),
-                this.inbound.used(),
-                this.queued.used(),
-            ];
-            if left != [0; 8] || !conn.is_idle() {
-                return Err(format!(
-                    "node {node} has something left (requests, streams, served requests, served streams, timers, queued bytes, inbound, queued on the node): {left:?}"
-                ));
-            }
-            let counters = conn.counters();
-            if counters.excess_credit > 0 || counters.duplicate_mux > 0 || counters.ignored > 0 {
-                return Err(format!(
-                    "node {node} has seen what no node sends: {counters:?}"
-                ));
-            }
-        }
-        Ok(())
     }
 }

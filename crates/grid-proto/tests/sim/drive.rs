@@ -1,18 +1,23 @@
 //! Virtual time: what is due next, and what the driver of a machine does after each thing that happens.
 
+use std::cmp::Reverse;
+
 use bytes::Bytes;
 use grid_proto::{
-    conn::{CloseReason, Event},
-    wire::{DecodeError, Text, unfold},
+    conn::{CloseReason, Event, Routes},
+    wire::{DecodeError, Message, Op, Text, unfold},
 };
 
 use crate::{
-    link,
-    world::{Action, Outcome, Registry, World, note},
+    link::{self, Carried},
+    node::{Kind, Phase, Registry},
+    world::{Action, Outcome, World, note},
 };
 
 /// More than any history needs.
 const MOST_STEPS: u64 = 400_000;
+/// A pause in which nothing happens that is long enough to ask whether somebody waits for nothing.
+const QUIET: u64 = 200_000;
 
 /// An event without its instants, which differ from run to run.
 fn shown(event: &Event) -> String {
@@ -29,10 +34,7 @@ impl World {
         loop {
             self.settle()?;
             match self.next_time() {
-                Some(at) if at <= until => {
-                    self.now = self.now.max(at);
-                    self.happen()?;
-                }
+                Some(at) if at <= until => self.goes_on(at)?,
                 _ => break,
             }
         }
@@ -40,28 +42,25 @@ impl World {
         Ok(())
     }
 
-    /// When something happens next.
-    pub(crate) fn next_time(&self) -> Option<u64> {
-        let machines = self
-            .nodes
-            .iter()
-            .filter_map(|node| node.conn.poll_timeout());
-        machines
-            .map(|at| self.micros(at))
-            .chain(self.next_work())
-            .min()
+    /// Goes on to when something happens, and lets one of the things that are due then happen.
+    pub(crate) fn goes_on(&mut self, at: u64) -> Outcome {
+        if at > self.now + QUIET {
+            self.check_quiet(at)?;
+        }
+        self.now = self.now.max(at);
+        self.happen()
     }
 
-    /// The same without what only the machines' timers wait for.
-    pub(crate) fn next_work(&self) -> Option<u64> {
-        let timers = self.timers.first().map(|(at, ..)| *at);
-        let lanes = self.link.lanes.iter().filter_map(link::Lane::next);
-        let writers = self.nodes.iter().filter(|node| node.conn.wants_transmit());
-        timers
-            .into_iter()
-            .chain(lanes)
-            .chain(writers.map(|node| node.writer_ready.max(self.now)))
-            .min()
+    /// When something happens next; everything is settled.
+    pub(crate) fn next_time(&self) -> Option<u64> {
+        let timer = self.timers.peek().map_or(u64::MAX, |Reverse((at, ..))| *at);
+        let mut next = timer;
+        for (index, end) in self.ends.iter().enumerate() {
+            let lane = self.links[index / 2].lanes[index % 2].next();
+            next = next.min(end.wake).min(end.writes_at);
+            next = next.min(lane.unwrap_or(u64::MAX));
+        }
+        (next < u64::MAX).then_some(next.max(self.now))
     }
 
     /// Does one of the things that are due.
@@ -70,28 +69,28 @@ impl World {
         if self.steps > MOST_STEPS {
             return Err("it never comes to rest".into());
         }
-        for from in [0, 1] {
-            if let Some(frame) = self.link.lanes[from].pop(self.now) {
-                let read = self.receive(1 - from, frame)?;
-                if let Err(error) = read {
-                    return Err(format!("node {} can't read a frame: {error}", 1 - from));
-                }
-                return Ok(());
+        for from in 0..self.ends.len() {
+            if let Some(carried) = self.links[from / 2].lanes[from % 2].pop(self.now) {
+                return self.arrives(from ^ 1, carried);
             }
         }
-        if let Some((at, order, action)) = self.timers.first().copied()
+        if let Some(Reverse((at, _, action))) = self.timers.peek().copied()
             && at <= self.now
         {
-            self.timers.remove(&(at, order, action));
+            self.timers.pop();
+            self.working -= usize::from(action.is_work());
             return self.act(action);
         }
-        for node in [0, 1] {
-            let now = self.instant();
-            let conn = &mut self.nodes[node].conn;
-            if conn.poll_timeout().is_some_and(|at| at <= now) {
-                conn.handle_timeout(now);
-                if conn.poll_timeout().is_some_and(|at| at <= now) {
-                    return Err(format!("node {node} wants to be woken for what was done"));
+        let now = self.instant();
+        for (index, end) in self.ends.iter_mut().enumerate() {
+            if end.writes_at <= self.now {
+                end.dirty = true;
+            }
+            if end.wake <= self.now {
+                end.dirty = true;
+                end.conn.handle_timeout(now);
+                if end.conn.poll_timeout().is_some_and(|at| at <= now) {
+                    return Err(format!("end {index} wants to be woken for what was done"));
                 }
             }
         }
@@ -102,110 +101,237 @@ impl World {
         match action {
             Action::CallerSends(nonce) => self.caller_sends(nonce),
             Action::CallerReads(nonce) => self.caller_reads(nonce),
-            Action::CallerCancels(nonce) => self.caller_cancels(nonce),
+            Action::CallerCancels(nonce) => {
+                self.call(nonce).cancel_armed = false;
+                self.caller_cancels(nonce)
+            }
             Action::HandlerSteps(nonce) => self.handler_steps(nonce),
             Action::HandlerReads(nonce) => self.handler_reads(nonce),
-            Action::Closes(node) => {
-                self.close_node(node);
+            Action::Closes(end, socket) => {
+                if self.ends[end].socket == socket {
+                    self.close_end(end, CloseReason::Lost(Text::from("reset")));
+                }
                 Ok(())
             }
-            Action::Connects => self.connects(),
+            Action::Dials(end) => self.dials(end),
+            Action::GivesUp(end, socket) => self.gives_up(end, socket),
+            Action::Boots(node) => self.boots(node),
+            Action::Ticks(end, socket) => self.ticks(end, socket),
+            Action::Reference(end, due, key, process) => self.reference_due(end, due, key, process),
+            Action::Attacks(end, socket) => self.attacks(end, socket),
         }
     }
 
-    /// Feeds a frame to a machine; the inner result is that of reading it.
-    pub(crate) fn receive(
-        &mut self,
-        node: usize,
-        frame: Bytes,
-    ) -> Outcome<Result<(), DecodeError>> {
-        let now = self.instant();
-        if self.nodes[node].conn.close_reason().is_some() {
+    /// Puts something on its way, if the sender's socket still carries anything.
+    pub(crate) fn send(&mut self, end: usize, carried: Carried) {
+        let socket = self.ends[end].socket;
+        self.send_on(end, socket, carried);
+    }
+
+    pub(crate) fn send_on(&mut self, end: usize, socket: u32, carried: Carried) {
+        let link = &mut self.links[end / 2];
+        if socket != link.socket || !link.alive {
+            // Where the network is there again, somebody says that nobody knows of this socket.
+            let told = socket > 0 && (socket + end as u32).is_multiple_of(2);
+            if told && self.now >= link.outage_until && !matches!(carried, Carried::End) {
+                self.arm(self.style.latency, Action::Closes(end, socket));
+            }
+            return;
+        }
+        let travel = link.rng.range(50, self.style.latency);
+        let bandwidth = self.style.bandwidth;
+        let lane = &mut link.lanes[end % 2];
+        match carried {
+            Carried::Frame(frame) => lane.send_frame(self.now, travel, bandwidth, frame),
+            other => lane.send(self.now, travel, bandwidth, other),
+        }
+        if link.lanes[end % 2].torn && !link.trouble {
+            link.trouble = true;
+            self.seen.saw("torn");
+        }
+    }
+
+    /// Something comes to an end.
+    pub(crate) fn arrives(&mut self, end: usize, carried: Carried) -> Outcome {
+        let socket = self.links[end / 2].socket;
+        if self.ends[end].socket != socket {
+            return match carried {
+                Carried::Frame(frame) => self.greeted(end, frame),
+                _ => Ok(()),
+            };
+        }
+        let read = match (self.ends[end].phase, carried) {
+            (Phase::Down, _) => return Ok(()),
+            (_, Carried::End) => {
+                self.links[end / 2].trouble = true;
+                self.close_end(end, CloseReason::Lost(Text::from("the peer has closed")));
+                return Ok(());
+            }
+            (Phase::Dialing, Carried::Frame(frame)) => return self.answered(end, frame),
+            (Phase::Up, Carried::Frame(frame)) => self.receive(end, frame)?,
+            (Phase::Up, Carried::Torn(frame)) if self.style.reads_torn => {
+                self.links[end / 2].trouble = true;
+                let whole = frame.is_empty();
+                let read = self.receive(end, frame)?;
+                if read.is_ok() && !whole && self.ends[end].conn.close_reason().is_none() {
+                    return Err(format!("end {end} takes a part of a frame for a whole one"));
+                }
+                read
+            }
+            (_, Carried::Torn(_)) => {
+                self.links[end / 2].trouble = true;
+                return Ok(());
+            }
+        };
+        match read {
+            Err(error) if self.links[end / 2].trouble || self.peer(end).kind == Kind::Hostile => {
+                self.close_end(end, CloseReason::Decode(error));
+                Ok(())
+            }
+            Err(error) => Err(format!("end {end} can't read a frame: {error}")),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Feeds a frame to whoever is there; the inner result is that of reading it.
+    fn receive(&mut self, end: usize, frame: Bytes) -> Outcome<Result<(), DecodeError>> {
+        let (now, kind) = (self.instant(), self.nodes[self.ends[end].node].kind);
+        let honest = self.peer(end).kind != Kind::Hostile;
+        self.ends[end].dirty = true;
+        self.ends[end].heard = self.now;
+        if self.ends[end].conn.close_reason().is_some() {
             return Ok(Ok(()));
         }
-        self.nodes[node].conn.handle_alive(now);
+        self.ends[end].conn.handle_alive(now);
         for message in unfold(frame) {
             let message = match message {
                 Ok(message) => message,
                 Err(error) => return Ok(Err(error)),
             };
-            note!(self, "node {node} <- {message:?}");
+            note!(self, "end {end} <- {message:?}");
             self.seen.saw("messages");
-            self.monitor.received(node, &message)?;
-            self.nodes[node]
-                .conn
-                .handle_message(now, message, &Registry);
+            match kind {
+                Kind::Ours => {}
+                Kind::Reference => {
+                    self.reference_hears(end, &message)?;
+                    continue;
+                }
+                Kind::Hostile => {
+                    self.hostile_hears(end, &message);
+                    continue;
+                }
+            }
+            let this = &mut self.ends[end];
+            if honest {
+                let served = (message.op == Op::ConnectMux).then(|| {
+                    Registry
+                        .stream(message.handler, message.subroute.as_ref())
+                        .ok()
+                });
+                let served = served.flatten().map(|(_, capacity)| capacity);
+                let heard = this.monitor.received(&message, served);
+                heard.map_err(|why| format!("end {end}: {why}"))?;
+            }
+            this.conn.handle_message(now, message, &Registry);
         }
         Ok(Ok(()))
     }
 
-    /// What a driver does after each thing that happened.
+    /// What the drivers do after each thing that happened.
     pub(crate) fn settle(&mut self) -> Outcome {
-        for node in [0, 1] {
-            loop {
-                while let Some(event) = self.nodes[node].conn.poll_event() {
-                    note!(self, "node {node}    {}", shown(&event));
-                    self.on_event(node, event)?;
-                }
-                let sent = self.transmit(node)?;
-                let woken = self.wake_for_room(node)?;
-                if !sent && !woken {
-                    break;
-                }
+        for end in 0..self.ends.len() {
+            if self.ends[end].dirty {
+                self.settle_end(end)?;
             }
-            self.check_tables(node)?;
-            self.notice_close(node)?;
         }
         self.check_deadlines()
     }
 
-    fn transmit(&mut self, node: usize) -> Outcome<bool> {
+    pub(crate) fn settle_end(&mut self, end: usize) -> Outcome {
+        let honest = self.peer(end).kind != Kind::Hostile;
+        loop {
+            while let Some(event) = self.ends[end].conn.poll_event() {
+                note!(self, "end {end}    {}", shown(&event));
+                if honest {
+                    self.on_event(end, event)?;
+                } else {
+                    self.on_any_event(end, event)?;
+                }
+            }
+            let sent = self.transmit(end)?;
+            let woken = self.wake_for_room(end)?;
+            if !sent && !woken {
+                break;
+            }
+        }
+        if self.nodes[self.ends[end].node].kind == Kind::Ours {
+            self.check_tables(end)?;
+            if !honest {
+                self.check_bounds(end)?;
+            }
+        }
+        self.notice_close(end)?;
+        let this = &mut self.ends[end];
+        this.dirty = false;
+        let silent = this.reference.is_some() || this.hostile.is_some();
+        let machine = this.conn.poll_timeout().filter(|_| !silent);
+        let wants = this.wants_transmit();
+        let writer_ready = this.writer_ready;
+        let wake = machine.map_or(u64::MAX, |at| self.micros(at));
+        let this = &mut self.ends[end];
+        this.wake = wake;
+        this.writes_at = if wants { writer_ready } else { u64::MAX };
+        Ok(())
+    }
+
+    fn transmit(&mut self, end: usize) -> Outcome<bool> {
         let now = self.instant();
-        let this = &mut self.nodes[node];
-        if self.now < this.writer_ready || !this.conn.wants_transmit() {
+        let this = &mut self.ends[end];
+        if self.now < this.writer_ready || !this.wants_transmit() {
             return Ok(false);
         }
-        let mut out = Vec::new();
-        let bytes = this.conn.poll_transmit(now, &mut out, self.style.batch);
-        let sum: usize = out.iter().map(|message| message.encoded_len()).sum();
-        if bytes != sum {
-            return Err(format!("node {node} says {bytes} bytes of {sum}"));
+        let mut out: Vec<Message> = Vec::new();
+        if let Some(queue) = this.guest_queue() {
+            let most = queue.len().min(50);
+            out.extend(queue.drain(..most));
+        } else {
+            let bytes = this.conn.poll_transmit(now, &mut out, self.style.batch);
+            check_batch(end, &out, bytes, self.style.batch)?;
         }
         if out.is_empty() {
             return Ok(false);
         }
-        if out.len() > 1
-            && bytes - out.last().map_or(0, |last| last.encoded_len()) > self.style.batch + 200
-        {
-            return Err(format!(
-                "node {node} gives {bytes} bytes where {} were asked for",
-                self.style.batch
-            ));
-        }
+        let ours = self.nodes[self.ends[end].node].kind == Kind::Ours;
+        let honest = ours && self.peer(end).kind != Kind::Hostile;
         for message in &out {
-            note!(self, "node {node} -> {message:?}");
-            let nonce = self.nodes[node].by_mux.get(&message.mux.get());
-            let plan = nonce.map(|nonce| &self.calls[*nonce as usize].plan);
-            let capacity = plan.map(|plan| (plan.caller_capacity, plan.capacity));
-            self.monitor.sent(node, message, capacity)?;
+            note!(self, "end {end} -> {message:?}");
+            if honest {
+                let this = &mut self.ends[end];
+                let nonce = this.by_mux.get(&message.mux.get());
+                let plan = nonce.map(|nonce| &self.calls[*nonce as usize].plan);
+                let capacity = plan.map(|plan| plan.caller_capacity);
+                let sent = this.monitor.sent(message, capacity);
+                sent.map_err(|why| format!("end {end}: {why}"))?;
+            }
         }
-        let frames = link::frames(&mut self.rng, &out);
-        self.nodes[node].writer_ready = self.now + self.rng.below(self.style.write_time + 1);
-        if self.link.up {
-            let travel = self.rng.range(50, self.style.latency);
-            self.link.lanes[node].send(self.now, travel, frames);
+        for frame in link::frames(&mut self.links[end / 2].rng, &out) {
+            self.send(end, Carried::Frame(frame));
         }
+        let busy = self.links[end / 2].rng.below(self.style.write_time + 1);
+        let writable = self.links[end / 2].lanes[end % 2].writable_at(self.style.bandwidth);
+        self.ends[end].writer_ready = (self.now + busy).max(writable);
         Ok(true)
     }
 
     /// Those who waited for room try again, in the order in which they came.
-    fn wake_for_room(&mut self, node: usize) -> Outcome<bool> {
+    fn wake_for_room(&mut self, end: usize) -> Outcome<bool> {
         let mut woken = false;
-        for _ in 0..self.nodes[node].room.len() {
-            if !self.nodes[node].conn.has_room() && !self.nodes[node].closed {
+        for _ in 0..self.ends[end].room.len() {
+            let this = &mut self.ends[end];
+            if !this.conn.has_room() && this.conn.close_reason().is_none() {
                 break;
             }
-            let Some((nonce, handler)) = self.nodes[node].room.pop_front() else {
+            let Some((nonce, handler)) = this.room.pop_front() else {
                 break;
             };
             woken = true;
@@ -219,79 +345,42 @@ impl World {
         Ok(woken)
     }
 
-    /// A machine has ended the connection: the other one will see the socket end.
-    fn notice_close(&mut self, node: usize) -> Outcome {
-        let this = &mut self.nodes[node];
+    /// A machine has ended its connection.
+    fn notice_close(&mut self, end: usize) -> Outcome {
+        let this = &mut self.ends[end];
         let Some(reason) = this.conn.close_reason().cloned() else {
             return Ok(());
         };
         if std::mem::replace(&mut this.closed, true) {
             return Ok(());
         }
-        note!(self, "node {node} has closed: {reason}");
+        note!(self, "end {end} has closed: {reason}");
         self.seen.saw(match reason {
             CloseReason::PeerSilent(_) => "close: peer silent",
             CloseReason::Decode(_) => "close: decode",
             CloseReason::Lost(_) => "close: lost",
+            CloseReason::Replaced => "close: replaced",
+            CloseReason::Abuse(_) => "close: abuse",
+            CloseReason::PeerNotReading => "close: peer not reading",
             _ => "close: other",
         });
-        if self.link.up {
-            if !self.style.long_stalls || !matches!(reason, CloseReason::PeerSilent(_)) {
-                return Err(format!("node {node} closes a good link: {reason}"));
-            }
-            self.link.up = false;
-            self.link.lanes = Default::default();
-            self.arm(1_000, Action::Closes(1 - node));
-            self.arm(100_000, Action::Connects);
-        }
+        self.check_close(end, &reason)?;
+        self.falls(end);
         Ok(())
     }
+}
 
-    fn close_node(&mut self, node: usize) {
-        let reason = match self.rng.below(8) {
-            0 => CloseReason::Local,
-            1 => CloseReason::ShuttingDown,
-            2 => CloseReason::Replaced,
-            _ => CloseReason::Lost(Text::from("cut")),
-        };
-        self.nodes[node].close(reason);
+/// A batch says how many bytes it has, and has about as many as were asked for.
+fn check_batch(end: usize, out: &[Message], bytes: usize, most: usize) -> Outcome {
+    let sum: usize = out.iter().map(|message| message.encoded_len()).sum();
+    if bytes != sum {
+        return Err(format!("end {end} says {bytes} bytes of {sum}"));
     }
-
-    /// Cuts the link at any byte. A node may notice later than the other, and may come back as a new process.
-    pub(crate) fn cut(&mut self) -> Outcome {
-        for node in [0, 1] {
-            self.restarting[node] = self.rng.percent(self.style.restarts / 2);
-        }
-        note!(self, "cut; restarts: {:?}", self.restarting);
-        self.seen.saw("cuts");
-        self.link.up = false;
-        for from in [0, 1] {
-            let (whole, torn) = self.link.lanes[from].cut(&mut self.rng);
-            for frame in whole.into_iter().chain(torn) {
-                if let Err(error) = self.receive(1 - from, frame)? {
-                    self.nodes[1 - from].close(CloseReason::Decode(error));
-                }
-            }
-        }
-        let first = self.rng.index(2);
-        let later = self.rng.pick(&[0, 0, 5_000, 150_000]);
-        self.close_node(first);
-        self.arm(later, Action::Closes(1 - first));
-        let gap = self.rng.pick(&[1, 3_000, 100_000, 600_000]);
-        self.arm(later + gap, Action::Connects);
-        self.settle()
+    let last = out.last().map_or(0, |last| last.encoded_len());
+    if out.len() > 1 && bytes - last > most + 200 {
+        return Err(format!(
+            "end {end} gives {bytes} bytes where {most} were asked for"
+        ));
     }
-
-    fn connects(&mut self) -> Outcome {
-        self.settle()?;
-        note!(self, "connects; restarted: {:?}", self.restarting);
-        let again = self.restarting.contains(&true);
-        self.seen.saw(if again { "restarts" } else { "reconnects" });
-        self.renew(0)?;
-        self.renew(1)?;
-        self.monitor.reset();
-        self.link.lanes = Default::default();
-        self.link.up = true;
-        Ok(())
-    }
+    Ok(())
 }

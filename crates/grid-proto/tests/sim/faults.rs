@@ -4,15 +4,15 @@ use std::rc::Rc;
 
 use grid_proto::conn::Fault;
 
-use crate::history;
+use crate::{history::History, run::run, shrink::shrink, suite::outcome, world::Tune};
 
 /// Histories in which a fault has to show.
 const SEEDS: u64 = 5_000;
 
 fn is_found(fault: Fault) {
     for seed in 0..SEEDS {
-        let report = history::run(
-            seed,
+        let report = run(
+            &History::new(seed),
             Rc::new(move |config| config.fault = Some(fault)),
             false,
         );
@@ -22,6 +22,31 @@ fn is_found(fault: Fault) {
         }
     }
     panic!("{fault:?} is not found in {SEEDS} histories");
+}
+
+#[test]
+fn a_fault_is_shown_by_a_few_steps() {
+    for fault in [
+        Fault::ItemTwice,
+        Fault::CleanEndOnClose,
+        Fault::DeadlineIgnored,
+    ] {
+        let tune: Tune = Rc::new(move |config| config.fault = Some(fault));
+        let found = (0..SEEDS).find_map(|seed| {
+            let history = History::new(seed);
+            let why = outcome(&history, &tune).err()?;
+            Some((history, why))
+        });
+        let (history, why) = found.expect("a history that shows the fault");
+        let before = history.steps.len();
+        let (small, reason) = shrink(history, &why, &|history| outcome(history, &tune));
+        println!(
+            "{fault:?}: {before} steps, then {}: {reason}",
+            small.steps.len()
+        );
+        assert!(small.steps.len() <= 3, "{small}");
+        assert_eq!(outcome(&small, &tune), Err(reason));
+    }
 }
 
 macro_rules! faults {

@@ -14,33 +14,34 @@ use grid_proto::{
 use crate::{
     caller::{expect_item, take_unread},
     plan::{Answer, INPUT, OUTPUT, item, nonce_of},
+    rng::mix,
     world::{Action, Handler, Outcome, Served, Wait, World},
 };
 
 impl World {
-    pub(crate) fn on_request(&mut self, node: usize, request: InboundRequest) -> Outcome {
+    pub(crate) fn on_request(&mut self, end: usize, request: InboundRequest) -> Outcome {
         self.seen.saw("event: request");
-        let nonce = self.identify(node, &request.payload, request.subroute, false)?;
-        self.nodes[node].by_ticket.insert(request.ticket, nonce);
-        self.serve(node, nonce, Served::Request(request.ticket), request.charge);
+        let nonce = self.identify(end, &request.payload, request.subroute, false)?;
+        self.ends[end].by_ticket.insert(request.ticket, nonce);
+        self.serve(end, nonce, Served::Request(request.ticket), request.charge);
         Ok(())
     }
 
-    pub(crate) fn on_opened(&mut self, node: usize, stream: InboundStream) -> Outcome {
+    pub(crate) fn on_opened(&mut self, end: usize, stream: InboundStream) -> Outcome {
         self.seen.saw("event: opened");
-        let nonce = self.identify(node, &stream.payload, stream.subroute, true)?;
+        let nonce = self.identify(end, &stream.payload, stream.subroute, true)?;
         if stream.capacity != self.call(nonce).plan.capacity {
             return Err(format!("call {nonce} is opened with {:?}", stream.capacity));
         }
-        self.nodes[node].by_stream.insert(stream.stream, nonce);
-        self.serve(node, nonce, Served::Stream(stream.stream), stream.charge);
+        self.ends[end].by_stream.insert(stream.stream, nonce);
+        self.serve(end, nonce, Served::Stream(stream.stream), stream.charge);
         Ok(())
     }
 
     /// Whose call it is, by what it carries; all of it has to be the call's.
-    fn identify(
+    pub(crate) fn identify(
         &mut self,
-        node: usize,
+        end: usize,
         payload: &Payload,
         subroute: Option<SubrouteId>,
         stream: bool,
@@ -52,11 +53,11 @@ impl World {
         let nonce = routed.or_else(|| nonce_of(payload.as_slice()));
         let call = nonce.and_then(|nonce| self.calls.get_mut(nonce as usize));
         let Some(call) = call else {
-            return Err(format!("node {node} gets a call that nobody made"));
+            return Err(format!("end {end} gets a call that nobody made"));
         };
         let plan = &call.plan;
         let same = *payload == plan.arrives() && subroute == plan.subroute_id();
-        if !same || stream != plan.stream || plan.caller == node || !call.started {
+        if !same || stream != plan.stream || plan.end != end ^ 1 || !call.started {
             return Err(format!(
                 "call {} does not arrive as it was made",
                 plan.nonce
@@ -68,11 +69,11 @@ impl World {
         Ok(plan.nonce)
     }
 
-    fn serve(&mut self, node: usize, nonce: u32, id: Served, charge: Charge) {
-        let epoch = self.nodes[node].epoch;
+    fn serve(&mut self, end: usize, nonce: u32, id: Served, charge: Charge) {
+        let epoch = self.ends[end].epoch;
         let call = self.call(nonce);
         call.handler = Some(Handler {
-            node,
+            end,
             epoch,
             id,
             cancelled: None,
@@ -108,26 +109,27 @@ impl World {
         let Some(handler) = &mut call.handler else {
             return Ok(());
         };
-        let node = &mut self.nodes[handler.node];
-        let wanted = handler.epoch == node.epoch && handler.cancelled.is_none();
+        let end = &mut self.ends[handler.end];
+        end.dirty = true;
+        let wanted = handler.epoch == end.epoch && handler.cancelled.is_none();
         let plan = &call.plan;
         let answer = match plan.answer {
             Answer::Ok => Ok(plan.reply()),
             Answer::Error => Err(Text::from(plan.error_text())),
             Answer::Never | Answer::Refuse => {
                 handler.stop();
-                node.by_ticket.remove(&ticket);
+                end.by_ticket.remove(&ticket);
                 if plan.answer == Answer::Refuse {
-                    node.conn.refuse(ticket, MuxRejection::Overloaded);
+                    end.conn.refuse(ticket, MuxRejection::Overloaded);
                 } else {
-                    node.conn.forget(ticket);
+                    end.conn.forget(ticket);
                 }
                 return Ok(());
             }
         };
         let good = answer.is_ok();
-        let late = handler.epoch != node.epoch;
-        match node.conn.respond(ticket, answer) {
+        let late = handler.epoch != end.epoch;
+        match end.conn.respond(ticket, answer) {
             Ok(()) => {
                 if wanted {
                     call.result = Some(good);
@@ -135,7 +137,7 @@ impl World {
             }
             Err(RespondError::QueueFull) => {
                 handler.wait = Wait::Room;
-                node.room.push_back((nonce, true));
+                end.room.push_back((nonce, true));
                 self.seen.saw("respond: queue full");
                 return Ok(());
             }
@@ -149,7 +151,7 @@ impl World {
             Err(error) => return Err(format!("call {nonce} can't be answered: {error}")),
         }
         handler.stop();
-        node.by_ticket.remove(&ticket);
+        end.by_ticket.remove(&ticket);
         Ok(())
     }
 
@@ -160,8 +162,9 @@ impl World {
             let (plan, Some(handler)) = (&call.plan, &mut call.handler) else {
                 return Ok(());
             };
-            let node = &mut self.nodes[handler.node];
-            let wanted = handler.epoch == node.epoch && handler.cancelled.is_none();
+            let end = &mut self.ends[handler.end];
+            end.dirty = true;
+            let wanted = handler.epoch == end.epoch && handler.cancelled.is_none();
             if call.handler_sent == plan.items_out && wanted {
                 let reads = plan.reads_input && plan.capacity.input > 0;
                 let more = reads && !(handler.input_ended && handler.unread.is_empty());
@@ -170,23 +173,23 @@ impl World {
                 }
             }
             if call.handler_sent == plan.items_out || handler.late_tries > 6 {
-                let end = if plan.fails {
+                let outcome = if plan.fails {
                     Err(Text::from(plan.error_text()))
                 } else {
                     Ok(())
                 };
                 if wanted {
-                    call.result = Some(end.is_ok());
+                    call.result = Some(outcome.is_ok());
                 }
                 handler.stop();
-                if node.by_stream.remove(&stream).is_some() {
-                    node.returned.insert(stream, nonce);
+                if end.by_stream.remove(&stream).is_some() {
+                    end.returned.insert(stream, nonce);
                 }
-                node.conn.serve_finish(stream, end);
+                end.conn.serve_finish(stream, outcome);
                 return Ok(());
             }
             let payload = Payload::from(item(nonce, OUTPUT, call.handler_sent));
-            match node.conn.serve_send(stream, payload) {
+            match end.conn.serve_send(stream, payload) {
                 Ok(()) => {
                     call.handler_sent += 1;
                     self.seen.saw("items out");
@@ -202,7 +205,7 @@ impl World {
                 }
                 Err(SendError::QueueFull) => {
                     handler.wait = Wait::Room;
-                    node.room.push_back((nonce, true));
+                    end.room.push_back((nonce, true));
                     self.seen.saw("serve: queue full");
                     return Ok(());
                 }
@@ -211,7 +214,8 @@ impl World {
                 Err(SendError::Ended) => {
                     handler.late_tries += 1;
                     self.seen.saw("serve: late");
-                    let pause = self.rng.range(20_000, 400_000);
+                    let tries = u64::from(handler.late_tries);
+                    let pause = 20_000 + mix(self.seed, u64::from(nonce), tries) % 380_000;
                     return self.step_after(nonce, pause);
                 }
                 Err(error) => {
@@ -231,16 +235,17 @@ impl World {
 
     pub(crate) fn on_received(
         &mut self,
-        node: usize,
+        end: usize,
         stream: ServeId,
         payload: Payload,
         charge: Charge,
     ) -> Outcome {
         self.seen.saw("event: received");
-        let Some((nonce, handler)) = self.handler(node, stream, "Received")? else {
+        let Some((nonce, handler)) = self.handler(end, stream, "Received")? else {
             return Ok(());
         };
-        expect_item(nonce, INPUT, handler.got, payload.clone())?;
+        let index = handler.got;
+        expect_item(nonce, INPUT, index, payload.clone())?;
         handler.got += 1;
         handler.unread.push_back((payload.len(), charge));
         let armed = std::mem::replace(&mut handler.read_armed, true);
@@ -260,9 +265,9 @@ impl World {
         let (items, bytes) = take_unread(&mut handler.unread, call.plan.gulp);
         handler.read_armed = !handler.unread.is_empty();
         if let Served::Stream(stream) = handler.id {
-            self.nodes[handler.node]
-                .conn
-                .serve_consumed(stream, items, bytes);
+            let this = &mut self.ends[handler.end];
+            this.dirty = true;
+            this.conn.serve_consumed(stream, items, bytes);
         }
         if handler.read_armed {
             let after = call.plan.read_in;
@@ -273,9 +278,9 @@ impl World {
         Ok(())
     }
 
-    pub(crate) fn on_input_ended(&mut self, node: usize, stream: ServeId) -> Outcome {
+    pub(crate) fn on_input_ended(&mut self, end: usize, stream: ServeId) -> Outcome {
         self.seen.saw("event: input ended");
-        let Some((nonce, handler)) = self.handler(node, stream, "InputEnded")? else {
+        let Some((nonce, handler)) = self.handler(end, stream, "InputEnded")? else {
             return Ok(());
         };
         handler.input_ended = true;
@@ -298,9 +303,9 @@ impl World {
         }
     }
 
-    pub(crate) fn on_serve_writable(&mut self, node: usize, stream: ServeId) -> Outcome {
+    pub(crate) fn on_serve_writable(&mut self, end: usize, stream: ServeId) -> Outcome {
         self.seen.saw("event: serve writable");
-        match self.handler(node, stream, "ServeWritable")? {
+        match self.handler(end, stream, "ServeWritable")? {
             Some((nonce, handler)) if handler.wait == Wait::Credit => self.handler_steps(nonce),
             _ => Ok(()),
         }
@@ -308,16 +313,16 @@ impl World {
 
     pub(crate) fn on_cancelled(
         &mut self,
-        node: usize,
+        end: usize,
         stream: ServeId,
         why: CancelReason,
     ) -> Outcome {
-        let this = &mut self.nodes[node];
+        let this = &mut self.ends[end];
         let open = this.by_stream.remove(&stream);
         let nonce = open.or_else(|| this.returned.remove(&stream));
-        let nonce = nonce.ok_or_else(|| format!("node {node}: {stream:?} is cancelled twice"))?;
-        self.check_cancel(node, nonce, &why)?;
-        let linger = self.rng.range(1_000, 900_000);
+        let nonce = nonce.ok_or_else(|| format!("end {end}: {stream:?} is cancelled twice"))?;
+        self.check_cancel(end, nonce, &why)?;
+        let linger = 1_000 + mix(self.seed, u64::from(nonce), 99) % 900_000;
         let call = self.call(nonce);
         call.cut_off = Some(why.clone());
         call.result = None;
@@ -337,13 +342,13 @@ impl World {
 
     pub(crate) fn on_request_cancelled(
         &mut self,
-        node: usize,
+        end: usize,
         ticket: Ticket,
         why: CancelReason,
     ) -> Outcome {
-        let nonce = self.nodes[node].by_ticket.remove(&ticket);
-        let nonce = nonce.ok_or_else(|| format!("node {node}: {ticket:?} is cancelled twice"))?;
-        self.check_cancel(node, nonce, &why)?;
+        let nonce = self.ends[end].by_ticket.remove(&ticket);
+        let nonce = nonce.ok_or_else(|| format!("end {end}: {ticket:?} is cancelled twice"))?;
+        self.check_cancel(end, nonce, &why)?;
         let call = self.call(nonce);
         call.cut_off = Some(why.clone());
         if let Some(handler) = &mut call.handler {
@@ -355,17 +360,17 @@ impl World {
     /// The handler that a machine speaks of; `None` where it has returned, which the machine may not know yet.
     fn handler(
         &mut self,
-        node: usize,
+        end: usize,
         stream: ServeId,
         event: &str,
     ) -> Outcome<Option<(u32, &mut Handler)>> {
-        let this = &self.nodes[node];
+        let this = &self.ends[end];
         if this.returned.contains_key(&stream) {
             return Ok(None);
         }
         let Some(nonce) = this.by_stream.get(&stream).copied() else {
             return Err(format!(
-                "node {node}: {event} for {stream:?}, which is not served"
+                "end {end}: {event} for {stream:?}, which is not served"
             ));
         };
         let handler = self.calls[nonce as usize].handler.as_mut();

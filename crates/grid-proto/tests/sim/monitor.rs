@@ -1,132 +1,123 @@
-//! A model of credits and sequence numbers that reads along on the wire.
+//! A model of credits and sequence numbers that reads along on the wire, at one end of one connection.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use grid_proto::{
     conn::Capacity,
     wire::{Flags, Message, Op},
 };
 
-use crate::world::Outcome;
+use crate::{rng::Fast, world::Outcome};
 
-/// What is known of one stream of one connection.
+/// What is known of one stream.
 #[derive(Debug, Default)]
 struct Stream {
-    caller_seq: u32,
-    handler_seq: u32,
-    input_capacity: u32,
-    output_capacity: u32,
-    /// What the caller may still send, and what the handler may.
-    input: u32,
-    output: u32,
-    caller_eof: bool,
-    handler_eof: bool,
+    /// The number of the next message from here.
+    seq: u32,
+    /// What may be sent at the most, and what may be sent now.
+    capacity: u32,
+    credit: u32,
+    eof: bool,
 }
 
-/// Streams by the node that opened them and their number.
+/// The streams that this end opened and those that it serves, by their number.
 #[derive(Debug, Default)]
 pub(crate) struct Monitor {
-    streams: BTreeMap<(usize, u64), Stream>,
+    calls: HashMap<u64, Stream, Fast>,
+    served: HashMap<u64, Stream, Fast>,
 }
 
 impl Monitor {
-    pub(crate) fn reset(&mut self) {
-        self.streams.clear();
-    }
-
-    /// A message leaves `node`. `capacity` is what the caller and what the handler hold its stream's for.
-    pub(crate) fn sent(
-        &mut self,
-        node: usize,
-        message: &Message,
-        capacity: Option<(Capacity, Capacity)>,
-    ) -> Outcome {
-        let mux = message.mux.get();
+    /// A message leaves. `capacity` is what the caller of its stream takes it for.
+    pub(crate) fn sent(&mut self, message: &Message, capacity: Option<Capacity>) -> Outcome {
+        let (mux, op) = (message.mux.get(), message.op);
         let eof = message.flags.contains(Flags::EOF);
-        let (caller, from_caller) = match message.op {
+        let stream = match op {
             Op::Ping if mux == 0 => return Ok(()),
             Op::ConnectMux => {
-                let Some((callers, handlers)) = capacity else {
-                    return Err(format!("node {node} opens {mux} for nobody"));
+                let Some(capacity) = capacity else {
+                    return Err(format!("{mux} is opened for nobody"));
                 };
                 let stream = Stream {
-                    input_capacity: callers.input,
-                    output_capacity: handlers.output,
+                    capacity: capacity.input,
                     ..Stream::default()
                 };
-                self.streams.insert((node, mux), stream);
-                (node, true)
+                self.calls.insert(mux, stream);
+                self.calls.get_mut(&mux)
             }
-            Op::MuxClientMsg | Op::UnblockSrvMux | Op::Ping => (node, true),
-            Op::AckMux | Op::UnblockClMux | Op::MuxServerMsg => (1 - node, false),
+            Op::MuxClientMsg | Op::UnblockSrvMux | Op::Ping => self.calls.get_mut(&mux),
+            Op::AckMux | Op::UnblockClMux | Op::MuxServerMsg => self.served.get_mut(&mux),
             _ => return Ok(()),
         };
-        let Some(stream) = self.streams.get_mut(&(caller, mux)) else {
-            return Err(format!(
-                "node {node} sends {} on {mux}, which was never opened",
-                message.op
-            ));
+        let Some(stream) = stream else {
+            return Err(format!("{op} is sent on {mux}, which was never opened"));
         };
-        let seq = if from_caller {
-            &mut stream.caller_seq
-        } else {
-            &mut stream.handler_seq
-        };
-        if message.seq != *seq {
-            return Err(format!(
-                "node {node} sends {} on {mux} with seq {}, not {seq}",
-                message.op, message.seq
-            ));
+        if message.seq != stream.seq {
+            let (got, want) = (message.seq, stream.seq);
+            return Err(format!("{op} is sent on {mux} with seq {got}, not {want}"));
         }
-        *seq += 1;
-        if !from_caller && stream.handler_eof {
-            return Err(format!(
-                "node {node} sends {} on {mux} after its EOF",
-                message.op
-            ));
-        }
-        let credit = match message.op {
-            Op::MuxClientMsg if stream.caller_eof => {
-                return Err(format!("node {node} sends an item on {mux} after EOF"));
+        stream.seq = stream.seq.wrapping_add(1);
+        match op {
+            Op::MuxClientMsg if stream.eof => {
+                return Err(format!("an item is sent on {mux} after EOF"));
             }
             Op::MuxClientMsg if eof => {
-                stream.caller_eof = true;
+                stream.eof = true;
                 return Ok(());
             }
-            Op::MuxClientMsg => &mut stream.input,
-            Op::MuxServerMsg => {
-                stream.handler_eof = eof;
-                &mut stream.output
+            Op::AckMux | Op::UnblockClMux | Op::MuxServerMsg if stream.eof => {
+                return Err(format!("{op} is sent on {mux} after its EOF"));
             }
+            Op::MuxServerMsg
+                if !eof
+                    && message.payload.is_empty()
+                    && !message
+                        .flags
+                        .intersects(Flags::PAYLOAD_IS_ZERO | Flags::PAYLOAD_IS_ERR) =>
+            {
+                return Err(format!("an absent item is sent on {mux}"));
+            }
+            Op::MuxServerMsg => stream.eof = eof,
+            Op::MuxClientMsg => {}
             _ => return Ok(()),
-        };
-        match credit.checked_sub(1) {
-            Some(left) => *credit = left,
-            None => return Err(format!("node {node} sends on {mux} without a credit")),
+        }
+        match stream.credit.checked_sub(1) {
+            Some(left) => stream.credit = left,
+            None => return Err(format!("an item is sent on {mux} without a credit")),
         }
         Ok(())
     }
 
-    /// A message arrives at `node`.
-    pub(crate) fn received(&mut self, node: usize, message: &Message) -> Outcome {
+    /// A message arrives. `served` is the capacity of the handler that a stream is opened for.
+    pub(crate) fn received(&mut self, message: &Message, served: Option<Capacity>) -> Outcome {
         let mux = message.mux.get();
-        let caller = match message.op {
-            Op::ConnectMux | Op::UnblockSrvMux => 1 - node,
-            Op::AckMux | Op::UnblockClMux => node,
+        let stream = match message.op {
+            Op::ConnectMux => {
+                let Some(capacity) = served else {
+                    return Ok(());
+                };
+                self.served.entry(mux).or_insert(Stream {
+                    seq: message.seq,
+                    capacity: capacity.output,
+                    credit: capacity.output,
+                    eof: false,
+                });
+                return Ok(());
+            }
+            Op::UnblockSrvMux => self.served.get_mut(&mux),
+            Op::AckMux | Op::UnblockClMux => self.calls.get_mut(&mux),
             _ => return Ok(()),
         };
-        let Some(stream) = self.streams.get_mut(&(caller, mux)) else {
+        let Some(stream) = stream else {
             return Ok(());
         };
         match message.op {
-            Op::ConnectMux => stream.output = stream.output_capacity,
-            Op::AckMux => stream.input = stream.input_capacity,
-            Op::UnblockClMux => stream.input += 1,
-            _ => stream.output += 1,
+            Op::AckMux => stream.credit = stream.capacity,
+            _ => stream.credit += 1,
         }
-        if stream.input > stream.input_capacity || stream.output > stream.output_capacity {
+        if stream.credit > stream.capacity {
             return Err(format!(
-                "more credit than capacity on {mux} of node {caller}: {stream:?}"
+                "more credit than capacity comes for {mux}: {stream:?}"
             ));
         }
         Ok(())

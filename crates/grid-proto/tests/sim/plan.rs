@@ -63,7 +63,7 @@ pub(crate) enum Answer {
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) nonce: u32,
-    pub(crate) caller: usize,
+    pub(crate) end: usize,
     pub(crate) stream: bool,
     pub(crate) target: Target,
     pub(crate) carry: Carry,
@@ -97,7 +97,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn request(rng: &mut Rng, nonce: u32, caller: usize, style: &Style) -> Self {
+    pub(crate) fn request(rng: &mut Rng, nonce: u32, end: usize, style: &Style) -> Self {
         let target = match rng.below(40) {
             0 => Target::UnknownHandler,
             1 => Target::InvalidHandler,
@@ -143,12 +143,12 @@ impl Plan {
                 Target::InvalidHandler => 0,
                 _ => SINGLE,
             },
-            ..Self::blank(nonce, caller)
+            ..Self::blank(nonce, end)
         }
     }
 
-    pub(crate) fn stream(rng: &mut Rng, nonce: u32, caller: usize, style: &Style) -> Self {
-        let base = Self::request(rng, nonce, caller, style);
+    pub(crate) fn stream(rng: &mut Rng, nonce: u32, end: usize, style: &Style) -> Self {
+        let base = Self::request(rng, nonce, end, style);
         let (input, output) = rng.pick(&CAPACITIES);
         let index = CAPACITIES
             .iter()
@@ -192,7 +192,7 @@ impl Plan {
             reads_input: rng.percent(85),
             stuck: rng
                 .percent(12)
-                .then(|| (rng.below(8) as u32, rng.range(20, 700) * MS)),
+                .then(|| (rng.below(8) as u32, stuck_for(rng))),
             fails: rng.percent(25),
             hangs: (cancel_after.is_some() || deadline.is_some()) && rng.percent(40),
             detached: rng.percent(35),
@@ -202,11 +202,11 @@ impl Plan {
         }
     }
 
-    fn blank(nonce: u32, caller: usize) -> Self {
+    pub(crate) fn blank(nonce: u32, end: usize) -> Self {
         let capacity = Capacity::new(0, 1);
         Self {
             nonce,
-            caller,
+            end,
             stream: false,
             target: Target::Known,
             carry: Carry::Full,
@@ -280,6 +280,12 @@ impl Plan {
         }
         format!("no luck with {}", self.nonce)
     }
+}
+
+/// Now and then for so long that all else has ended when the consumer goes on.
+fn stuck_for(rng: &mut Rng) -> u64 {
+    let (least, most) = rng.pick(&[(20, 700), (20, 700), (20, 700), (2_000, 8_000)]);
+    rng.range(least, most) * MS
 }
 
 fn carried(carry: Carry, nonce: u32, kind: u8) -> Payload {

@@ -1,5 +1,7 @@
 //! Chance, the same for the same seed on every machine.
 
+use std::hash::{BuildHasher, Hasher};
+
 /// SplitMix64.
 #[derive(Debug, Clone)]
 pub(crate) struct Rng(u64);
@@ -47,4 +49,36 @@ fn scramble(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+/// Hashes what a machine hands out, cheaply and alike in every run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Fast(u64);
+
+impl BuildHasher for Fast {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        Self(0)
+    }
+}
+
+impl Hasher for Fast {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(23) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
 }

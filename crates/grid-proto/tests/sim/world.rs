@@ -1,27 +1,24 @@
-//! Everything there is in a history: two nodes, the link between them, the calls, and virtual time.
+//! Everything there is in a history: the nodes, the links between them, the calls, and virtual time.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
     rc::Rc,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use grid_proto::{
-    HandlerId, MuxId, SubrouteId,
-    conn::{
-        Budget, CancelReason, Capacity, Charge, CloseReason, Config, Connection, Routes, ServeId,
-        Ticket,
-    },
-    wire::{MuxRejection, Text},
+    conn::{CancelReason, Charge, Config, ServeId, Ticket},
+    wire::Timestamp,
 };
 
 use crate::{
     coverage::Coverage,
     link::Link,
-    monitor::Monitor,
-    plan::{CAPACITIES, Plan, SINGLE, STREAM},
-    rng::Rng,
+    node::{End, Node},
+    plan::Plan,
+    reference::Due,
+    rng::mix,
     style::Style,
 };
 
@@ -31,7 +28,10 @@ pub(crate) type Outcome<T = ()> = Result<T, String>;
 /// Changes the settings of a machine before it is made.
 pub(crate) type Tune = Rc<dyn Fn(&mut Config)>;
 
-/// What an application wants to be woken for.
+/// The true time at which every history begins, in seconds since 1970.
+const BEGIN: i128 = 1_800_000_000;
+
+/// What somebody wants to be woken for. Sockets are named, because a later one is none of theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Action {
     CallerSends(u32),
@@ -39,9 +39,32 @@ pub(crate) enum Action {
     CallerCancels(u32),
     HandlerSteps(u32),
     HandlerReads(u32),
-    /// A node notices that the link is gone.
-    Closes(usize),
-    Connects,
+    /// An end notices that its socket is gone.
+    Closes(usize, u32),
+    Dials(usize),
+    /// The answer to a Connect has been waited for long enough.
+    GivesUp(usize, u32),
+    Boots(usize),
+    /// The clock of a reference at an end.
+    Ticks(usize, u32),
+    /// Something that a reference has to do, in its connection or a later one, while its process lives.
+    Reference(usize, Due, u64, u32),
+    Attacks(usize, u32),
+}
+
+impl Action {
+    /// Whether it is a step of an application: what a history waits for in the end.
+    pub(crate) fn is_work(self) -> bool {
+        !matches!(
+            self,
+            Self::Dials(_)
+                | Self::GivesUp(..)
+                | Self::Boots(_)
+                | Self::Ticks(..)
+                | Self::Attacks(..)
+                | Self::Closes(..)
+        )
+    }
 }
 
 /// What somebody who wants to send waits for.
@@ -59,7 +82,10 @@ pub(crate) struct Call {
     pub(crate) mux: u64,
     pub(crate) open: bool,
     pub(crate) started: bool,
+    /// The socket that it was made on.
+    pub(crate) socket: u32,
     pub(crate) deadline_at: Option<u64>,
+    pub(crate) cancel_armed: bool,
     pub(crate) sent: u32,
     pub(crate) finished: bool,
     pub(crate) received: u32,
@@ -78,8 +104,8 @@ pub(crate) struct Call {
 
 #[derive(Debug)]
 pub(crate) struct Handler {
-    pub(crate) node: usize,
-    /// The connection of the node that it belongs to.
+    pub(crate) end: usize,
+    /// The connection of the end that it belongs to.
     pub(crate) epoch: u32,
     pub(crate) id: Served,
     pub(crate) cancelled: Option<CancelReason>,
@@ -100,42 +126,27 @@ pub(crate) enum Served {
     Stream(ServeId),
 }
 
-/// One end: a machine, and what its application keeps by the machine's names.
-pub(crate) struct Node {
-    pub(crate) conn: Connection,
-    pub(crate) epoch: u32,
-    pub(crate) generation: u32,
-    pub(crate) inbound: Arc<Budget>,
-    pub(crate) queued: Arc<Budget>,
-    pub(crate) by_mux: BTreeMap<u64, u32>,
-    pub(crate) by_ticket: HashMap<Ticket, u32>,
-    pub(crate) by_stream: HashMap<ServeId, u32>,
-    /// Streams whose handler has returned; events that were queued before may still tell of them.
-    pub(crate) returned: HashMap<ServeId, u32>,
-    /// Who waits for room in the queue; `true` for handlers.
-    pub(crate) room: VecDeque<(u32, bool)>,
-    pub(crate) writer_ready: u64,
-    pub(crate) draining: bool,
-    pub(crate) closed: bool,
-}
-
 pub(crate) struct World {
-    pub(crate) rng: Rng,
+    pub(crate) seed: u64,
     pub(crate) now: u64,
     base: Instant,
     pub(crate) style: Style,
     pub(crate) tune: Tune,
-    pub(crate) nodes: [Node; 2],
-    pub(crate) link: Link,
-    pub(crate) monitor: Monitor,
+    pub(crate) nodes: Vec<Node>,
+    /// Two for each link, next to each other.
+    pub(crate) ends: Vec<End>,
+    pub(crate) links: Vec<Link>,
     pub(crate) calls: Vec<Call>,
-    pub(crate) timers: BTreeSet<(u64, u64, Action)>,
+    pub(crate) timers: BinaryHeap<Reverse<(u64, u64, Action)>>,
     timer_order: u64,
-    pub(crate) deadlines: BTreeSet<(u64, u32)>,
-    pub(crate) restarting: [bool; 2],
+    /// Timers that are steps of an application.
+    pub(crate) working: usize,
+    pub(crate) deadlines: BinaryHeap<Reverse<(u64, u32)>>,
     pub(crate) seen: Coverage,
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) steps: u64,
+    /// No more operations come.
+    pub(crate) over: bool,
 }
 
 /// Notes what happens, where somebody wants to read it.
@@ -150,31 +161,56 @@ macro_rules! note {
 pub(crate) use note;
 
 impl World {
-    pub(crate) fn new(seed: u64, tune: Tune, traced: bool) -> Self {
-        let mut rng = Rng::new(seed);
-        let style = Style::new(&mut rng);
+    pub(crate) fn new(seed: u64, style: Style, tune: Tune, traced: bool) -> Self {
         let base = Instant::now();
-        let nodes = [0, 1].map(|_| Node::new(&style, &tune, rng.next(), base));
+        let nodes: Vec<Node> = (0..style.nodes)
+            .map(|index| Node::new(index, style.kind(index), &style))
+            .collect();
+        let mut ends = Vec::with_capacity(style.ends());
+        for low in 0..nodes.len() {
+            for high in low + 1..nodes.len() {
+                for (node, peer) in [(low, high), (high, low)] {
+                    let end = End::new(ends.len(), node, &nodes[node], &nodes[peer], base);
+                    ends.push(end);
+                }
+            }
+        }
+        let links = (0..ends.len() / 2).map(|link| Link::new(mix(seed, link as u64, 1)));
         let mut world = Self {
-            rng,
+            seed,
             now: 0,
             base,
+            links: links.collect(),
             style,
             tune,
             nodes,
-            link: Link::default(),
-            monitor: Monitor::default(),
+            ends,
             calls: Vec::new(),
-            timers: BTreeSet::new(),
+            timers: BinaryHeap::new(),
             timer_order: 0,
-            deadlines: BTreeSet::new(),
-            restarting: [false; 2],
+            working: 0,
+            deadlines: BinaryHeap::new(),
             seen: Coverage::default(),
             trace: traced.then(Vec::new),
             steps: 0,
+            over: false,
         };
-        world.link.up = true;
         note!(world, "seed {seed}: {:?}", world.style);
+        for (index, node) in world.nodes.iter().enumerate() {
+            note!(world, "node {index}: {node:?}");
+        }
+        for end in 0..world.ends.len() {
+            let this = &world.ends[end];
+            note!(
+                world,
+                "end {end}: of node {}, dials: {}",
+                this.node,
+                this.dials
+            );
+            if this.dials {
+                world.dial_after(end, 0);
+            }
+        }
         world
     }
 
@@ -190,65 +226,49 @@ impl World {
         self.at(self.now)
     }
 
+    /// What a node's wall clock shows.
+    pub(crate) fn wall_clock(&self, node: usize) -> Timestamp {
+        let micros = i128::from(self.now) + i128::from(self.nodes[node].skew);
+        Timestamp::from_unix_nanos(BEGIN * 1_000_000_000 + micros * 1_000)
+    }
+
     pub(crate) fn arm(&mut self, after: u64, action: Action) {
         self.timer_order += 1;
+        self.working += usize::from(action.is_work());
         self.timers
-            .insert((self.now + after, self.timer_order, action));
+            .push(Reverse((self.now + after, self.timer_order, action)));
     }
 
     pub(crate) fn call(&mut self, nonce: u32) -> &mut Call {
         &mut self.calls[nonce as usize]
     }
 
-    /// A new machine for a node whose last connection has ended.
-    pub(crate) fn renew(&mut self, node: usize) -> Outcome {
-        let restarts = std::mem::take(&mut self.restarting[node]);
-        let now = self.instant();
-        let seed = self.rng.next();
-        if restarts {
-            let next = Node::new(&self.style, &self.tune, seed, now);
-            let old = std::mem::replace(&mut self.nodes[node], next);
-            let epoch = old.epoch + 1;
-            self.forget_process(node);
-            let (inbound, queued) = (Arc::clone(&old.inbound), Arc::clone(&old.queued));
-            drop(old);
-            self.nodes[node].epoch = epoch;
-            if inbound.used() + queued.used() > 0 {
-                return Err(format!(
-                    "node {node} leaves charges behind: {inbound:?} {queued:?}"
-                ));
-            }
-            return Ok(());
-        }
-        let this = &mut self.nodes[node];
-        if !this.by_mux.is_empty() || !this.by_ticket.is_empty() || !this.by_stream.is_empty() {
-            return Err(format!(
-                "calls outlive their connection at node {node}: {:?} {:?} {:?}",
-                this.by_mux, this.by_ticket, this.by_stream
-            ));
-        }
-        this.generation += 1;
-        this.epoch += 1;
-        let mut config = this.config(&self.style, &self.tune, seed);
-        config.first_mux = this.conn.next_mux();
-        this.conn = Connection::new(config, now);
-        this.room.clear();
-        this.returned.clear();
-        (this.draining, this.closed) = (false, false);
-        Ok(())
+    /// The node at the other end.
+    pub(crate) fn peer(&self, end: usize) -> &Node {
+        &self.nodes[self.ends[end ^ 1].node]
+    }
+
+    /// Whether both ends hold the same socket, and nothing has gone wrong with it.
+    pub(crate) fn is_good(&self, link: usize) -> bool {
+        let this = &self.links[link];
+        let held = |end: usize| self.ends[end].is_up() && self.ends[end].socket == this.socket;
+        this.alive && !this.trouble && held(2 * link) && held(2 * link + 1)
+    }
+
+    /// Whether something happened to the socket of an end that may end what it carries.
+    pub(crate) fn troubled(&self, end: usize) -> bool {
+        let link = &self.links[end / 2];
+        link.trouble || !link.alive || self.ends[end].socket != link.socket
     }
 
     /// A process ends: its calls and handlers with it.
-    fn forget_process(&mut self, node: usize) {
+    pub(crate) fn forget_process(&mut self, node: usize) {
         for call in &mut self.calls {
-            if call.plan.caller == node {
+            let (caller, server) = (call.plan.end, call.plan.end ^ 1);
+            if self.ends[caller].node == node {
                 call.open = false;
                 call.unread.clear();
-            } else if call
-                .handler
-                .as_ref()
-                .is_some_and(|handler| handler.node == node)
-            {
+            } else if self.ends[server].node == node {
                 call.handler = None;
             }
         }
@@ -262,93 +282,4 @@ impl Handler {
         self.unread.clear();
         self.initial = None;
     }
-}
-
-impl Node {
-    fn new(style: &Style, tune: &Tune, seed: u64, now: Instant) -> Self {
-        let mut node = Self {
-            conn: Connection::new(Config::default(), now),
-            epoch: 0,
-            generation: 1,
-            inbound: Budget::new(style.max_inbound),
-            queued: Budget::new(1 << 30),
-            by_mux: BTreeMap::new(),
-            by_ticket: HashMap::new(),
-            by_stream: HashMap::new(),
-            returned: HashMap::new(),
-            room: VecDeque::new(),
-            writer_ready: 0,
-            draining: false,
-            closed: false,
-        };
-        node.conn = Connection::new(node.config(style, tune, seed), now);
-        node
-    }
-
-    fn config(&self, style: &Style, tune: &Tune, seed: u64) -> Config {
-        let mut config = Config::default();
-        config.checksums = style.checksums;
-        config.first_mux = MuxId::new(1);
-        config.generation = self.generation;
-        config.hash_seed = seed;
-        config.peer_cancels_requests = style.peer_cancels;
-        config.ping_interval = style.ping;
-        config.stream_ping_interval = style.stream_ping;
-        config.default_deadline = style.default_deadline;
-        config.max_requests = style.max_requests;
-        config.max_streams = style.max_streams;
-        config.max_queued_bytes = style.max_queued;
-        config.inbound = Budget::child(&self.inbound, 1 << 30);
-        config.queued = Some(Arc::clone(&self.queued));
-        tune(&mut config);
-        config
-    }
-
-    pub(crate) fn close(&mut self, reason: CloseReason) {
-        self.conn.close(reason);
-    }
-}
-
-/// The handlers that each node has.
-pub(crate) struct Registry;
-
-impl Registry {
-    fn check(handler: HandlerId, subroute: Option<&SubrouteId>) -> Result<(), MuxRejection> {
-        match subroute {
-            Some(id) if id.as_bytes()[31] == 1 => Err(MuxRejection::UnknownSubroute(*id)),
-            _ if !handler.is_valid() => Err(MuxRejection::InvalidHandler),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Routes for Registry {
-    fn single(
-        &self,
-        handler: HandlerId,
-        subroute: Option<&SubrouteId>,
-    ) -> Result<u32, MuxRejection> {
-        Self::check(handler, subroute)?;
-        match handler.get() {
-            SINGLE => Ok(u32::from(SINGLE)),
-            other => Err(unknown(other)),
-        }
-    }
-
-    fn stream(
-        &self,
-        handler: HandlerId,
-        subroute: Option<&SubrouteId>,
-    ) -> Result<(u32, Capacity), MuxRejection> {
-        Self::check(handler, subroute)?;
-        let index = handler.get().checked_sub(STREAM).map(usize::from);
-        match index.and_then(|index| CAPACITIES.get(index)) {
-            Some((input, output)) => Ok((u32::from(handler.get()), Capacity::new(*input, *output))),
-            None => Err(unknown(handler.get())),
-        }
-    }
-}
-
-fn unknown(handler: u8) -> MuxRejection {
-    MuxRejection::UnknownHandler(Text::from(format!("handler {handler}")))
 }
