@@ -2,15 +2,17 @@
 
 use crate::report::{Outcome, Report};
 use crate::{
-    deny, docs, examples, features, fuzz, lint, msrv, outside, package, soak, tests, tidy,
+    deny, docs, examples, features, fuzz, lint, msrv, outside, package, scenarios, soak, tests,
+    tidy,
 };
 
 type Step = (&'static str, fn() -> Outcome);
 
 /// Cheap steps first; those that share artefacts next to each other.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("fmt", || lint::fmt(true)),
     ("tidy", tidy::run),
+    ("scenarios", || scenarios::run(true, false)),
     ("deny", deny::run),
     ("clippy", lint::clippy),
     ("features", features::run),

@@ -4,8 +4,8 @@ use std::process::Stdio;
 
 use crate::process;
 use crate::report::{Done, Outcome};
-use crate::tests;
 use crate::workspace::Metadata;
+use crate::{scenarios, tests};
 
 /// How long CI does it, in seconds.
 const IN_CI: u64 = 60;
@@ -20,7 +20,7 @@ pub(crate) fn run(seconds: u64, seed: Option<u64>, rows: bool) -> Outcome {
     ]))?;
     soak("release", seconds, seed)?;
     if rows {
-        return tests::rows_in_full();
+        return scenarios::run(false, true);
     }
     Ok(Done::With(format!("{seconds} s; the rows were not run")))
 }

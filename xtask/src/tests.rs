@@ -8,9 +8,6 @@ use crate::workspace::Metadata;
 
 const EVERYTHING: [&str; 2] = ["--workspace", "--all-features"];
 
-/// The tests of the rows of `docs/scenarios.md`, whose names begin with the rows' ids.
-const ROWS: &str = r"test(/(^|::)[clht]\d\d_/)";
-
 /// Builds all programs and tests. Together, so that both use one set of features of the
 /// dependencies.
 pub(crate) fn build() -> Result<(), Stop> {
@@ -27,20 +24,6 @@ pub(crate) fn has_nextest() -> bool {
 fn grid() -> Result<PathBuf, Stop> {
     let name = format!("grid{}", std::env::consts::EXE_SUFFIX);
     Ok(Metadata::load()?.target_directory.join("debug").join(name))
-}
-
-/// Runs the rows of `docs/scenarios.md` unscaled, which takes minutes and gigabytes.
-pub(crate) fn rows_in_full() -> Outcome {
-    if !has_nextest() {
-        let reason = "the rows need cargo-nextest, which selects them by name";
-        return Ok(Done::NotRun(reason.to_owned()));
-    }
-    build()?;
-    let mut runner = process::cargo(["nextest", "run", "--no-fail-fast"]);
-    runner.args(EVERYTHING).args(["--filterset", ROWS]);
-    runner.env("GRID_BIN", grid()?).env("GRID_SCALE", "full");
-    process::run(&mut runner)?;
-    Ok(Done::With("the rows in full".to_owned()))
 }
 
 /// Runs every test and every doctest; with arguments for the runner only what they select.

@@ -38,7 +38,7 @@ impl Drop for Owner {
         self.0.shutdown.close();
         self.0.shutdown.abort_all();
         self.0.tasks.close();
-        drop(self.0.clear_links());
+        drop(self.0.links.clear());
     }
 }
 
@@ -71,7 +71,8 @@ impl Manager {
     /// When it is none; the error lists those that are.
     pub fn connection(&self, name: &str) -> Result<Connection, UnknownPeer> {
         self.node()
-            .link(name)
+            .links
+            .get(name)
             .map(Connection::new)
             .ok_or_else(|| self.unknown(name))
     }
@@ -80,7 +81,8 @@ impl Manager {
     #[must_use]
     pub fn connections(&self) -> Vec<Connection> {
         self.node()
-            .links()
+            .links
+            .all()
             .into_iter()
             .map(Connection::new)
             .collect()
@@ -120,7 +122,8 @@ impl Manager {
     pub fn remove_peer(&self, name: &str) -> Result<(), UnknownPeer> {
         let link = self
             .node()
-            .remove_link(name)
+            .links
+            .remove(name)
             .ok_or_else(|| self.unknown(name))?;
         link.removed
             .store(true, std::sync::atomic::Ordering::Relaxed);
@@ -143,7 +146,7 @@ impl Manager {
         let node = self.node();
         let deadline = Instant::now().checked_add(grace);
         node.shutdown.begin();
-        let links = node.links();
+        let links = node.links.all();
         let drain = async {
             for link in &links {
                 if let Some(session) = link.session() {
@@ -248,7 +251,7 @@ impl Manager {
             .settings
             .first_mux
             .unwrap_or_else(|| MuxId::new(rand::random_range(1 << 16..1 << 31)));
-        let link = node.insert_link(&name.clone(), |before| {
+        let link = node.links.insert(&name.clone(), |before| {
             LinkShared::new(node.clone(), target, name, handle, first_mux, before)
         })?;
         drop(node.spawn(link::run(link.clone(), slot)));
@@ -257,7 +260,8 @@ impl Manager {
 
     fn names(&self) -> Vec<String> {
         self.node()
-            .links()
+            .links
+            .all()
             .iter()
             .map(|link| link.name.to_string())
             .collect()

@@ -82,7 +82,7 @@ async fn check(
     who: &mut String,
 ) -> Result<(Arc<LinkShared>, PeerInfo), ConnectRejection> {
     let settings = &node.settings;
-    let known = |name: &[u8]| Some(node.link(str::from_utf8(name).ok()?)?.name.clone());
+    let known = |name: &[u8]| Some(node.links.get(str::from_utf8(name).ok()?)?.name.clone());
     let acceptor = Acceptor::new(&node.local, Timestamp::from(node.wall_clock()))
         .max_skew(settings.max_clock_skew)
         .strict(settings.strict);
@@ -93,7 +93,8 @@ async fn check(
     let token = check_token(node, &pending).await;
     let admitted = acceptor.admit(pending, token, known)?;
     let link = node
-        .link(&admitted.remote)
+        .links
+        .get(&admitted.remote)
         .ok_or_else(|| ConnectRejection::UnknownHost((&*admitted.remote).into()))?;
     // Both are ours and no part of the protocol; so they come behind its checks, and tell a stranger nothing.
     if let Some(names) = &origin.names

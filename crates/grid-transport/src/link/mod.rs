@@ -9,6 +9,7 @@ mod dial;
 pub(crate) mod guard;
 #[cfg(test)]
 mod guard_tests;
+mod links;
 mod place;
 mod reconnect;
 mod replay;
@@ -71,7 +72,7 @@ pub(crate) async fn run(link: Arc<LinkShared>, incoming: Option<AcceptSlot>) {
     }
     drop(over);
     drop(gone);
-    node.forget_gone();
+    node.links.forget_gone();
 }
 
 /// Says that the link is closed for good, also where the runtime ends under it.

@@ -1,7 +1,6 @@
 //! What the parts of a node, and of one link of it, share.
 
 use std::{
-    collections::BTreeMap,
     convert::Infallible,
     fmt,
     future::Future,
@@ -14,7 +13,7 @@ use std::{
 };
 
 use grid_proto::{InstanceId, MuxId, conn::Budget};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tokio::{
     runtime::Handle,
     sync::{Notify, Semaphore, watch},
@@ -30,6 +29,7 @@ use crate::{
     limiter::LogLimiter,
     link::{
         accept::AcceptHandle,
+        links::Links,
         replay::{Admissions, RequestTimes},
         room::NodeRoom,
         tell::Teller,
@@ -73,14 +73,7 @@ pub(crate) struct NodeShared {
     pub(crate) blocking: Arc<Semaphore>,
     /// Connections inside their handshake.
     pub(crate) handshakes: Arc<Semaphore>,
-    links: RwLock<Links>,
-}
-
-#[derive(Default)]
-struct Links {
-    live: BTreeMap<Arc<str>, Arc<LinkShared>>,
-    /// Links that were taken off the list, and when the last of each name is gone.
-    leaving: BTreeMap<Arc<str>, CancellationToken>,
+    pub(crate) links: Links,
 }
 
 /// Limits of the whole node that its links draw from.
@@ -132,7 +125,7 @@ impl NodeShared {
             handshakes: Arc::new(Semaphore::new(
                 settings.max_handshakes.clamp(1, Semaphore::MAX_PERMITS),
             )),
-            links: RwLock::new(Links::default()),
+            links: Links::default(),
             settings,
         })
     }
@@ -153,53 +146,6 @@ impl NodeShared {
     /// Now, by the wall clock.
     pub(crate) fn wall_clock(&self) -> SystemTime {
         (self.clock)()
-    }
-
-    /// The link to a remote.
-    pub(crate) fn link(&self, name: &str) -> Option<Arc<LinkShared>> {
-        self.links.read().live.get(name).cloned()
-    }
-
-    /// All links, sorted by name.
-    pub(crate) fn links(&self) -> Vec<Arc<LinkShared>> {
-        self.links.read().live.values().cloned().collect()
-    }
-
-    /// Makes a link with what has to be gone before it begins. `None`, without any change, when there is one of that
-    /// name.
-    pub(crate) fn insert_link(
-        &self,
-        name: &str,
-        make: impl FnOnce(Option<CancellationToken>) -> Arc<LinkShared>,
-    ) -> Option<Arc<LinkShared>> {
-        let mut links = self.links.write();
-        if links.live.contains_key(name) {
-            return None;
-        }
-        let link = make(links.leaving.get(name).cloned());
-        links.live.insert(link.name.clone(), link.clone());
-        Some(link)
-    }
-
-    pub(crate) fn remove_link(&self, name: &str) -> Option<Arc<LinkShared>> {
-        let mut links = self.links.write();
-        let link = links.live.remove(name)?;
-        // It waits for those before it, so its end is theirs too.
-        links.leaving.insert(link.name.clone(), link.gone.clone());
-        Some(link)
-    }
-
-    /// Keeps no trace of links that are gone.
-    pub(crate) fn forget_gone(&self) {
-        let mut links = self.links.write();
-        links.leaving.retain(|_, gone| !gone.is_cancelled());
-    }
-
-    /// Takes all links out; the node and its links refer to each other.
-    pub(crate) fn clear_links(&self) -> Vec<Arc<LinkShared>> {
-        mem::take(&mut self.links.write().live)
-            .into_values()
-            .collect()
     }
 }
 

@@ -38,7 +38,8 @@ async fn pair(settings: Settings) -> Pair {
 fn session(pair: &Pair) -> Arc<Session> {
     pair.a
         .node()
-        .link(pair.b.local())
+        .links
+        .get(pair.b.local())
         .unwrap()
         .session()
         .unwrap()
@@ -167,7 +168,7 @@ async fn c20_what_has_ended_leaves_no_task_and_no_entry_pair() {
         [pair.a.node().tasks.len(), pair.b.node().tasks.len()]
     );
     for manager in [&pair.a, &pair.b] {
-        let session = manager.node().links()[0].session().unwrap();
+        let session = manager.node().links.all()[0].session().unwrap();
         let core = session.monitor.lock();
         assert!(core.calls.is_empty() && core.streams.is_empty());
         assert!(core.served.is_empty() && core.serving.is_empty());
