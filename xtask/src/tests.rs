@@ -21,7 +21,7 @@ pub(crate) fn has_nextest() -> bool {
 }
 
 /// Where the program `grid` is once it is built. Cargo tells that only to tests of its package.
-fn grid() -> Result<PathBuf, Stop> {
+pub(crate) fn grid() -> Result<PathBuf, Stop> {
     let name = format!("grid{}", std::env::consts::EXE_SUFFIX);
     Ok(Metadata::load()?.target_directory.join("debug").join(name))
 }

@@ -14,7 +14,7 @@ use self::found::Shown;
 use self::results::Results;
 use crate::process;
 use crate::report::{Done, Outcome, Stop};
-use crate::workspace;
+use crate::{tests, workspace};
 
 const PAGE: &str = "docs/scenarios.md";
 
@@ -38,6 +38,7 @@ pub(crate) fn run(list: bool, full: bool) -> Outcome {
 /// Runs the tests of all rows and nothing else.
 fn run_all(rows: &[String], full: bool) -> Result<Results, Stop> {
     let everything = ["--workspace", "--all-features"];
+    tests::build()?;
     let mut runner = if process::works(&mut process::cargo(["nextest", "--version"])) {
         let mut command = process::cargo(["nextest", "run", "--no-fail-fast", "--color=never"]);
         command
@@ -52,6 +53,7 @@ fn run_all(rows: &[String], full: bool) -> Result<Results, Stop> {
         command.args(rows.iter().map(|id| format!("{}_", id.to_lowercase())));
         command
     };
+    runner.env("GRID_BIN", tests::grid()?);
     if full {
         runner.env("GRID_SCALE", "full");
     }
