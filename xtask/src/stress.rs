@@ -16,7 +16,7 @@ use crate::tests;
 /// unit tests of links and sessions, but for those that go through every history there is: they find
 /// the same each time.
 const CONNECTION_TESTS: &str = "package(grid-transport) & (\
-    binary(/^(bursts|cuts|handshake|ping|reconnect|redial|reject|shutdown|upgrade|waiting)$/) \
+    binary(/^(bursts|entry|handshake|ping|reject|scenario_links|shutdown|turmoil|upgrade|waiting)$/) \
     | (test(/^(link|session)::/) - test(/::every_history/)))";
 /// More tests at once than there are processors, and as many threads that only burn time.
 const TESTS_A_PROCESSOR: usize = 4;

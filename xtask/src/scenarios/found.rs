@@ -18,6 +18,18 @@ pub(super) struct Shown {
     pub(super) home: String,
 }
 
+impl Shown {
+    /// The test program that it is in, as nextest calls it.
+    pub(super) fn program(&self) -> String {
+        let mut parts = self.home.split('/');
+        let package = parts.next().unwrap_or_default();
+        match (parts.next(), parts.next()) {
+            (Some("tests"), Some(name)) => format!("{package}::{}", name.trim_end_matches(".rs")),
+            _ => package.to_owned(),
+        }
+    }
+}
+
 /// All of them in the crates of the workspace.
 pub(super) fn below(root: &Path) -> io::Result<Vec<Shown>> {
     let mut shown = Vec::new();
@@ -97,6 +109,25 @@ fn is_ignore(attribute: &Attribute) -> bool {
 #[cfg(test)]
 mod unit {
     use super::*;
+
+    #[test]
+    fn the_program_of_a_test_is_its_file_or_folder() {
+        let program = |home: &str| {
+            let name = "c01_a".to_owned();
+            let (row, home) = ("C01".to_owned(), home.to_owned());
+            let layer = "tcp";
+            Shown {
+                row,
+                name,
+                layer,
+                home,
+            }
+            .program()
+        };
+        assert_eq!(program("a/tests/b.rs"), "a::b");
+        assert_eq!(program("a/tests/b/c.rs"), "a::b");
+        assert_eq!(program("a/src/b/c.rs"), "a");
+    }
 
     #[test]
     fn only_tests_that_run_and_begin_with_an_id() {

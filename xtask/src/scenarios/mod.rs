@@ -18,6 +18,12 @@ use crate::{tests, workspace};
 
 const PAGE: &str = "docs/scenarios.md";
 
+const ROWS: &str = "test(/(^|::)[clht][0-9][0-9]_/)";
+
+/// With what is scaled down beside the rows: limits, what a peer can make a node hold, and hostile loads.
+const IN_FULL: &str =
+    "test(/(^|::)[clht][0-9][0-9]_/) | binary(scenario_memory) | binary(scenario_limits)";
+
 /// Finds the tests of each row, runs them unless they are only to be listed, and prints the table of both.
 pub(crate) fn run(list: bool, full: bool) -> Outcome {
     let root = workspace::root();
@@ -45,7 +51,7 @@ fn run_all(rows: &[String], full: bool) -> Result<Results, Stop> {
             .args(everything)
             .args(["--status-level=pass", "--final-status-level=none"])
             .args(["--success-output=immediate", "-E"])
-            .arg("test(/(^|::)[clht][0-9][0-9]_/)");
+            .arg(if full { IN_FULL } else { ROWS });
         command
     } else {
         let mut command = process::cargo(["test", "--no-fail-fast", "--lib", "--bins", "--tests"]);
@@ -89,7 +95,7 @@ impl Table {
                 println!("{id:<4} {:<8} {:<8} -", "-", "MISSING");
             }
             for test in tests {
-                let result = results.map_or("-", |results| results.of(&test.name));
+                let result = results.map_or("-", |results| results.of(&test.program(), &test.name));
                 let Shown { layer, name, .. } = test;
                 println!("{id:<4} {layer:<8} {result:<8} {} {name}", test.home);
             }
@@ -111,11 +117,18 @@ impl Table {
         }
         let tests: Vec<_> = self.rows.values().flatten().collect();
         if let Some(results) = results {
-            let bad = tests.iter().map(|test| &test.name);
-            let bad: Vec<_> = bad
-                .filter(|name| results.of(name) != results::PASSED)
-                .map(String::as_str)
+            let passed =
+                |test: &&&Shown| results.of(&test.program(), &test.name) == results::PASSED;
+            let bad = tests.iter().filter(|test| !passed(test));
+            let bad: Vec<_> = bad.map(|test| test.name.as_str()).collect();
+            let mut beside: Vec<_> = results
+                .failed()
+                .filter(|name| !bad.contains(name))
                 .collect();
+            beside.dedup();
+            if !beside.is_empty() {
+                wrong.push(format!("failed beside the rows: {}", beside.join(", ")));
+            }
             if !bad.is_empty() {
                 wrong.push(format!("not passed: {}", bad.join(", ")));
             }
@@ -141,7 +154,7 @@ mod unit {
             row: row.to_owned(),
             name: name.to_owned(),
             layer: "tcp",
-            home: "t".to_owned(),
+            home: "grid/tests/t.rs".to_owned(),
         }
     }
 
@@ -172,6 +185,13 @@ mod unit {
             "        PASS [   0.1s] (1/2) grid::t c01_a\n        FAIL [   0.1s] (2/2) grid::t m::c01_b\n",
         );
         assert_eq!(fault(&table, Some(&results)), "not passed: c01_b, c01_c");
+        let results = Results::read(
+            "PASS [ 1s] grid::t c01_a\nPASS [ 1s] grid::t c01_b\nPASS [ 1s] grid::t c01_c\nFAIL [ 1s] grid::u other\n",
+        );
+        assert_eq!(
+            fault(&table, Some(&results)),
+            "failed beside the rows: other"
+        );
         assert_eq!(fault(&table, None), "");
     }
 }

@@ -8,10 +8,11 @@ pub(super) const PASSED: &str = "passed";
 const FAILED: &str = "FAILED";
 const NOT_RUN: &str = "not run";
 
-/// How each test ended, by the name of its function, and which rows were scaled down.
+/// How each test ended, by its program where the runner says it and the name of its function, and which rows were scaled
+/// down.
 #[derive(Default)]
 pub(super) struct Results {
-    ended: BTreeMap<String, bool>,
+    ended: BTreeMap<(Option<String>, String), bool>,
     scaled: BTreeMap<String, Vec<String>>,
 }
 
@@ -20,10 +21,11 @@ impl Results {
     pub(super) fn read(said: &str) -> Self {
         let mut results = Self::default();
         for line in said.lines().map(str::trim) {
-            if let Some((name, passed)) = nextest(line).or_else(|| libtest(line)) {
+            if let Some((program, name, passed)) = nextest(line).or_else(|| libtest(line)) {
                 let name = name.rsplit("::").next().unwrap_or(name).to_owned();
                 // Where two have one name the worse result counts.
-                *results.ended.entry(name).or_insert(true) &= passed;
+                let key = (program.map(str::to_owned), name);
+                *results.ended.entry(key).or_insert(true) &= passed;
             } else if let Some((row, how)) = line.split_once(": ")
                 && is_id(row)
                 && how.starts_with("scaled to ")
@@ -37,12 +39,25 @@ impl Results {
         results
     }
 
-    pub(super) fn of(&self, name: &str) -> &'static str {
-        match self.ended.get(name) {
+    pub(super) fn of(&self, program: &str, name: &str) -> &'static str {
+        // A test that is run by nextest says its own lines too, without the program.
+        let known = self.ended.get(&(Some(program.to_owned()), name.to_owned()));
+        let said_by_nextest = self.ended.keys().any(|(program, _)| program.is_some());
+        let known = known.or_else(|| {
+            let alone = || self.ended.get(&(None, name.to_owned()));
+            (!said_by_nextest).then(alone).flatten()
+        });
+        match known {
             Some(true) => PASSED,
             Some(false) => FAILED,
             None => NOT_RUN,
         }
+    }
+
+    /// The tests that failed, whether they show a row or not.
+    pub(super) fn failed(&self) -> impl Iterator<Item = &str> {
+        let failed = self.ended.iter().filter(|(_, passed)| !**passed);
+        failed.map(|((_, name), _)| name.as_str())
     }
 
     pub(super) fn scaled(&self, row: &str) -> impl Iterator<Item = &str> {
@@ -54,7 +69,9 @@ impl Results {
     }
 }
 
-fn nextest(line: &str) -> Option<(&str, bool)> {
+type Line<'a> = (Option<&'a str>, &'a str, bool);
+
+fn nextest(line: &str) -> Option<Line<'_>> {
     let (verdict, rest) = line.split_once(" [")?;
     let passed = match verdict {
         "PASS" => true,
@@ -62,14 +79,16 @@ fn nextest(line: &str) -> Option<(&str, bool)> {
         _ => return None,
     };
     let (_, test) = rest.split_once(']')?;
-    Some((test.split_whitespace().last()?, passed))
+    let mut words = test.split_whitespace().rev();
+    let name = words.next()?;
+    Some((words.next(), name, passed))
 }
 
-fn libtest(line: &str) -> Option<(&str, bool)> {
+fn libtest(line: &str) -> Option<Line<'_>> {
     let (name, verdict) = line.strip_prefix("test ")?.split_once(" ... ")?;
     match verdict {
-        "ok" => Some((name, true)),
-        "FAILED" => Some((name, false)),
+        "ok" => Some((None, name, true)),
+        "FAILED" => Some((None, name, false)),
         _ => None,
     }
 }
@@ -82,22 +101,27 @@ mod unit {
     fn both_runners() {
         let said = "  PASS [   0.012s] ( 1/10) grid-transport::rows calls::c01_a
             FAIL [   0.5s] grid-transport::rows c02_b
-            test m::l03_c ... ok
-            test l04_d ... FAILED
-            test l05_e ... ignored
+            PASS [   0.5s] grid-transport::others c02_b
+            test c03_c ... ok
             C20: scaled to 20000 of 1000000 plain calls
             C20: scaled to 20000 of 1000000 plain calls
             note: scaled to nothing";
         let results = Results::read(said);
-        let ended = ["c01_a", "c02_b", "l03_c", "l04_d", "l05_e"].map(|name| results.of(name));
-        assert_eq!(ended, [PASSED, FAILED, PASSED, FAILED, NOT_RUN]);
+        let ended =
+            ["c01_a", "c02_b", "c03_c"].map(|name| results.of("grid-transport::rows", name));
+        assert_eq!(ended, [PASSED, FAILED, NOT_RUN]);
+        assert_eq!(results.of("grid-transport::others", "c02_b"), PASSED);
+        let plain =
+            Results::read("test m::l03_c ... ok\ntest l04_d ... FAILED\ntest l05_e ... ignored");
+        let ended = ["l03_c", "l04_d", "l05_e"].map(|name| plain.of("grid-transport::rows", name));
+        assert_eq!(ended, [PASSED, FAILED, NOT_RUN]);
         let scaled: Vec<_> = results.scaled("C20").collect();
         assert_eq!(scaled, ["scaled to 20000 of 1000000 plain calls"]);
     }
 
     #[test]
     fn of_two_with_one_name_the_worse_counts() {
-        let results = Results::read("FAIL [ 1s] a c01_a\nPASS [ 1s] b c01_a\n");
-        assert_eq!(results.of("c01_a"), FAILED);
+        let results = Results::read("test c01_a ... FAILED\ntest c01_a ... ok\n");
+        assert_eq!(results.of("a", "c01_a"), FAILED);
     }
 }

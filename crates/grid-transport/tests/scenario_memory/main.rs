@@ -21,6 +21,7 @@ mod crowds;
 mod figure;
 mod idle;
 mod loads;
+mod sending;
 mod shapes;
 mod watch;
 
