@@ -37,7 +37,11 @@ impl<T: AsyncRead + AsyncWrite + Any + Send + Sync + Unpin> Io for T {
 
     fn peer_names(&self) -> Option<&PeerNames> {
         let any: &dyn Any = self;
-        any.downcast_ref().map(Identified::names)
+        // A boxed one is a stream of its own type, and what is in it counts.
+        match any.downcast_ref::<BoxIo>() {
+            Some(boxed) => (**boxed).peer_names(),
+            None => any.downcast_ref().map(Identified::names),
+        }
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -321,7 +321,7 @@ async fn receive(shared: &Shared, mut io: BoxIo, from: &str) -> Result<(), HeadE
     io.flush().await?;
     let origin = Origin {
         address: from.to_owned(),
-        names: io.peer_names().cloned(),
+        names: (*io).peer_names().cloned(),
     };
     let ws = Ws::new(io, ahead, Role::Server, &node.settings);
     tokio::select! {

@@ -45,7 +45,7 @@ impl Manager {
         node.clone().spawn(async move {
             let origin = Origin {
                 address: from,
-                names: io.peer_names().cloned(),
+                names: (*io).peer_names().cloned(),
             };
             let ws = Ws::new(io, BytesMut::from(ahead), Role::Server, &node.settings);
             greet(&node, ws, origin).await;

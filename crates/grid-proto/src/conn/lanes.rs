@@ -12,7 +12,7 @@ use super::{event::ServeId, queue::Queued, table::Seeded};
 /// How many bytes of a lane leave before the next one has its turn: one message at least.
 const TURN: usize = 16 << 10;
 
-/// How many bytes of one stream wait in its lane, at most and where the queue is large: so that no stream fills it.
+/// How much of the queue one stream has in its lane, at most and where the queue is large: so that no stream fills it.
 const SHARE: usize = 1 << 20;
 
 /// What waits in one row: the order inside it is kept.
@@ -55,7 +55,8 @@ impl Hash for Lane {
 #[derive(Debug, Default)]
 struct Waiting {
     entries: VecDeque<Queued>,
-    bytes: usize,
+    /// What it counts of the queue, of which it has a share.
+    cost: usize,
     /// What has left since its turn began.
     taken: usize,
     /// Its sender found it full, and waits.
@@ -92,7 +93,7 @@ impl Lanes {
         let Some(waiting) = self.waiting.get_mut(&lane) else {
             return false;
         };
-        let full = waiting.bytes > self.share;
+        let full = waiting.cost > self.share;
         waiting.refused |= full;
         full
     }
@@ -103,7 +104,7 @@ impl Lanes {
             self.turns.push_back(lane);
             Waiting::default()
         });
-        waiting.bytes += queued.bytes;
+        waiting.cost += queued.cost;
         waiting.entries.push_back(queued);
     }
 
@@ -112,11 +113,11 @@ impl Lanes {
         let lane = *self.turns.front()?;
         let waiting = self.waiting.get_mut(&lane)?;
         let queued = waiting.entries.pop_front()?;
-        waiting.bytes -= queued.bytes;
+        waiting.cost -= queued.cost;
         waiting.taken += queued.bytes;
         let mut relieved = None;
         // Half of it is free by then, so that a sender that is woken has something to do.
-        if waiting.refused && waiting.bytes <= self.share / 2 {
+        if waiting.refused && waiting.cost <= self.share / 2 {
             waiting.refused = false;
             relieved = Some(lane);
         }

@@ -140,10 +140,30 @@ fn next_inside(bytes: &Bytes, at: &mut usize, end: usize) -> Result<Message, Dec
 /// The number of bytes of a merged message whose messages have these [encoded lengths](Message::encoded_len).
 #[must_use]
 pub fn merged_len(lens: impl Iterator<Item = usize>) -> usize {
-    let (count, parts) = lens.fold((0_u32, 0), |(count, sum), len| {
-        (count.saturating_add(1), sum + bin_len(len))
-    });
-    head(count).encoded_len() + parts
+    let mut merged = MergedLen::default();
+    lens.for_each(|len| merged.add(len));
+    merged.total()
+}
+
+/// The number of bytes of a merged message that grows, to tell when it is full.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MergedLen {
+    count: u32,
+    parts: usize,
+}
+
+impl MergedLen {
+    /// Counts a message of this [encoded length](Message::encoded_len).
+    pub fn add(&mut self, len: usize) {
+        self.count = self.count.saturating_add(1);
+        self.parts = self.parts.saturating_add(bin_len(len));
+    }
+
+    /// What [`encode_merged`] appends for all of them.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        head(self.count).encoded_len() + self.parts
+    }
 }
 
 /// Appends one merged message that holds `messages`, in order.

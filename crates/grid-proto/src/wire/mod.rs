@@ -43,7 +43,7 @@ pub use flags::Flags;
 pub use frame::Frame;
 pub use inspect::{ChecksumState, Inspection, Parts};
 pub use merged::{
-    Unfold, encode_merged, encode_merged_head, encode_merged_part, merged_len, unfold,
+    MergedLen, Unfold, encode_merged, encode_merged_head, encode_merged_part, merged_len, unfold,
 };
 pub use message::Message;
 pub use mux_error::MuxConnectError;

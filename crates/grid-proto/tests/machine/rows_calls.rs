@@ -219,7 +219,8 @@ fn c12_what_waits_in_turns_goes_with_its_stream() {
     };
     assert_eq!(items(mux).count(), 0);
     let left: usize = items(streams[1].mux()).map(Message::encoded_len).sum();
-    assert!(left < queued && left > 1 << 20);
+    // Its share counts what the entries take as well.
+    assert!(left < queued && left > 3 << 18);
     let told =
         |event: &Event| matches!(event, Event::ServeWritable { stream } if *stream != streams[1]);
     assert!(!machine.events().iter().any(told), "it has ended");

@@ -38,9 +38,6 @@ pub(crate) struct Origin {
     pub(crate) names: Option<PeerNames>,
 }
 
-/// What a dialer is told whose request is the copy of an earlier one.
-const REPLAYED: &str = "this connect request was used before";
-
 /// Handshakes with whoever has upgraded `ws`. The caller bounds the time.
 ///
 /// # Cancel safety
@@ -103,7 +100,7 @@ async fn check(
         return Err(unproven(&link.name));
     }
     if !link.admissions.admit(admitted.id, admitted.time) {
-        return Err(ConnectRejection::Other(REPLAYED.into()));
+        return Err(ConnectRejection::Other(super::replay::REPLAYED.into()));
     }
     Ok((
         link,
@@ -237,7 +234,9 @@ impl AcceptSlot {
     ///
     /// Nothing is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> Candidate {
-        match self.place.try_take().or_else(|| self.kept.take()) {
+        let kept = self.kept.take();
+        // One that has been kept is older, and its peer has dialed again.
+        match self.place.try_take().or(kept) {
             Some(candidate) => candidate,
             None => self.place.take().await,
         }

@@ -9,7 +9,7 @@ use grid_proto::{
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{EXTRA, shared::LinkShared};
+use super::{EXTRA, replay::REPLAYED, shared::LinkShared};
 use crate::{
     auth::TokenContext,
     io::BoxIo,
@@ -34,7 +34,7 @@ pub(super) async fn connect(link: &LinkShared) -> Result<Established, LinkCause>
     let io = io.await.map_err(dial_cause)?;
 
     // Before it is shown the token.
-    if let Some(names) = io.peer_names()
+    if let Some(names) = (*io).peer_names()
         && !names.cover(&link.target)
     {
         return Err(LinkCause::Unproven {
@@ -79,7 +79,8 @@ async fn open(link: &LinkShared, io: BoxIo) -> Result<(Ws, Acceptance), LinkCaus
     match greet(&mut ws, &request).await {
         Ok(acceptance) => Ok((ws, acceptance)),
         Err(cause) => {
-            if matches!(cause, LinkCause::Rejected(_)) {
+            // One that was used before is remembered, and the time after it is needed.
+            if matches!(&cause, LinkCause::Rejected(why) if why.to_string() != REPLAYED) {
                 link.times.rejected();
             }
             let (reader, writer) = ws.split();

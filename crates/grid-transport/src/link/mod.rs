@@ -49,30 +49,37 @@ pub(crate) const EXTRA: Extra = Extra {
 
 /// Keeps the link to one remote up, until the node shuts down or the remote is taken off the list. Connections that the
 /// remote dials come by `incoming`; without it, this node dials.
-pub(crate) async fn run(link: Arc<LinkShared>, incoming: Option<AcceptSlot>) {
-    let node = link.node.clone();
+///
+/// The end of the link is told also where the future is dropped, be it before it was polled.
+pub(crate) fn run(
+    link: Arc<LinkShared>,
+    incoming: Option<AcceptSlot>,
+) -> impl Future<Output = ()> + Send {
     let gone = link.gone.clone().drop_guard();
     let over = Over(link);
-    let link = &over.0;
-    if let Some(before) = &link.before {
-        // Its session may not be gone, although it was taken off the list: there is one at a time.
-        before.cancelled().await;
-    }
-    let (stop, wish) = (&link.stop, &link.reconnect);
-    let keep_up = async {
-        match incoming {
-            Some(slot) => keep_up(&mut Acceptor { link, slot }, stop, wish).await,
-            None => keep_up(&mut Dialer::new(link), stop, wish).await,
+    async move {
+        let link = &over.0;
+        let node = link.node.clone();
+        if let Some(before) = &link.before {
+            // Its session may not be gone, although it was taken off the list: there is one at a time.
+            before.cancelled().await;
         }
-    };
-    tokio::select! {
-        biased;
-        () = keep_up => {}
-        never = link.tell_late() => match never {},
+        let (stop, wish) = (&link.stop, &link.reconnect);
+        let keep_up = async {
+            match incoming {
+                Some(slot) => keep_up(&mut Acceptor { link, slot }, stop, wish).await,
+                None => keep_up(&mut Dialer::new(link), stop, wish).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = keep_up => {}
+            never = link.tell_late() => match never {},
+        }
+        drop(over);
+        drop(gone);
+        node.links.forget_gone();
     }
-    drop(over);
-    drop(gone);
-    node.links.forget_gone();
 }
 
 /// Says that the link is closed for good, also where the runtime ends under it.

@@ -61,6 +61,9 @@ impl Admissions {
     }
 }
 
+/// What a dialer is told whose request is the copy of an earlier one.
+pub(super) const REPLAYED: &str = "this connect request was used before";
+
 /// The times that a dialer puts into its requests: never the same twice, however coarse its clock is.
 #[derive(Debug, Default)]
 pub(crate) struct RequestTimes {

@@ -5,7 +5,7 @@ use std::{mem, sync::Arc};
 use bytes::Bytes;
 use grid_proto::{
     conn::CloseReason,
-    wire::{Message, encode_merged, merged_len},
+    wire::{MergedLen, Message, encode_merged},
 };
 
 use super::Session;
@@ -115,21 +115,17 @@ async fn send(
     Ok(())
 }
 
-/// How many of the first messages go together, and about how many bytes they take.
+/// How many of the first messages go together, and how many bytes they take.
 fn group(messages: &[Message], limit: usize) -> (usize, usize) {
-    let mut bytes = MERGED_HEAD;
+    let mut merged = MergedLen::default();
     for (count, message) in messages.iter().enumerate() {
-        // A head of a msgpack bin, at most.
-        let len = message.encoded_len() + 5;
-        if count > 0 && bytes + len > limit {
-            let together = messages.iter().take(count + 1);
-            if merged_len(together.map(Message::encoded_len)) > limit {
-                return (count, bytes);
-            }
+        let before = merged;
+        merged.add(message.encoded_len());
+        if count > 0 && merged.total() > limit {
+            return (count, before.total());
         }
-        bytes += len;
     }
-    (messages.len(), bytes)
+    (messages.len(), merged.total())
 }
 
 #[cfg(test)]
