@@ -10,7 +10,7 @@ use grid_transport::{Builder, Connection, HandlerError, HandlerId, Payload, Sing
 
 use crate::{
     nodes::{Nodes, drain, messages, recv, soon},
-    probe::{BOTH_1, ECHO, LONG, TWO_WAY, probe},
+    probe::{BOTH_1, ECHO, LONG, TWO_WAY, probe, wait_while},
 };
 
 const BACK: HandlerId = HandlerId::new(200);
@@ -126,7 +126,9 @@ async fn c23_a_handler_that_blocks_unasked_is_found_out() {
         let (answer, ()) = tokio::join!(call.into_future(), nodes.calls_work(10));
         assert_eq!(answer.unwrap(), Payload::from("x"));
     }
+    // After two slow polls that is promised.
     let blocked = tokio::spawn(peer.request(BLOCKS, "x").timeout(LONG).into_future());
+    wait_while(|| nodes.b_to_a().stats().running_handlers == 0).await;
     nodes.calls_work(100).await;
     assert!(!blocked.is_finished());
     release.send(()).unwrap();

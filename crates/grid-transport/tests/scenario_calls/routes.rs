@@ -1,5 +1,7 @@
 //! Handlers and subroutes that are not there (C02, C03).
 
+use std::time::Duration;
+
 use grid_proto::{
     SubrouteId,
     wire::{Flags, Message, Op},
@@ -15,14 +17,19 @@ use crate::{
     probe::{BOTH_1, ECHO, LONG, TWO_WAY},
 };
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// The error of a request to a handler that is not there.
 async fn request_fails(peer: &Connection, handler: HandlerId) -> CallError {
-    peer.request(handler, "x").timeout(LONG).await.unwrap_err()
+    peer.request(handler, "x")
+        .timeout(MINUTE)
+        .await
+        .unwrap_err()
 }
 
 /// The error of a stream to a handler that is not there.
 async fn stream_fails(peer: &Connection, handler: HandlerId) -> CallError {
-    let open = peer.stream(handler, BOTH_1, "x").timeout(LONG);
+    let open = peer.stream(handler, BOTH_1, "x").timeout(MINUTE);
     let mut stream = open.await.unwrap();
     let error = recv(&mut stream).await.unwrap().unwrap_err();
     assert!(recv(&mut stream).await.is_none());

@@ -13,6 +13,7 @@ mod scale;
 
 mod calls;
 mod counters;
+mod crowd;
 mod edges;
 mod late;
 mod lost;

@@ -16,6 +16,7 @@ use crate::{
     node::{self, A, B, Redirect, builder},
     probe::*,
     raw::{PATIENCE, Raw},
+    scale::scaled,
     scene::{Scene, down},
 };
 
@@ -78,7 +79,7 @@ async fn l10_a_frozen_peer_is_noticed_in_2_to_3_intervals_pair() {
 #[tokio::test]
 async fn l10_a_frozen_peer_is_noticed_in_2_to_3_intervals() {
     ends(async {
-        let interval = Duration::from_millis(400);
+        let interval = Duration::from_millis(scaled("L10", "ms between pings", 400, 10_000));
         let settings = node::settings().ping_interval(interval);
         for pongs in [false, true] {
             let mut heard = Instant::now();
@@ -136,7 +137,7 @@ async fn l11_calls_to_a_frozen_peer_fail_by_the_write_timeout_pair() {
 #[tokio::test]
 async fn l11_calls_to_a_frozen_peer_fail_by_the_write_timeout() {
     ends(async {
-        let limit = Duration::from_millis(500);
+        let limit = Duration::from_millis(scaled("L11", "ms of write timeout", 500, 4_000));
         let scene = Scene::tcp(node::settings().write_timeout(limit)).await;
         write_into_ice(&scene, limit).await;
         scene.shutdown().await;
@@ -148,7 +149,7 @@ async fn l11_calls_to_a_frozen_peer_fail_by_the_write_timeout() {
 #[tokio::test]
 async fn l13_who_sends_is_alive() {
     ends(async {
-        let interval = Duration::from_millis(400);
+        let interval = Duration::from_millis(scaled("L13", "ms between pings", 400, 10_000));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let a = builder(A, &[B])
             .settings(node::settings().ping_interval(interval))
