@@ -5,7 +5,7 @@ mod node;
 #[path = "common/raw.rs"]
 mod raw;
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::BoxFuture;
 use grid_proto::wire::{Extra, Op};
@@ -112,13 +112,19 @@ async fn l14_a_silent_dialer_is_given_up() {
         .unwrap();
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = manager.serve(socket).unwrap().local_addr().unwrap();
+    let began = Instant::now();
     let mut silent = Raw::upgrade(address, raw::PATH).await;
     let mut one_byte = Raw::upgrade(address, raw::PATH).await;
     one_byte.send_bytes(&[0x82]).await;
     let (mut other, response) = Raw::connect(address, &request(A, "debug")).await;
     assert!(response.accepted);
     assert!(silent.read_to_end().await.is_empty());
+    let took = began.elapsed();
+    assert!(took >= limit, "{took:?}");
+    assert!(took < limit + Duration::from_secs(1), "{took:?}");
     assert!(one_byte.read_to_end().await.is_empty());
+    let took = began.elapsed();
+    assert!(took < limit + Duration::from_secs(1), "{took:?}");
     assert!(other.round_trip().await.is_empty());
 }
 

@@ -272,7 +272,9 @@ async fn l15_a_detached_handler_outlives_three_reconnects() {
             scene.end(End::Reset);
             again(&peer, reconnects).await;
             again(&scene.b_to_a(), reconnects).await;
-            assert!(began.elapsed() < Duration::from_secs(5));
+            // The interval of redials is 50 ms here; a machine that is busy is late, by up to half a second.
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(1), "{took:?}");
             assert_eq!(scene.b_to_a().stats().running_handlers, 1);
         }
         assert!(call.await.unwrap().is_err());

@@ -2,16 +2,23 @@
 
 use std::{future::IntoFuture, time::Duration};
 
+use grid_proto::{
+    MuxId,
+    wire::{Message, Op},
+};
 use grid_transport::{
     Builder, Connection, Settings,
     testing::{self, NAMES, Net},
 };
-use tokio::time::{Instant, timeout};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, timeout},
+};
 
 use crate::{
-    node,
+    node::{self, A, B, builder},
     probe::*,
-    raw::PATIENCE,
+    raw::{PATIENCE, Raw, request},
     relay::{End, Relay, Through},
     scale::scaled,
     scene::{Scene, Wire, again},
@@ -119,6 +126,43 @@ async fn l23_three_reconnects_and_a_round_trip_of_50_ms() {
         let wanted = Duration::from_millis(50);
         assert!(best >= wanted && best <= 2 * wanted, "{best:?}");
         scene.shutdown().await;
+    })
+    .await;
+}
+
+/// Pings whose payload is absent, empty, of no fields, has a field that nobody knows, or is none at all.
+#[tokio::test]
+async fn l23_a_ping_is_answered_whatever_its_payload() {
+    ends(async {
+        let b = builder(B, &[A]).build().unwrap();
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = b.serve(socket).unwrap().local_addr().unwrap();
+        let (mut raw, response) = Raw::connect(address, &request(A, "debug")).await;
+        assert!(response.accepted);
+        for payload in [
+            &b""[..],
+            b"\xc0",
+            b"\x80",
+            b"\x81\xa1x\x01",
+            b"\x81\xa5later\x92\x01\xc0",
+            b"garbage",
+        ] {
+            let ping = Message {
+                payload: payload.to_vec().into(),
+                ..Message::new(Op::Ping, MuxId::CONNECTION)
+            };
+            raw.send_message(&ping).await;
+            let pong = timeout(PATIENCE, raw.read_message())
+                .await
+                .expect("no pong");
+            let pong = pong.expect("it was closed");
+            assert_eq!(
+                (pong.op, pong.mux),
+                (Op::Pong, MuxId::CONNECTION),
+                "{payload:?}"
+            );
+        }
+        b.shutdown(Duration::ZERO).await;
     })
     .await;
 }
