@@ -7,17 +7,31 @@ mod node;
 #[path = "common/raw.rs"]
 mod raw;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use futures_util::future::BoxFuture;
 use grid_proto::{
     MuxId,
     wire::{ConnectRequest, Message, Op, Timestamp},
 };
-use grid_transport::{LinkCause, Manager, StaticToken};
+use grid_transport::{BoxIo, Dialer, LinkCause, Manager, StaticToken, Target};
 use logs::Logs;
 use node::{A, B, C, Redirect, builder, link};
 use raw::{Frame, Next, Raw, request};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+};
 
 async fn accepting(settings: grid_transport::Settings) -> (SocketAddr, Manager) {
     let manager = builder(B, &[A, C]).settings(settings).build().unwrap();
@@ -168,6 +182,104 @@ async fn l01_the_socket_of_a_failed_attempt_is_closed_before_the_next() {
         before = Some(raw);
     }
     assert!(manager.connection(B).unwrap().stats().failed_attempts >= 19);
+}
+
+/// A connection that is counted while it lives.
+struct Counted(TcpStream, Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.1.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// Dials one address, and notes how many of its connections still live each time that it is asked to.
+struct Counting {
+    address: SocketAddr,
+    live: Arc<AtomicUsize>,
+    seen: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Dialer for Counting {
+    fn dial<'a>(&'a self, _: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>> {
+        Box::pin(async {
+            let live = self.live.load(Ordering::SeqCst);
+            self.seen.lock().unwrap().push(live);
+            let stream = TcpStream::connect(self.address).await?;
+            self.live.fetch_add(1, Ordering::SeqCst);
+            Ok(Box::new(Counted(stream, self.live.clone())) as BoxIo)
+        })
+    }
+}
+
+/// Each attempt begins when nothing is left of the one before, for every rejection.
+#[tokio::test]
+async fn l01_no_connection_lives_when_the_next_is_dialed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (live, seen) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::<Mutex<Vec<usize>>>::default(),
+    );
+    let dialer = Counting {
+        address: listener.local_addr().unwrap(),
+        live,
+        seen: seen.clone(),
+    };
+    let manager = builder(A, &[B])
+        .dialer(dialer)
+        .settings(node::settings().redial_interval(Duration::from_millis(1)))
+        .build()
+        .unwrap();
+    for attempt in 0..50 {
+        let mut raw = Raw::accept(&listener).await;
+        if attempt % 5 == 4 {
+            raw.read_head().await;
+            raw.send_head(&["HTTP/1.1 500 Internal Server Error"]).await;
+        } else {
+            let reasons = [
+                "unknown incoming host",
+                "auth token",
+                "time difference",
+                "op",
+            ];
+            raw.serve_request().await;
+            raw.send_response(false, reasons[attempt % 5]).await;
+        }
+        // Ours stays open: it is up to the dialer to close.
+        assert!(matches!(raw.next().await, Next::End));
+    }
+    manager.shutdown(Duration::ZERO).await;
+    let seen = seen.lock().unwrap();
+    assert!(seen.len() >= 50, "{}", seen.len());
+    assert!(seen.iter().all(|live| *live == 0), "{seen:?}");
 }
 
 /// One line for each remote and reason, however often it comes.

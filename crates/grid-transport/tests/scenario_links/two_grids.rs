@@ -250,8 +250,9 @@ async fn l20_a_flood_on_one_grid_leaves_the_other_alone() {
         let [few, most] = ROUNDS;
         let mut rounds = 0;
         let ratio = loop {
-            grid.add(round(true, Some(pace), &mut beside_grid).await);
-            tcp.add(round(false, Some(pace), &mut beside_tcp).await);
+            let flood = round(true, Some(pace), &mut beside_grid).await;
+            grid.add(flood);
+            tcp.add(round(false, Some(flood.rate()), &mut beside_tcp).await);
             rounds += 1;
             if rounds == few || rounds == most {
                 let ratio = p99(&mut beside_grid).as_secs_f64() / p99(&mut beside_tcp).as_secs_f64();
