@@ -59,7 +59,7 @@ impl<T: Returned> Ended<T> {
 pub(super) struct Running<C, T: Returned> {
     entry: Arc<Entry<C, T>>,
     stage: Stage<C, T>,
-    started: Instant,
+    started: tokio::time::Instant,
     counted: bool,
     span: Option<Box<HandleSpan>>,
     /// Of the link and node, and of the handler's own limit.
@@ -92,7 +92,7 @@ impl<C, T: Returned> Running<C, T> {
         Some(Self {
             entry: entry.clone(),
             stage: Stage::Called(call),
-            started: Instant::now(),
+            started: tokio::time::Instant::now(),
             counted: false,
             span: None,
             _permits: (permit, own),
