@@ -1,8 +1,8 @@
 //! What goes wrong, and when: drawn from the seed, so that a seed repeats the plan.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use crate::{proxy::Cut, rng::Rng};
+use crate::{enough, proxy::Cut, rng::Rng};
 
 /// Something that goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,6 +88,9 @@ pub struct Chaos {
     rng: Rng,
     nodes: usize,
     cables: bool,
+    steps: u64,
+    /// Kinds of faults that have not happened yet.
+    missing: BTreeSet<&'static str>,
 }
 
 impl Chaos {
@@ -98,20 +101,38 @@ impl Chaos {
             rng: Rng::new(seed, &[0xc4a05]),
             nodes,
             cables,
+            steps: 0,
+            missing: enough::faults(cables).collect(),
         }
     }
 
-    /// The next fault.
+    /// The next fault: every other one is of a kind that has not happened yet, as long as there is
+    /// one, so that a short run has them all.
     pub fn step(&mut self) -> Step {
-        let (fault, lasts) = if self.rng.percent(70) {
-            self.network()
-        } else {
-            self.node()
-        };
+        let (mut fault, mut lasts) = self.draw();
+        self.steps += 1;
+        if self.steps.is_multiple_of(2) && !self.missing.is_empty() {
+            while !self.missing.contains(fault.title()) {
+                (fault, lasts) = self.draw();
+            }
+        }
         Step {
             fault,
             lasts,
             next_in: self.rng.millis(100..900),
+        }
+    }
+
+    /// It could be done.
+    pub fn happened(&mut self, fault: &Fault) {
+        self.missing.remove(fault.title());
+    }
+
+    fn draw(&mut self) -> (Fault, Duration) {
+        if self.rng.percent(70) {
+            self.network()
+        } else {
+            self.node()
         }
     }
 
@@ -168,8 +189,6 @@ impl Chaos {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
@@ -185,6 +204,20 @@ mod tests {
                 Fault::Network(one, other, _) => assert!(one != other && one.max(other) < 5),
                 Fault::Node(node, blow) => assert!(node < 5 && (blow != Blow::Kill || node > 0)),
             }
+        }
+    }
+
+    #[test]
+    fn a_short_run_has_every_kind() {
+        for seed in 0..200 {
+            let mut chaos = Chaos::new(seed, 5, true);
+            let mut kinds = BTreeSet::new();
+            for _ in 0..40 {
+                let fault = chaos.step().fault;
+                chaos.happened(&fault);
+                kinds.insert(fault.title());
+            }
+            assert_eq!(kinds.len(), 14, "seed {seed}: {kinds:?}");
         }
     }
 

@@ -10,6 +10,7 @@
 pub mod chaos;
 pub mod child;
 pub mod cluster;
+pub mod enough;
 pub mod namespaces;
 pub mod node;
 pub mod orchestrate;

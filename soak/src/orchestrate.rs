@@ -160,8 +160,11 @@ async fn havoc(plan: &Plan, cluster: &mut Cluster) {
             () = sleep_until(undo.min(end)) => cluster.undo_due().await,
             () = sleep_until(next.min(end)) => {
                 let step = chaos.step();
-                if cluster.apply(step.fault, step.lasts).await && plan.verbose {
-                    say(&format!("{:?} for {:?}", step.fault, step.lasts));
+                if cluster.apply(step.fault, step.lasts).await {
+                    chaos.happened(&step.fault);
+                    if plan.verbose {
+                        say(&format!("{:?} for {:?}", step.fault, step.lasts));
+                    }
                 }
                 next += step.next_in;
             }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use crate::{
+    enough,
     tally::Counts,
     words::{Broken, Rest, Wrong},
 };
@@ -11,7 +12,7 @@ use crate::{
 /// grown, and what the soak itself remembers.
 pub const HEAP_GROWTH: u64 = 4 << 20;
 /// The same for the memory of the process, of which the allocator gives little back.
-pub const RESIDENT_GROWTH: u64 = 64 << 20;
+pub const RESIDENT_GROWTH: u64 = 16 << 20;
 
 /// So many broken promises are shown in full.
 const SHOWN: usize = 50;
@@ -48,8 +49,8 @@ impl Results {
                 self.wrong.push(Wrong { kind, what });
             }
         }
-        if self.counts.succeeded == 0 {
-            let (kind, what) = (Broken::WrongAnswer, "not one call succeeded".to_owned());
+        for what in enough::lacking(self) {
+            let kind = Broken::Shown;
             self.wrong.push(Wrong { kind, what });
         }
     }
@@ -132,7 +133,13 @@ impl fmt::Display for Results {
                     format!("{} -> {}", mib(before.resident), mib(after.resident)),
                 ),
             ] {
-                row(&format!("node {node}: {what}, before -> after"), &value)?;
+                // Of a node that was killed, before and after are different processes.
+                let lives = match after.life - before.life.min(after.life) {
+                    0 => String::new(),
+                    more => format!(" (+{more} lives)"),
+                };
+                let what = format!("node {node}: {what}, before -> after{lives}");
+                row(&what, &value)?;
             }
         }
         for kind in Broken::ALL {
@@ -156,6 +163,8 @@ impl fmt::Display for Results {
 mod tests {
     use super::*;
 
+    use crate::enough::tests::enough;
+
     fn results(after: Rest) -> Results {
         let mut results = Results {
             before: vec![Rest {
@@ -164,9 +173,8 @@ mod tests {
                 ..Rest::default()
             }],
             after: vec![after],
-            ..Results::default()
+            ..enough()
         };
-        results.counts.succeeded = 1;
         results.judge();
         results
     }
@@ -209,5 +217,24 @@ mod tests {
         let mut results = Results::default();
         results.judge();
         assert!(!results.clean());
+        let mut results = enough();
+        results.judge();
+        assert!(results.clean());
+        results.faults.clear();
+        results.judge();
+        assert!(!results.clean());
+    }
+
+    #[test]
+    fn who_was_started_anew_is_marked() {
+        let of = |life| {
+            let rest = Rest {
+                life,
+                ..Rest::default()
+            };
+            results(rest).to_string()
+        };
+        assert!(of(2).contains("node 0: resident, before -> after (+2 lives)"));
+        assert!(!of(0).contains("lives"));
     }
 }

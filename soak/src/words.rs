@@ -58,6 +58,8 @@ pub enum Word {
 /// What is left in a node that rests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rest {
+    /// How often a node of this name was started before.
+    pub life: u64,
     /// Calls of the node that are open.
     pub open: u64,
     /// Calls of others that it serves.
@@ -100,11 +102,13 @@ pub enum Broken {
     Process,
     /// A link did not come back.
     Link,
+    /// The run has not done what would show that promises are kept.
+    Shown,
 }
 
 impl Broken {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::WrongAnswer,
         Self::LostItem,
         Self::Late,
@@ -112,6 +116,7 @@ impl Broken {
         Self::Left,
         Self::Process,
         Self::Link,
+        Self::Shown,
     ];
 
     /// As the table has it.
@@ -125,6 +130,7 @@ impl Broken {
             Self::Left => "left behind",
             Self::Process => "processes that misbehaved",
             Self::Link => "links that did not come back",
+            Self::Shown => "things that were not shown",
         }
     }
 }

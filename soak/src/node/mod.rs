@@ -99,6 +99,7 @@ async fn live(heap: fn() -> u64) -> io::Result<()> {
         working: watch::channel(false).0,
         words: words.clone(),
         heap,
+        life: birth.generation,
     };
     let mut callers = node.callers(&birth);
     let reporting = tokio::spawn(report(
@@ -152,6 +153,7 @@ struct Node {
     working: watch::Sender<bool>,
     words: mpsc::UnboundedSender<Word>,
     heap: fn() -> u64,
+    life: u64,
 }
 
 impl Node {
@@ -183,7 +185,7 @@ impl Node {
                 Order::Skew(ms) => self.skew.store(ms, Ordering::Relaxed),
                 Order::Rest => {
                     self.working.send_replace(false);
-                    let rest = self.rest().await;
+                    let rest = self.rest().await?;
                     say(
                         &self.words,
                         Word::Counts(Box::new(counts(&self.manager, &self.tally))),
@@ -197,10 +199,10 @@ impl Node {
     }
 
     /// What is left once nothing is open any more, or after a while.
-    async fn rest(&self) -> Rest {
+    async fn rest(&self) -> io::Result<Rest> {
         let end = tokio::time::Instant::now() + SETTLE;
         loop {
-            let rest = self.left();
+            let rest = self.left()?;
             let busy = rest.open + rest.serving + rest.handlers + rest.queued;
             if busy == 0 || tokio::time::Instant::now() > end {
                 // What ends with the last call has a moment to go.
@@ -211,11 +213,12 @@ impl Node {
         }
     }
 
-    fn left(&self) -> Rest {
+    fn left(&self) -> io::Result<Rest> {
         let mut rest = Rest {
             tasks: Handle::current().metrics().num_alive_tasks() as u64,
             heap: (self.heap)(),
-            resident: resident(),
+            resident: resident()?,
+            life: self.life,
             ..Rest::default()
         };
         for link in self.manager.stats() {
@@ -224,16 +227,25 @@ impl Node {
             rest.handlers += link.running_handlers as u64;
             rest.queued += link.queued_bytes as u64;
         }
-        rest
+        Ok(rest)
     }
 }
 
-/// Bytes of memory that this process has; 0 where that can't be known.
-fn resident() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm")
-        .ok()
-        .and_then(|statm| statm.split_whitespace().nth(1)?.parse::<u64>().ok());
-    pages.unwrap_or(0) * 4096
+/// Bytes of memory that this process has: not knowing them is no way to pass.
+#[cfg(target_os = "linux")]
+fn resident() -> io::Result<u64> {
+    std::fs::read_to_string("/proc/self/status")?
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"))
+        .and_then(|kib| kib.trim().parse::<u64>().ok())
+        .map(|kib| kib * 1024)
+        .ok_or_else(|| io::Error::other("how much memory this process has can't be read"))
+}
+
+/// Other systems have no such file; what is allocated is judged everywhere.
+#[cfg(not(target_os = "linux"))]
+const fn resident() -> io::Result<u64> {
+    Ok(0)
 }
 
 fn counts(manager: &Manager, tally: &Tally) -> crate::tally::Counts {

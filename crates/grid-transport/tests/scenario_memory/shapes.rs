@@ -1,5 +1,8 @@
 //! One peer with a valid token, by shape of attack: never above the documented figure and a tenth.
 
+mod dialed;
+mod floods;
+
 use std::{ops::Range, time::Duration};
 
 use grid_proto::{
@@ -365,22 +368,4 @@ fn merged_bombs() {
             raw.send_bytes(&bomb).await;
         }
     });
-}
-
-#[test]
-fn endless_pings_and_strays() {
-    shape(
-        "pings and strays",
-        |_| 0..4 * MIB,
-        async |raw, _| {
-            for seq in 0..10 {
-                let part: Vec<Message> = (0..5_000)
-                    .map(|n| numbered(Op::MuxClientMsg, (1 << 40) + n, seq, "x"))
-                    .collect();
-                raw.send_frame(&merged(&part)).await;
-            }
-            let ping = Message::new(Op::Ping, MuxId::CONNECTION);
-            raw.send_frame(&merged(&vec![ping; 9_000])).await;
-        },
-    );
 }
