@@ -13,7 +13,7 @@ use crate::{
     hostile::{ECHO, NO_INPUT, STUCK, a_thousand_calls, call, let_in, merged, serving},
     node::{self, A},
     raw::Raw,
-    scale::{in_full, scaled},
+    scale::scaled,
 };
 
 fn rejection(message: &Message) -> MuxRejection {
@@ -38,7 +38,7 @@ async fn send_all(raw: &mut Raw, calls: impl Iterator<Item = Message>) -> Vec<Me
 async fn h04_a_hundred_thousand_requests_to_a_stuck_handler_are_capped() {
     let count: usize = scaled("H04", "requests", 5_000, 100_000);
     assert_eq!(Settings::new().max_requests, 65_536);
-    let cap = if in_full() { 65_536 } else { 3_277 };
+    let cap = scaled("H04", "requests at once", 3_277, 65_536);
     let (address, manager) = serving(node::settings().max_requests(cap), &[]).await;
     let mut raw = let_in(address, A).await;
     let requests = (1..=count as u64).map(|mux| call(Op::Request, STUCK, mux, "small"));
@@ -58,7 +58,7 @@ async fn h04_a_hundred_thousand_requests_to_a_stuck_handler_are_capped() {
 async fn h05_twenty_thousand_stream_opens_are_capped_with_a_task_each() {
     let count: usize = scaled("H05", "streams", 2_000, 20_000);
     assert_eq!(Settings::new().max_streams, 16_384);
-    let cap = if in_full() { 16_384 } else { 1_638 };
+    let cap = scaled("H05", "streams at once", 1_638, 16_384);
     let (address, manager) = serving(node::settings().max_streams(cap), &[]).await;
     let mut raw = let_in(address, A).await;
     let before = Handle::current().metrics().num_alive_tasks();

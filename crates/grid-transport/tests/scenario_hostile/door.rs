@@ -6,20 +6,39 @@ use grid_proto::{
     MuxId,
     wire::{ConnectRequest, Message, Op, Timestamp},
 };
-use grid_transport::{StaticToken, same_token};
-use tokio::{net::TcpListener, time::Instant};
+use grid_transport::{Settings, StaticToken, same_token};
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
 use crate::{
-    hostile::{let_in, serving},
+    hostile::{dialers, let_in, serving},
+    lag::Lag,
     logs::Logs,
     node::{self, A, B, C},
     raw::{self, Frame, Raw, request, upgrade_request},
+    scale::scaled,
 };
+
+/// Each of them is closed without a word, not before its limit and no later than the machine makes it.
+async fn all_end_in_time(half_open: Vec<(Raw, Instant)>, limit: Duration, lag: &Lag) {
+    let mut ends = JoinSet::new();
+    for (mut raw, began) in half_open {
+        ends.spawn(async move {
+            assert!(raw.read_to_end().await.is_empty());
+            began.elapsed()
+        });
+    }
+    for took in ends.join_all().await {
+        let most = limit + limit / 5 + lag.so_far();
+        assert!(took >= limit && took <= most, "{took:?}, {most:?} allowed");
+    }
+}
 
 #[tokio::test]
 async fn h01_a_first_message_that_is_none_is_closed_in_time_and_told_once() {
     let (logs, _guard) = Logs::capture();
-    let limit = Duration::from_millis(1_500);
+    let millis = scaled("H01", "ms of the handshake timeout", 1_500, 5_000);
+    let limit = Duration::from_millis(millis);
+    let lag = Lag::begin();
     let (address, manager) = serving(node::settings().handshake_timeout(limit), &[]).await;
     let mut silent = Vec::new();
     for _ in 0..5 {
@@ -56,11 +75,7 @@ async fn h01_a_first_message_that_is_none_is_closed_in_time_and_told_once() {
     // Others are served meanwhile.
     let mut other = let_in(address, A).await;
     assert!(other.round_trip().await.is_empty());
-    for (raw, began) in &mut silent {
-        assert!(raw.read_to_end().await.is_empty());
-        let took = began.elapsed();
-        assert!(took >= limit && took < 3 * limit, "{took:?}");
-    }
+    all_end_in_time(silent, limit, &lag).await;
     assert!(other.round_trip().await.is_empty());
     manager.shutdown(Duration::ZERO).await;
     let mut warnings = logs.warnings();
@@ -74,6 +89,62 @@ async fn h01_a_first_message_that_is_none_is_closed_in_time_and_told_once() {
         assert_eq!(told, 1, "{words}: {warnings:#?}");
     }
     assert_eq!(warnings.len(), 3, "{warnings:#?}");
+}
+
+/// The key of a warning is who and why, and its time the interval.
+#[tokio::test]
+async fn h01_each_interval_tells_once_of_each_remote_and_cause() {
+    let (logs, _guard) = Logs::capture();
+    let interval = Duration::from_secs(3);
+    let others = dialers(1);
+    let (address, manager) = serving(node::settings().warn_interval(interval), &others).await;
+    let late = ConnectRequest {
+        time: Timestamp::from(std::time::SystemTime::now() - Duration::from_secs(360)),
+        ..request(A, "debug")
+    };
+    // Strangers are all one remote: they could have as many names as they like.
+    let cases = [
+        (
+            vec![
+                request("http://node-y:9000", "debug"),
+                request("http://node-z:9000", "debug"),
+            ],
+            "127.0.0.1",
+            "unknown incoming host",
+        ),
+        (vec![request(A, "wrong")], A, "auth token"),
+        (vec![late], "127.0.0.1", "time difference too large"),
+        (vec![request(&others[0], "wrong")], &others[0], "auth token"),
+    ];
+    for round in 1..=2 {
+        let began = Instant::now();
+        for _ in 0..5 {
+            for (asked, _, reason) in &cases {
+                for asked in asked {
+                    let (_raw, response) = Raw::connect(address, asked).await;
+                    let told = response.rejected_reason.to_string();
+                    assert!(told.starts_with(reason), "{told}");
+                }
+            }
+        }
+        let took = began.elapsed();
+        assert!(took < interval, "{took:?} for one round: nothing is shown");
+        let mut warnings = logs.warnings();
+        warnings.retain(|line| line.contains("grid::accept"));
+        assert_eq!(warnings.len(), cases.len() * round, "{warnings:#?}");
+        for (asked, remote, reason) in &cases {
+            let (remote, reason) = (format!("remote=\"{remote}\""), format!("reason={reason}"));
+            let mut of = warnings.clone();
+            of.retain(|line| line.contains(&remote) && line.contains(&reason));
+            assert_eq!(of.len(), round, "{remote}, {reason}: {warnings:#?}");
+            let before = 5 * asked.len() - 1;
+            let suppressed = format!("suppressed={} ", [0, before][round - 1]);
+            assert!(of[round - 1].contains(&suppressed), "{of:#?}");
+        }
+        // tidy: sleep: until the interval of the last of them is over
+        tokio::time::sleep(interval).await;
+    }
+    manager.shutdown(Duration::ZERO).await;
 }
 
 /// What is wrong with a request beside its token, and the reason where the token is right.
@@ -135,7 +206,7 @@ async fn h15_strict_tells_nothing_before_the_token_is_valid() {
         assert_eq!(told, wanted);
         manager.shutdown(Duration::ZERO).await;
     }
-    assert!(!grid_transport::Settings::new().strict, "off by default");
+    assert!(!Settings::new().strict, "off by default");
 }
 
 /// A comparison that ended at the first difference would be thousands of times faster there.
@@ -167,7 +238,8 @@ fn h15_a_token_takes_as_long_wherever_it_differs() {
 #[tokio::test]
 async fn h16_a_thousand_half_open_handshakes_are_all_and_end_in_time() {
     const MANY: usize = 1_000;
-    let limit = Duration::from_secs(4);
+    let limit = Settings::new().handshake_timeout;
+    let lag = Lag::begin();
     let settings = node::settings()
         .max_handshakes(MANY)
         .handshake_timeout(limit);
@@ -194,12 +266,7 @@ async fn h16_a_thousand_half_open_handshakes_are_all_and_end_in_time() {
     more.send_head(&upgrade_request(raw::PATH)).await;
     assert!(more.read_to_end().await.is_empty());
     assert!(first.elapsed() < limit);
-    for (raw, began) in &mut half_open {
-        assert!(raw.read_to_end().await.is_empty());
-        let took = began.elapsed();
-        assert!(took >= limit, "{took:?}");
-    }
-    assert!(first.elapsed() < 3 * limit, "{:?}", first.elapsed());
+    all_end_in_time(half_open, limit, &lag).await;
     // And then there is room again.
     let mut raw = let_in(address, A).await;
     assert!(raw.round_trip().await.is_empty());

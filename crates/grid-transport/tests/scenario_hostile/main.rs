@@ -15,5 +15,6 @@ mod scale;
 mod calls;
 mod door;
 mod floods;
+mod lag;
 mod messages;
 mod streams;
