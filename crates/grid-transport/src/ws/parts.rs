@@ -1,6 +1,6 @@
 //! Messages that are not whole yet: no more is kept for them than twice what has come, nor than they may have.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 /// A large payload, read to where it will stay: behind the fragments before it, so that no message is held twice.
 pub(super) struct Large {
@@ -34,6 +34,18 @@ pub(super) fn grow(bytes: &mut Vec<u8>, more: usize, most: usize) {
     if bytes.capacity() < needed {
         let wanted = (2 * bytes.len()).min(most).max(needed);
         bytes.reserve_exact(wanted - bytes.len());
+    }
+}
+
+/// Makes room in the buffer of a connection; `allocated` is the most that it was asked for since it was a new one.
+pub(super) fn make_room(buffer: &mut BytesMut, allocated: &mut usize, wanted: usize) {
+    if buffer.is_empty() && wanted < *allocated {
+        // To reserve would be to use the large one again, for as long as the connection lives.
+        *buffer = BytesMut::with_capacity(wanted);
+        *allocated = wanted;
+    } else {
+        buffer.reserve(wanted);
+        *allocated = (*allocated).max(wanted);
     }
 }
 

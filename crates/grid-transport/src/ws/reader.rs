@@ -13,7 +13,7 @@ use super::{
     Meter, ReadHalf, Role, TOO_LARGE, WsError,
     control::Control,
     mask,
-    parts::{Large, Partial, grow},
+    parts::{Large, Partial, grow, make_room},
 };
 use crate::config::Settings;
 
@@ -38,6 +38,7 @@ pub(crate) struct WsReader {
     /// How much to read at once: between [`SMALL_READ`] and `max_read`, as much as comes.
     next_read: usize,
     max_read: usize,
+    allocated: usize,
     max_message: usize,
     frame: Option<Frame>,
     /// The fragments of an unfinished message.
@@ -79,6 +80,7 @@ impl WsReader {
             buffer: ahead,
             next_read: SMALL_READ,
             max_read: settings.read_chunk.max(SMALL_READ),
+            allocated: 0,
             max_message: settings.max_handshake_message,
             frame: None,
             partial: None,
@@ -183,7 +185,8 @@ impl WsReader {
                     .map_or(0, |frame| frame.len - self.buffer.len());
                 let room = self.buffer.capacity() - self.buffer.len();
                 if room < MIN_ROOM.max(missing) {
-                    self.buffer.reserve(self.next_read.max(missing));
+                    let wanted = self.next_read.max(missing);
+                    make_room(&mut self.buffer, &mut self.allocated, wanted);
                 }
                 let room = self.buffer.capacity() - self.buffer.len();
                 let read = self.io.read_buf(&mut self.buffer).await?;

@@ -1,20 +1,17 @@
 //! How many bytes may be held or wait.
 
-use std::{
-    future::{Future, IntoFuture},
-    time::Duration,
-};
+use std::{future::IntoFuture, time::Duration};
 
 use grid_proto::{
     conn::QUEUED_COST,
     wire::{MuxConnectError, Op},
 };
-use grid_transport::{CallError, LinkCause, LinkStats, Refusal, Settings};
+use grid_transport::{CallError, LinkStats, Refusal};
 use tokio::{task::yield_now, time::timeout};
 
 use crate::{
     around,
-    hostile::{SIZED, STUCK, UNKNOWN, call, dialers, dialing, let_in, serving},
+    hostile::{STUCK, call, dialers, dialing, let_in, serving},
     node::{self, A},
     raw::PATIENCE,
 };
@@ -32,12 +29,6 @@ async fn until(stats: impl Fn() -> LinkStats, wanted: impl Fn(&LinkStats) -> boo
     if timeout(PATIENCE, found).await.is_err() {
         panic!("still {:?}", stats());
     }
-}
-
-/// Longer than a peer may leave its answers unread.
-fn over_a_second() -> impl Future<Output = ()> {
-    // tidy: sleep: only time tells a peer that doesn't read
-    tokio::time::sleep(Duration::from_millis(1_200))
 }
 
 #[tokio::test]
@@ -122,117 +113,6 @@ async fn max_queued_of_a_link_and_of_a_node() {
             drop(raw);
             manager.shutdown(Duration::ZERO).await;
             assert!(first.await.unwrap().is_err() && second.await.unwrap().is_err());
-        }
-    }
-}
-
-/// A node whose writer is stuck, and `count` refusals that wait behind it.
-async fn refusals(limit: usize, count: usize) -> Unread {
-    let settings: Settings = node::settings()
-        .max_control(limit)
-        .write_timeout(Duration::from_secs(600));
-    let (address, manager) = serving(settings, &[]).await;
-    let mut raw = let_in(address, A).await;
-    let link = manager.connection(A).unwrap();
-    raw.send_message(&call(Op::Request, SIZED, 1, LARGE.to_string()))
-        .await;
-    until(
-        || link.stats(),
-        |stats| stats.messages_out == 1 && stats.queued_bytes == 0,
-    )
-    .await;
-    let mut unread = Unread {
-        raw,
-        manager,
-        sent: 0,
-    };
-    unread.more(count).await;
-    unread
-}
-
-struct Unread {
-    raw: crate::raw::Raw,
-    manager: grid_transport::Manager,
-    sent: u64,
-}
-
-impl Unread {
-    /// Has so many more calls refused.
-    async fn more(&mut self, count: usize) {
-        for _ in 0..count {
-            self.sent += 1;
-            let unknown = call(Op::Request, UNKNOWN, 100_000 + self.sent, "x");
-            self.raw.send_message(&unknown).await;
-        }
-        let link = self.manager.connection(A).unwrap();
-        until(|| link.stats(), |stats| stats.refused == self.sent).await;
-    }
-
-    fn is_connected(&self) -> bool {
-        self.manager.connection(A).unwrap().state().is_connected()
-    }
-
-    async fn closes_for_it(self) {
-        let link = self.manager.connection(A).unwrap();
-        node::down_because(&link, |cause| {
-            matches!(cause, LinkCause::PeerNotReading).then_some(())
-        })
-        .await;
-        self.manager.shutdown(Duration::ZERO).await;
-    }
-}
-
-#[tokio::test]
-async fn max_control_for_a_second_and_fourfold_at_once() {
-    let one = {
-        let (address, manager) = serving(node::settings(), &[]).await;
-        let mut raw = let_in(address, A).await;
-        raw.send_message(&call(Op::Request, UNKNOWN, 100_001, "x"))
-            .await;
-        let refusal = raw.read_message().await.unwrap();
-        manager.shutdown(Duration::ZERO).await;
-        refusal.encoded_len()
-    };
-    let limit = 10 * one;
-    // For as long as no more than the limit waits nothing happens; one above it may wait for a second.
-    for count in [9, 10, 11] {
-        let mut unread = refusals(limit, count).await;
-        over_a_second().await;
-        unread.more(1).await;
-        if count <= 10 {
-            assert!(unread.is_connected(), "{count}");
-            unread.manager.shutdown(Duration::ZERO).await;
-        } else {
-            unread.closes_for_it().await;
-        }
-    }
-    // Four times as much is too much at any time.
-    for count in [39, 40, 41] {
-        let unread = refusals(limit, count).await;
-        if count <= 40 {
-            assert!(unread.is_connected(), "{count}");
-            unread.manager.shutdown(Duration::ZERO).await;
-        } else {
-            unread.closes_for_it().await;
-        }
-    }
-    // And a byte decides, for either.
-    for spare in [0, 1] {
-        let mut unread = refusals(limit - spare, 10).await;
-        over_a_second().await;
-        unread.more(1).await;
-        if spare == 0 {
-            assert!(unread.is_connected());
-            unread.manager.shutdown(Duration::ZERO).await;
-        } else {
-            unread.closes_for_it().await;
-        }
-        let unread = refusals(limit - spare, 40).await;
-        if spare == 0 {
-            assert!(unread.is_connected());
-            unread.manager.shutdown(Duration::ZERO).await;
-        } else {
-            unread.closes_for_it().await;
         }
     }
 }

@@ -31,6 +31,7 @@ fn every_default_is_the_one_that_is_documented() {
         (of.merge_limit, 64 * KIB),
         (of.read_chunk, 64 * KIB),
         (of.in_place_handlers, 64),
+        (of.max_remembered, 1_024),
     ];
     for (place, (value, wanted)) in sizes.into_iter().enumerate() {
         assert_eq!(value, wanted, "size {place}");
@@ -51,6 +52,7 @@ fn every_default_is_the_one_that_is_documented() {
         (of.redial_patience, 600_000),
         (of.redial_max, 30_000),
         (of.replace_after, 1_000),
+        (of.replace_max, 30_000),
         (of.warn_interval, 3_600_000),
         (of.slow_poll, 1),
     ];

@@ -19,19 +19,19 @@ use crate::{
 /// What a stream ends with whose handler's side gives no sign.
 const NO_PONG: &str = "remote disconnected: no pong";
 
-const MS: Duration = Duration::from_millis(1);
+pub(crate) const MS: Duration = Duration::from_millis(1);
 
-fn around(limit: Duration) -> [Duration; 3] {
+pub(crate) fn around(limit: Duration) -> [Duration; 3] {
     [limit - MS, limit, limit + MS]
 }
 
 /// So much time passes.
-async fn pass(time: Duration) {
+pub(crate) async fn pass(time: Duration) {
     // tidy: sleep: that time passes is the point, and the clock stands still
     sleep(time).await;
 }
 
-fn accepting(settings: Settings) -> (Dial, Manager) {
+pub(crate) fn accepting(settings: Settings) -> (Dial, Manager) {
     let manager = handlers(node::builder(B, &[A]))
         .settings(settings)
         .build()
@@ -41,7 +41,7 @@ fn accepting(settings: Settings) -> (Dial, Manager) {
     (dial, manager)
 }
 
-fn dialing(settings: Settings, takes: Duration) -> (Dialed, Manager, Connection) {
+pub(crate) fn dialing(settings: Settings, takes: Duration) -> (Dialed, Manager, Connection) {
     let (dialer, dialed) = slow(takes);
     let manager = handlers(node::builder(A, &[B]).dialer(dialer))
         .settings(settings)
@@ -52,11 +52,11 @@ fn dialing(settings: Settings, takes: Duration) -> (Dialed, Manager, Connection)
 }
 
 /// Timings as they are by default, but for what would hide them.
-fn defaults() -> Settings {
+pub(crate) fn defaults() -> Settings {
     Settings::new().first_mux(Some(grid_proto::MuxId::new(1)))
 }
 
-async fn let_in(dial: &Dial, buffer: usize) -> Wire {
+pub(crate) async fn let_in(dial: &Dial, buffer: usize) -> Wire {
     let mut wire = dial.connect(buffer);
     wire.upgrade().await;
     assert!(wire.greet(&request(A, "debug")).await.unwrap().accepted);

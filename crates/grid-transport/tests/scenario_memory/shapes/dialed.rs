@@ -29,7 +29,7 @@ fn unread_items_of_a_hostile_serving_side() {
         let mut streams = Vec::new();
         for _ in 0..STREAMS {
             let capacity = Capacity::new(0, each);
-            let mut stream = link.stream(STUCK, capacity, "s").await.unwrap();
+            let stream = link.stream(STUCK, capacity, "s").await.unwrap();
             let mux = raw.read_message().await.unwrap().mux.get();
             raw.send_message(&numbered(Op::AckMux, mux, 0, "")).await;
             streams.push((mux, stream));
