@@ -20,7 +20,7 @@ use crate::{
 const LARGE: &[u8] = &[b'x'; 4_096];
 const SMALL: &[u8] = &[b'x'; 384];
 /// What may be held of it: one frame as it is read and taken apart, and the answers that nobody reads.
-const MOST: usize = 8 * MIB;
+const MOST: usize = 9 * MIB;
 
 /// What is sent, how much of it is no abuse yet, and what the abuse is called.
 type Flood = (&'static str, fn(u32) -> Message, u32);
