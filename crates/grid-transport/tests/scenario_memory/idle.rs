@@ -89,11 +89,13 @@ fn declarations() -> Vec<Vec<u8>> {
 
 #[test]
 fn h03_lengths_that_a_structure_declares_are_errors_and_cost_nothing() {
-    let bytes = |read: &dyn Fn() -> bool| {
+    let once = |read: &dyn Fn() -> bool| {
         let before = crate::ALLOCATOR.stats().bytes_allocated;
         assert!(black_box(read()), "it has to be an error");
         crate::ALLOCATOR.stats().bytes_allocated - before
     };
+    // Whoever runs the tests allocates too, now and then.
+    let bytes = |read: &dyn Fn() -> bool| (0..5).map(|_| once(read)).min().unwrap_or_default();
     alone(async {
         for payload in declarations() {
             let whole = bytes::Bytes::from(payload.clone());
@@ -171,6 +173,7 @@ fn with_a_giving_allocator(test: &str) -> bool {
     if std::env::var_os(giving).is_some() {
         return true;
     }
+    let _turn = crate::turn();
     let status = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(giving, "65536")
