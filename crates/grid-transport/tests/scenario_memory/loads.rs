@@ -32,7 +32,7 @@ use crate::{
 const ROUNDS: [usize; 2] = [8, 40];
 
 /// The part of what the node can take that arrives.
-const SHARE: f64 = 4.0;
+const SHARE: f64 = 8.0;
 
 /// Bytes a second that arrive at the least, however little the node takes.
 const LEAST: f64 = 16.0 * 1024.0;
@@ -77,7 +77,7 @@ impl Side {
 fn frames(messages: impl Iterator<Item = Message>) -> Vec<u8> {
     let messages: Vec<Message> = messages.collect();
     messages
-        .chunks(500)
+        .chunks(100)
         .flat_map(|part| merged(part).encode())
         .collect()
 }

@@ -111,7 +111,7 @@ impl Pace {
     async fn write(&self, into: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
         let began = Instant::now();
         let mut written = 0;
-        for piece in bytes.chunks(32 * 1024) {
+        for piece in bytes.chunks(4 * 1024) {
             into.write_all(piece).await?;
             written += piece.len();
             self.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
