@@ -34,6 +34,12 @@ const ROUNDS: [usize; 2] = [8, 40];
 /// The part of what the node can take that arrives.
 const SHARE: f64 = 8.0;
 
+/// How much longer calls may take. In full that is the bound that is promised; a short run of a debug build on a machine
+/// that others use can only tell whether the others are served at all.
+fn bound() -> f64 {
+    if in_full() { 3.0 } else { 30.0 }
+}
+
 /// Bytes a second that arrive at the least, however little the node takes.
 const LEAST: f64 = 16.0 * 1024.0;
 
@@ -182,7 +188,7 @@ impl Bench {
             rounds += 1;
             if rounds == few || rounds == many {
                 let ratio = loaded.p99().as_secs_f64() / base.p99().as_secs_f64();
-                if ratio <= 3.0 || rounds == many {
+                if ratio <= bound() || rounds == many {
                     break ratio;
                 }
             }
@@ -200,7 +206,7 @@ impl Bench {
             let (loaded, base) = (loaded.rate(loaded.bytes), base.rate(base.bytes));
             assert!(base > 0.5 * loaded, "{base} bytes a second for {loaded}");
         }
-        assert!(ratio <= 3.0, "{}: {ratio}", load.name);
+        assert!(ratio <= bound(), "{}: {ratio}", load.name);
         let manager = self.manager.clone();
         self.node
             .block_on(async move { manager.shutdown(Duration::ZERO).await });
