@@ -74,7 +74,7 @@ pub(crate) fn settings() -> Settings {
 fn the_figures_for_the_defaults_are_those_of_the_docs() {
     // A packaged crate is without the pages of the repository.
     let page = Path::new("../../docs/operations.md");
-    let Ok(docs) = fs::read_to_string(&page) else {
+    let Ok(docs) = fs::read_to_string(page) else {
         assert!(!page.with_file_name("architecture.md").exists());
         return println!("not compared: there is no docs/operations.md");
     };
