@@ -263,8 +263,9 @@ impl Connection {
     pub(super) fn remove_call(&mut self, mux: u64) -> Option<Call> {
         let call = self.calls.remove(&mux)?;
         release(&mut self.calls);
-        if let Call::Request(_) = call {
-            self.open_requests -= 1;
+        match call {
+            Call::Request(_) => self.open_requests -= 1,
+            Call::Stream(_) => self.let_go(Lane::Caller(MuxId::new(mux))),
         }
         #[cfg(feature = "__faults")]
         if self.faulty(Fault::TimerLeaks) {

@@ -274,6 +274,10 @@ impl Connection {
         release(&mut self.incoming);
         self.timers.clear(TimerKey::Incoming(mux), stream.timer);
         self.ended_incoming.remember(mux);
+        self.let_go(Lane::Handler(ServeId {
+            mux: crate::MuxId::new(mux),
+            serial: stream.serial,
+        }));
         Some(stream)
     }
 }

@@ -15,6 +15,9 @@ const TURN: usize = 16 << 10;
 /// How much of the queue one stream has in its lane, at most and where the queue is large: so that no stream fills it.
 const SHARE: usize = 1 << 20;
 
+/// Turns of streams that have ended, beyond as many as there are lanes, before they are looked for.
+const MOST_STALE: usize = 64;
+
 /// What waits in one row: the order inside it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lane {
@@ -67,6 +70,7 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) struct Lanes {
     waiting: HashMap<Lane, Waiting, Seeded>,
+    /// Those of streams that have ended may be among them still.
     turns: VecDeque<Lane>,
     turn: usize,
     share: usize,
@@ -83,7 +87,7 @@ impl Lanes {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.turns.is_empty()
+        self.waiting.is_empty()
     }
 
     pub(super) fn is_full(&mut self, lane: Lane) -> bool {
@@ -110,8 +114,13 @@ impl Lanes {
 
     /// The next of the lane whose turn it is, and that lane where its sender waits for room in it and has some now.
     pub(super) fn pop(&mut self) -> Option<(Queued, Option<Lane>)> {
-        let lane = *self.turns.front()?;
-        let waiting = self.waiting.get_mut(&lane)?;
+        let (lane, waiting) = loop {
+            let lane = *self.turns.front()?;
+            match self.waiting.get_mut(&lane) {
+                Some(waiting) => break (lane, waiting),
+                None => self.turns.pop_front(),
+            };
+        };
         let queued = waiting.entries.pop_front()?;
         waiting.cost -= queued.cost;
         waiting.taken += queued.bytes;
@@ -132,6 +141,19 @@ impl Lanes {
         Some((queued, relieved))
     }
 
+    /// Takes out all of a stream's that has ended.
+    pub(super) fn remove(&mut self, lane: Lane) -> VecDeque<Queued> {
+        let Some(waiting) = self.waiting.remove(&lane) else {
+            return VecDeque::new();
+        };
+        // To look for its turn costs as much as there are lanes: they are looked through once for many that have gone.
+        if self.turns.len() > 2 * self.waiting.len() + MOST_STALE {
+            self.turns.retain(|lane| self.waiting.contains_key(lane));
+        }
+        self.release();
+        waiting.entries
+    }
+
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Queued> + use<> {
         let turns = std::mem::take(&mut self.turns);
         let empty = HashMap::with_hasher(*self.waiting.hasher());
@@ -144,9 +166,58 @@ impl Lanes {
 
     /// An idle link keeps no trace of its busiest moment.
     fn release(&mut self) {
-        if self.turns.is_empty() && self.turns.capacity() > 1024 {
+        if !self.waiting.is_empty() {
+            return;
+        }
+        self.turns.clear();
+        if self.turns.capacity() > 1024 {
             self.turns = VecDeque::new();
+        }
+        if self.waiting.capacity() > 1024 {
             self.waiting.shrink_to_fit();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(serial: u64) -> Queued {
+        Queued::of_stream(MuxId::new(1), serial)
+    }
+
+    fn lane(serial: u64) -> Lane {
+        let mux = MuxId::new(1);
+        Lane::Handler(ServeId { mux, serial })
+    }
+
+    #[test]
+    fn lanes_of_streams_that_have_ended_leave_nothing() {
+        let mut lanes = Lanes::new(7, 1 << 20);
+        lanes.push(item(0));
+        for serial in 1..100_000 {
+            (0..2).for_each(|_| lanes.push(item(serial)));
+            assert_eq!(lanes.remove(lane(serial)).len(), 2);
+            assert!(lanes.remove(lane(serial)).is_empty());
+        }
+        assert!(lanes.turns.len() <= MOST_STALE + 2);
+        let serials: Vec<_> = std::iter::from_fn(|| lanes.pop())
+            .map(|(queued, _)| queued.serial)
+            .collect();
+        assert_eq!(serials, [0]);
+        assert!(lanes.is_empty() && lanes.turns.is_empty());
+    }
+
+    #[test]
+    fn a_crowd_of_lanes_that_ends_at_once_leaves_no_memory() {
+        let mut lanes = Lanes::new(7, 1 << 20);
+        (0..5_000).for_each(|serial| lanes.push(item(serial)));
+        for serial in 0..4_999 {
+            assert_eq!(lanes.remove(lane(serial)).len(), 1);
+        }
+        assert_eq!(lanes.pop().map(|(queued, _)| queued.serial), Some(4_999));
+        assert!(lanes.pop().is_none());
+        assert!(lanes.turns.capacity() <= 1024 && lanes.waiting.capacity() <= 1024);
     }
 }

@@ -24,6 +24,20 @@ pub(super) struct Queued {
     _node: Charge,
 }
 
+#[cfg(test)]
+impl Queued {
+    /// An item of a stream that is served.
+    pub(super) fn of_stream(mux: crate::MuxId, serial: u64) -> Self {
+        Self {
+            message: Message::new(crate::wire::Op::MuxServerMsg, mux),
+            serial,
+            bytes: 16,
+            cost: QUEUED_COST,
+            _node: Charge::default(),
+        }
+    }
+}
+
 /// What a message that waits to be written counts beside its payload: its entry, and the room that the queue keeps ready
 /// to grow.
 pub const QUEUED_COST: usize = 2 * size_of::<Queued>();
@@ -111,6 +125,21 @@ impl OutQueue {
             self.first = VecDeque::new();
         }
         Some((queued, None))
+    }
+
+    /// Takes out what waits in turns of a stream that has ended: nobody will read it. What is to be written in order of
+    /// submission stays until its time comes, which is bounded by [`FIRST`].
+    pub(super) fn remove(&mut self, stream: Lane) -> impl Iterator<Item = Message> + use<> {
+        let removed = if self.lanes.is_empty() {
+            VecDeque::new()
+        } else {
+            self.lanes.remove(stream)
+        };
+        for queued in &removed {
+            self.bytes -= queued.bytes;
+            self.cost -= queued.cost;
+        }
+        removed.into_iter().map(|queued| queued.message)
     }
 
     pub(super) fn is_empty(&self) -> bool {

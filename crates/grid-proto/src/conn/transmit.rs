@@ -95,6 +95,13 @@ impl Connection {
         bytes
     }
 
+    /// Hands out what waits of a stream that has ended.
+    pub(super) fn let_go(&mut self, stream: Lane) {
+        for message in self.queue.remove(stream) {
+            unsent(&mut self.events, message);
+        }
+    }
+
     /// Tells a sender that more of its stream may wait, unless the stream is over.
     fn relieve(&mut self, lane: Lane) {
         match lane {

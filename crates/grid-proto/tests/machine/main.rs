@@ -6,6 +6,7 @@ mod deadlines;
 mod ends;
 mod limits;
 mod pings;
+mod queued;
 mod refusals;
 mod requests;
 mod rows_calls;

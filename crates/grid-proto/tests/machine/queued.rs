@@ -1,0 +1,102 @@
+//! What waits to be written: who has to wait for it, and when it is let go.
+
+use std::sync::Arc;
+
+use grid_proto::{
+    MuxId, Payload,
+    conn::{Budget, Capacity, Event, ServeId},
+    wire::{Message, Op},
+};
+
+use crate::tools::{Machine, call, message};
+
+/// A machine that serves a stream of which so much waits that all else has to wait for its turn.
+fn backlogged(node: &Arc<Budget>) -> (Machine, ServeId) {
+    let mut machine = Machine::with(|config| config.queued = Some(Arc::clone(node)));
+    machine.capacity = Capacity::new(4, 100_000);
+    let stream = machine.serves_stream(1);
+    for _ in 0..100 {
+        let block = Payload::from(vec![b'b'; 1024]);
+        machine.conn.serve_send(stream, block).expect("credit");
+    }
+    (machine, stream)
+}
+
+/// The peer opens a stream while much waits.
+fn opens(machine: &mut Machine, mux: u64) -> ServeId {
+    machine.gets(call(Op::ConnectMux, mux));
+    match machine.event() {
+        Event::Opened(open) => open.stream,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn items(sent: &[Message], mux: MuxId) -> usize {
+    let of = |sent: &&Message| {
+        sent.mux == mux && [Op::MuxServerMsg, Op::MuxClientMsg, Op::ConnectMux].contains(&sent.op)
+    };
+    sent.iter().filter(of).count()
+}
+
+/// A peer that reads nothing opens streams and gives them up, one after the other.
+#[test]
+fn h13_nothing_waits_of_streams_that_were_given_up() {
+    let node = Budget::new(1 << 30);
+    let (mut machine, large) = backlogged(&node);
+    let before = node.used();
+    for mux in 2..5_002 {
+        let stream = opens(&mut machine, mux);
+        let sent = machine.conn.serve_send(stream, Payload::from("item"));
+        assert_eq!(sent, Ok(()));
+        machine.conn.serve_finish(stream, Err("no luck".into()));
+        assert!(node.used() > before);
+        machine.gets(message(Op::DisconnectServerMux, stream.mux(), 0));
+        let unsent = machine.unsent();
+        assert_eq!(unsent, [&b"item"[..], b"no luck"], "no payload is dropped");
+        assert_eq!(node.used(), before, "stream {mux}");
+    }
+    // One that the peer does not give up keeps what it has, and its order.
+    let last = opens(&mut machine, 6_000);
+    for text in ["1", "2"] {
+        let sent = machine.conn.serve_send(last, Payload::from(text));
+        assert_eq!(sent, Ok(()));
+    }
+    machine.conn.serve_finish(last, Err("3".into()));
+    let sent = machine.sends();
+    assert_eq!(items(&sent, large.mux()), 100);
+    let payloads: Vec<_> = sent
+        .iter()
+        .filter(|sent| sent.mux == last.mux() && sent.op == Op::MuxServerMsg)
+        .map(|sent| &sent.payload[..])
+        .collect();
+    assert_eq!(payloads, [b"1", b"2", b"3"]);
+    assert_eq!(items(&sent, MuxId::new(2)), 0);
+    assert_eq!((machine.conn.queued_bytes(), node.used()), (0, 0));
+}
+
+#[test]
+fn c16_what_waits_of_a_call_of_ours_goes_with_it() {
+    let node = Budget::new(1 << 30);
+    let (mut machine, large) = backlogged(&node);
+    let before = node.used();
+    let cancelled = machine.open(4, 4, None);
+    machine.conn.finish(cancelled);
+    machine.conn.cancel(cancelled);
+    assert_eq!(machine.unsent(), [&b"s"[..]]);
+    assert_eq!(node.used(), before);
+
+    machine.sends();
+    let ours = machine.opened(4, 4);
+    for _ in 0..100 {
+        let block = Payload::from(vec![b'b'; 1024]);
+        machine.conn.serve_send(large, block).expect("credit");
+    }
+    let before = node.used();
+    machine.conn.send(ours, Payload::from("x")).expect("credit");
+    machine.conn.finish(ours);
+    machine.gets(message(Op::DisconnectClientMux, ours, 0));
+    assert_eq!(machine.unsent(), [&b"x"[..]]);
+    assert_eq!(node.used(), before);
+    let sent = machine.sends();
+    assert_eq!((items(&sent, large.mux()), items(&sent, ours)), (100, 0));
+}
