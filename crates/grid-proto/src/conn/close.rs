@@ -7,6 +7,7 @@ use super::{
     caller::unsent,
     error::{CallError, CloseReason},
     event::{CancelReason, Event, ServeId},
+    handler::unsent_end,
     incoming::{Ending, Served},
     outgoing::Call,
 };
@@ -26,12 +27,14 @@ impl Connection {
             self.events
                 .push_back(self.call_event(mux, &call, CallError::Closed));
         }
-        let mut incoming: Vec<(u64, u64)> = self
-            .incoming
-            .drain()
-            .filter(|(_, stream)| stream.ending == Ending::Open)
-            .map(|(mux, stream)| (mux, stream.serial))
-            .collect();
+        let mut incoming: Vec<(u64, u64)> = Vec::new();
+        for (mux, stream) in self.incoming.drain() {
+            match stream.ending {
+                Ending::Open => incoming.push((mux, stream.serial)),
+                Ending::Held(end, _) => unsent_end(&mut self.events, end),
+                Ending::Queued => {}
+            }
+        }
         incoming.sort_unstable();
         for (mux, serial) in incoming {
             let stream = ServeId {

@@ -1,5 +1,7 @@
 //! What a handler wants: answers, items, credit, the end (protocol sections 6 and 7, the handler's side).
 
+use std::collections::VecDeque;
+
 use crate::{
     Payload,
     wire::{Flags, Message, MuxConnectError, MuxRejection, Op, Text},
@@ -20,6 +22,12 @@ use super::{
 
 /// More than a message has beside its payload.
 const LONGEST_HEAD: usize = 64;
+
+/// The longest text that ends a stream: such an end always goes in, so there may be as many as streams.
+const LONGEST_END: usize = 16 << 10;
+
+/// The same while the queue is full: what is left then of the room that a stream is counted with.
+const LONGEST_END_WHEN_FULL: usize = 1 << 10;
 
 impl Connection {
     /// Answers a single request.
@@ -132,7 +140,7 @@ impl Connection {
         let Some(open) = open_stream(&mut self.incoming, stream) else {
             return Err(SendError::Ended);
         };
-        if open.ending != Ending::Open {
+        if !open.ending.is_open() {
             return Err(SendError::Ended);
         }
         if len > limit {
@@ -179,7 +187,10 @@ impl Connection {
     }
 
     /// The handler of a stream returned. Always succeeds: the end goes out behind the items, once there is a credit
-    /// for it. A text that is too long for a message is cut.
+    /// for it.
+    ///
+    /// A text is cut, between two characters, to 16 KiB, to 1 KiB while the queue has no room, and in any case to what
+    /// fits into a message. Until it has left it counts in the queue.
     pub fn serve_finish(&mut self, stream: ServeId, end: Result<(), Text>) {
         #[cfg(feature = "__faults")]
         let (forget, clean) = (
@@ -188,14 +199,11 @@ impl Connection {
         );
         #[cfg(feature = "__faults")]
         let end = if clean { Ok(()) } else { end };
-        let longest = self.config.max_message.saturating_sub(LONGEST_HEAD);
-        let end = end.map_err(|text| text.cut_to(longest));
-        let Some(open) = open_stream(&mut self.incoming, stream) else {
-            return;
+        let end = end.map_err(|text| self.cut_end(text));
+        let open = open_stream(&mut self.incoming, stream);
+        let Some(open) = open.filter(|open| open.ending.is_open()) else {
+            return unsent_end(&mut self.events, end);
         };
-        if open.ending != Ending::Open {
-            return;
-        }
         if open.credits.take() {
             open.ending = Ending::Queued;
             self.queue_end(stream, end);
@@ -205,8 +213,26 @@ impl Connection {
                 open.ending = Ending::Queued;
                 return;
             }
-            open.ending = Ending::Held(end);
+            let bytes = end.as_ref().map_or_else(Text::len, |()| 0);
+            open.ending = Ending::Held(end, self.queue.hold(bytes));
         }
+    }
+
+    /// As much of a text as may end a stream, in a buffer of its own where that is not all of it.
+    fn cut_end(&mut self, text: Text) -> Text {
+        let longest = if self.queue.has_room() {
+            LONGEST_END
+        } else {
+            LONGEST_END_WHEN_FULL
+        };
+        let fits = self.config.max_message.saturating_sub(LONGEST_HEAD);
+        let longest = longest.min(fits);
+        if text.len() <= longest {
+            return text;
+        }
+        let cut = text.clone().cut_to(longest).detached();
+        unsent_end(&mut self.events, Err(text));
+        cut
     }
 
     /// The stream that has the number of `stream` now: only a planted fault takes it for the same.
@@ -260,7 +286,7 @@ impl Connection {
 
     /// Tells the handler of a stream to stop, unless it has returned.
     pub(super) fn cancelled(&mut self, mux: u64, stream: &Incoming, why: CancelReason) {
-        if stream.ending == Ending::Open {
+        if stream.ending.is_open() {
             let stream = ServeId {
                 mux: crate::MuxId::new(mux),
                 serial: stream.serial,
@@ -270,10 +296,16 @@ impl Connection {
     }
 
     pub(super) fn remove_incoming(&mut self, mux: u64) -> Option<Incoming> {
-        let stream = self.incoming.remove(&mux)?;
+        let mut stream = self.incoming.remove(&mux)?;
         release(&mut self.incoming);
         self.timers.clear(TimerKey::Incoming(mux), stream.timer);
         self.ended_incoming.remember(mux);
+        if matches!(stream.ending, Ending::Held(..))
+            && let Ending::Held(end, held) = std::mem::replace(&mut stream.ending, Ending::Queued)
+        {
+            self.queue.let_go(&held);
+            unsent_end(&mut self.events, end);
+        }
         self.let_go(Lane::Handler(ServeId {
             mux: crate::MuxId::new(mux),
             serial: stream.serial,
@@ -290,6 +322,15 @@ pub(super) fn open_stream(
     incoming
         .get_mut(&stream.mux.get())
         .filter(|open| open.serial == stream.serial)
+}
+
+/// Hands out the text of an end that is not sent.
+pub(super) fn unsent_end(events: &mut VecDeque<Event>, end: Result<(), Text>) {
+    if let Err(text) = end
+        && !text.is_empty()
+    {
+        events.push_back(Event::Unsent(text.into_bytes()));
+    }
 }
 
 /// The payload of a MuxConnectError.

@@ -154,7 +154,7 @@ impl Connection {
             mux: message.mux,
             serial: open.serial,
         };
-        let gone = open.ending != Ending::Open;
+        let gone = !open.ending.is_open();
         if open.capacity.input == 0 || open.input_ended {
             return self.break_off(mux, Text::from(stream_text::UNEXPECTED_INPUT));
         }
@@ -203,16 +203,16 @@ impl Connection {
             serial: open.serial,
         };
         let excess = open.credits.add(1);
-        let end = match &mut open.ending {
-            Ending::Held(end) if open.credits.take() => Some(std::mem::replace(end, Ok(()))),
+        let writable = open.ending.is_open() && excess == 0;
+        let end = match &open.ending {
+            Ending::Held(..) if open.credits.take() => {
+                Some(std::mem::replace(&mut open.ending, Ending::Queued))
+            }
             _ => None,
         };
-        let writable = open.ending == Ending::Open && excess == 0;
-        if end.is_some() {
-            open.ending = Ending::Queued;
-        }
         self.counters.excess_credit += u64::from(excess);
-        if let Some(end) = end {
+        if let Some(Ending::Held(end, held)) = end {
+            self.queue.let_go(&held);
             self.queue_end(stream, end);
         } else if writable {
             self.events.push_back(Event::ServeWritable { stream });
@@ -266,14 +266,14 @@ impl Connection {
             mux: MuxId::new(mux),
             serial: open.serial,
         };
-        if open.ending == Ending::Open && open.credits.take() {
+        if open.ending.is_open() && open.credits.take() {
             open.ending = Ending::Queued;
             self.events.push_back(Event::Cancelled {
                 stream,
                 why: CancelReason::Protocol(text.clone()),
             });
             self.queue_end(stream, Err(text));
-        } else if open.ending != Ending::Queued {
+        } else if !matches!(open.ending, Ending::Queued) {
             // No credit for a last message: a MinIO caller would take one without for a clean end.
             self.cut_incoming(mux, CancelReason::Protocol(text));
         }
@@ -327,7 +327,7 @@ impl Connection {
             .incoming
             .iter()
             // What a handler that has returned or was stopped has not read went with it.
-            .filter(|(_, open)| open.ending == Ending::Open)
+            .filter(|(_, open)| open.ending.is_open())
             .map(|(mux, open)| (open.held_bytes, *mux, false));
         match call.chain(incoming).max() {
             None | Some((0, ..)) => {}

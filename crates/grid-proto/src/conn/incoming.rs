@@ -9,7 +9,7 @@ use crate::{
     wire::{Flags, Message, Op, Text},
 };
 
-use super::{config::Capacity, credit::Credits, event::Ticket};
+use super::{config::Capacity, credit::Credits, event::Ticket, queue::Held};
 
 /// What a call said of itself, which its refusal repeats (protocol section 6).
 #[derive(Debug, Clone, Copy)]
@@ -101,14 +101,20 @@ pub(super) struct Incoming {
 }
 
 /// How far the end of a served stream has come.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Ending {
     /// The handler is at work.
     Open,
-    /// The handler has returned; its end waits for a credit.
-    Held(Result<(), Text>),
+    /// The handler has returned; its end waits for a credit, and counts in the queue.
+    Held(Result<(), Text>, Held),
     /// The message that ends the stream is in the queue.
     Queued,
+}
+
+impl Ending {
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
 }
 
 impl Incoming {

@@ -14,7 +14,6 @@ use super::{
     caller::unsent,
     event::{Event, ServeId},
     handler::open_stream,
-    incoming::Ending,
     lanes::Lane,
     outgoing::Call,
     queue::Queued,
@@ -110,7 +109,7 @@ impl Connection {
             }
             Lane::Handler(stream) => {
                 let open = open_stream(&mut self.incoming, stream);
-                if open.is_some_and(|open| open.ending == Ending::Open) {
+                if open.is_some_and(|open| open.ending.is_open()) {
                     self.events.push_back(Event::ServeWritable { stream });
                 }
             }

@@ -257,6 +257,21 @@ fn above_the_inbound_budget_calls_are_refused() {
 }
 
 #[test]
+fn an_error_counts_like_an_answer_while_nobody_has_taken_it() {
+    let budget = Budget::new(1 << 20);
+    let mut machine = Machine::with(|config| config.inbound = Arc::clone(&budget));
+    let mux = machine.request();
+    machine.sends();
+    let mut failed = item(Op::Response, mux, 0, 5_000);
+    failed.flags |= Flags::EOF | Flags::PAYLOAD_IS_ERR;
+    machine.gets(failed);
+    let answer = machine.event();
+    assert_eq!(budget.used(), 5_000);
+    drop(answer);
+    assert_eq!(budget.used(), 0);
+}
+
+#[test]
 fn the_stream_that_holds_most_bytes_makes_room() {
     let budget = Budget::new(10_000);
     let mut machine = Machine::with(|config| config.inbound = Arc::clone(&budget));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use grid_proto::{
     MuxId, Payload,
-    conn::{Budget, Capacity, Event, ServeId},
-    wire::{Message, Op},
+    conn::{Budget, Capacity, Event, QUEUED_COST, ServeId},
+    wire::{Message, Op, Text},
 };
 
 use crate::tools::{Machine, call, message};
@@ -99,4 +99,91 @@ fn c16_what_waits_of_a_call_of_ours_goes_with_it() {
     assert_eq!(node.used(), before);
     let sent = machine.sends();
     assert_eq!((items(&sent, large.mux()), items(&sent, ours)), (100, 0));
+}
+
+/// The longest text that ends a stream, and the longest while the queue is full.
+const LONG: usize = 16 << 10;
+const SHORT: usize = 1 << 10;
+
+#[test]
+fn c21_the_text_that_ends_a_stream_has_a_limit() {
+    let ends = |len: usize, full: bool| {
+        let mut machine = Machine::with(|config| config.max_queued_bytes = 1);
+        let stream = machine.serves_stream(1);
+        if full {
+            machine.request();
+        }
+        let text = "e".repeat(len);
+        let finish = Err(Text::from(text.clone()));
+        machine.conn.serve_finish(stream, finish);
+        let whole = machine.unsent();
+        let sent = machine.sends();
+        let end = sent.iter().find(|sent| sent.op == Op::MuxServerMsg);
+        let payload = end.map(|end| end.payload.clone()).unwrap_or_default();
+        assert!(text.as_bytes().starts_with(&payload));
+        let cut = payload.len() < len;
+        assert_eq!(
+            whole.len(),
+            usize::from(cut),
+            "the application's own comes back"
+        );
+        payload.len()
+    };
+    for (full, limit) in [(false, LONG), (true, SHORT)] {
+        let arrives = [limit - 1, limit, limit + 1, 1 << 20].map(|len| ends(len, full));
+        assert_eq!(arrives, [limit - 1, limit, limit, limit], "full: {full}");
+    }
+    let mut machine = Machine::new();
+    let stream = machine.serves_stream(1);
+    let text = format!("a{}", "\u{e9}".repeat(LONG));
+    machine.conn.serve_finish(stream, Err(text.as_str().into()));
+    let end = &machine.sends()[0];
+    assert_eq!(end.payload, text.as_bytes()[..LONG - 1], "whole characters");
+}
+
+/// Streams that have used all their credit fail with long texts, while their peer takes nothing.
+#[test]
+fn c10_the_texts_of_ends_that_wait_count_in_the_queue() {
+    const STREAMS: usize = 500;
+    const LIMIT: usize = 1 << 20;
+    let node = Budget::new(1 << 30);
+    let mut machine = Machine::with(|config| {
+        config.max_queued_bytes = LIMIT;
+        config.queued = Some(Arc::clone(&node));
+    });
+    machine.capacity = Capacity::new(0, 1);
+    let streams: Vec<_> = (1..=STREAMS as u64)
+        .map(|mux| {
+            let stream = machine.serves_stream(mux);
+            let sent = machine.conn.serve_send(stream, Payload::from("x"));
+            assert_eq!(sent, Ok(()));
+            machine.sends();
+            stream
+        })
+        .collect();
+    assert_eq!(node.used(), 0);
+    for (before, stream) in streams.iter().enumerate() {
+        let room = machine.conn.has_room();
+        assert_eq!(room, before * (LONG + QUEUED_COST) < LIMIT);
+        let text = "e".repeat(64 << 10);
+        machine.conn.serve_finish(*stream, Err(text.into()));
+    }
+    let whole = LIMIT.div_ceil(LONG + QUEUED_COST);
+    let held = whole * (LONG + QUEUED_COST) + (STREAMS - whole) * (SHORT + QUEUED_COST);
+    assert_eq!(node.used(), held);
+    assert_eq!(machine.unsent().len(), STREAMS, "all were cut");
+
+    // One that is given up is held no longer, and one that gets its credit is held once.
+    machine.gets(message(Op::DisconnectServerMux, streams[0].mux(), 0));
+    assert_eq!(machine.unsent().len(), 1);
+    assert_eq!(node.used(), held - LONG - QUEUED_COST);
+    machine.gets(message(Op::UnblockSrvMux, streams[1].mux(), 1));
+    assert_eq!(node.used(), held - LONG - QUEUED_COST);
+    let sent = machine.sends();
+    let end = sent.iter().find(|sent| sent.op == Op::MuxServerMsg);
+    assert_eq!(end.map(|end| end.payload.len()), Some(LONG));
+    assert_eq!(node.used(), held - 2 * (LONG + QUEUED_COST));
+    machine.conn.close(grid_proto::conn::CloseReason::Local);
+    assert_eq!(machine.unsent().len(), STREAMS - 2);
+    assert_eq!(node.used(), 0);
 }
