@@ -1,4 +1,4 @@
-//! Turns: where much waits to be written, each stream gets a little at a time.
+//! Turns: where much waits to be written, each stream gets a little at a time, and single requests every second turn.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -18,11 +18,9 @@ const SHARE: usize = 1 << 20;
 /// Turns of streams that have ended, beyond as many as there are lanes, before they are looked for.
 const MOST_STALE: usize = 64;
 
-/// What waits in one row: the order inside it is kept.
+/// The row of one stream: the order inside it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lane {
-    /// Single requests and their answers.
-    Singles,
     /// A stream of ours.
     Caller(MuxId),
     /// A stream that we serve; not only its mux, which the peer may use again at once.
@@ -30,14 +28,15 @@ pub(super) enum Lane {
 }
 
 impl Lane {
-    fn of(queued: &Queued) -> Self {
+    /// None for single requests and their answers, which have one row together.
+    fn of(queued: &Queued) -> Option<Self> {
         match queued.message.op {
-            Op::ConnectMux | Op::MuxClientMsg => Self::Caller(queued.message.mux),
-            Op::MuxServerMsg => Self::Handler(ServeId {
+            Op::ConnectMux | Op::MuxClientMsg => Some(Self::Caller(queued.message.mux)),
+            Op::MuxServerMsg => Some(Self::Handler(ServeId {
                 mux: queued.message.mux,
                 serial: queued.serial,
-            }),
-            _ => Self::Singles,
+            })),
+            _ => None,
         }
     }
 }
@@ -46,7 +45,6 @@ impl Hash for Lane {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // Two words for each: the hasher folds words.
         let (mux, serial) = match self {
-            Self::Singles => (0, 0),
             Self::Caller(mux) => (mux.get(), 0),
             Self::Handler(stream) => (stream.mux.get(), stream.serial.wrapping_add(1)),
         };
@@ -66,9 +64,39 @@ struct Waiting {
     refused: bool,
 }
 
-/// Lanes in which something waits; each is in `turns` exactly once.
+impl Waiting {
+    fn push(&mut self, queued: Queued) {
+        self.cost += queued.cost;
+        self.entries.push_back(queued);
+    }
+
+    fn pop(&mut self) -> Option<Queued> {
+        let queued = self.entries.pop_front()?;
+        self.cost -= queued.cost;
+        self.taken += queued.bytes;
+        Some(queued)
+    }
+
+    /// Whether the turn is over that has lasted until now; if so the next one begins.
+    fn ends_turn(&mut self, turn: usize) -> bool {
+        let ends = self.entries.is_empty() || self.taken >= turn;
+        if ends {
+            self.taken = 0;
+        }
+        ends
+    }
+}
+
+/// What waits of single requests, and the lanes in which something of a stream waits; each of these is in `turns`
+/// exactly once.
+///
+/// While both wait, a turn of the singles follows each turn of a stream: those of a thousand callers are one row, which
+/// among many streams would get the share of one.
 #[derive(Debug)]
 pub(super) struct Lanes {
+    singles: Waiting,
+    /// The turn is that of the singles, if there are any.
+    singles_next: bool,
     waiting: HashMap<Lane, Waiting, Seeded>,
     /// Those of streams that have ended may be among them still.
     turns: VecDeque<Lane>,
@@ -79,6 +107,8 @@ pub(super) struct Lanes {
 impl Lanes {
     pub(super) fn new(hash_seed: u64, limit: usize) -> Self {
         Self {
+            singles: Waiting::default(),
+            singles_next: true,
             waiting: HashMap::with_hasher(Seeded(hash_seed)),
             turns: VecDeque::new(),
             turn: TURN.min(limit / 16),
@@ -87,11 +117,11 @@ impl Lanes {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.singles.entries.is_empty() && self.waiting.is_empty()
     }
 
     pub(super) fn is_full(&mut self, lane: Lane) -> bool {
-        if self.is_empty() {
+        if self.waiting.is_empty() {
             return false;
         }
         let Some(waiting) = self.waiting.get_mut(&lane) else {
@@ -103,17 +133,36 @@ impl Lanes {
     }
 
     pub(super) fn push(&mut self, queued: Queued) {
-        let lane = Lane::of(&queued);
+        let Some(lane) = Lane::of(&queued) else {
+            return self.singles.push(queued);
+        };
         let waiting = self.waiting.entry(lane).or_insert_with(|| {
             self.turns.push_back(lane);
             Waiting::default()
         });
-        waiting.cost += queued.cost;
-        waiting.entries.push_back(queued);
+        waiting.push(queued);
     }
 
-    /// The next of the lane whose turn it is, and that lane where its sender waits for room in it and has some now.
+    /// The next of those whose turn it is, and the lane where its sender waits for room in it and has some now.
     pub(super) fn pop(&mut self) -> Option<(Queued, Option<Lane>)> {
+        if (self.singles_next || self.waiting.is_empty())
+            && let Some(queued) = self.pop_single()
+        {
+            return Some((queued, None));
+        }
+        self.pop_of_stream()
+    }
+
+    fn pop_single(&mut self) -> Option<Queued> {
+        let queued = self.singles.pop()?;
+        self.singles_next = !self.singles.ends_turn(self.turn);
+        if self.singles.entries.is_empty() && self.singles.entries.capacity() > 64 {
+            self.singles.entries = VecDeque::new();
+        }
+        Some(queued)
+    }
+
+    fn pop_of_stream(&mut self) -> Option<(Queued, Option<Lane>)> {
         let (lane, waiting) = loop {
             let lane = *self.turns.front()?;
             match self.waiting.get_mut(&lane) {
@@ -121,31 +170,36 @@ impl Lanes {
                 None => self.turns.pop_front(),
             };
         };
-        let queued = waiting.entries.pop_front()?;
-        waiting.cost -= queued.cost;
-        waiting.taken += queued.bytes;
+        let queued = waiting.pop()?;
         let mut relieved = None;
         // Half of it is free by then, so that a sender that is woken has something to do.
         if waiting.refused && waiting.cost <= self.share / 2 {
             waiting.refused = false;
             relieved = Some(lane);
         }
-        if waiting.entries.is_empty() {
-            self.waiting.remove(&lane);
-            self.turns.pop_front();
-            self.release();
-        } else if waiting.taken >= self.turn {
-            waiting.taken = 0;
-            self.turns.rotate_left(1);
+        if waiting.ends_turn(self.turn) {
+            self.singles_next = true;
+            if waiting.entries.is_empty() {
+                self.waiting.remove(&lane);
+                self.turns.pop_front();
+                self.release();
+            } else {
+                self.turns.rotate_left(1);
+            }
         }
         Some((queued, relieved))
     }
 
     /// Takes out all of a stream's that has ended.
     pub(super) fn remove(&mut self, lane: Lane) -> VecDeque<Queued> {
+        if self.waiting.is_empty() {
+            return VecDeque::new();
+        }
         let Some(waiting) = self.waiting.remove(&lane) else {
             return VecDeque::new();
         };
+        // It was its turn, which is over.
+        self.singles_next |= waiting.taken > 0;
         // To look for its turn costs as much as there are lanes: they are looked through once for many that have gone.
         if self.turns.len() > 2 * self.waiting.len() + MOST_STALE {
             self.turns.retain(|lane| self.waiting.contains_key(lane));
@@ -155,13 +209,15 @@ impl Lanes {
     }
 
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Queued> + use<> {
+        let singles = std::mem::take(&mut self.singles).entries;
         let turns = std::mem::take(&mut self.turns);
         let empty = HashMap::with_hasher(*self.waiting.hasher());
         let mut waiting = std::mem::replace(&mut self.waiting, empty);
-        turns
+        let streams = turns
             .into_iter()
             .filter_map(move |lane| waiting.remove(&lane))
-            .flat_map(|waiting| waiting.entries)
+            .flat_map(|waiting| waiting.entries);
+        singles.into_iter().chain(streams)
     }
 
     /// An idle link keeps no trace of its busiest moment.
@@ -207,6 +263,26 @@ mod tests {
             .collect();
         assert_eq!(serials, [0]);
         assert!(lanes.is_empty() && lanes.turns.is_empty());
+    }
+
+    #[test]
+    fn a_turn_is_over_when_its_stream_ends() {
+        let mut lanes = Lanes::new(7, 1 << 20);
+        for serial in 0..3 {
+            (0..2).for_each(|_| lanes.push(item(serial)));
+        }
+        let mut single = item(9);
+        single.message.op = Op::Request;
+        assert_eq!(lanes.pop().map(|(queued, _)| queued.serial), Some(0));
+        lanes.singles_next = false;
+        lanes.push(single);
+        assert_eq!(lanes.remove(lane(2)).len(), 2, "it wasn't its turn");
+        assert!(!lanes.singles_next);
+        assert_eq!(lanes.remove(lane(0)).len(), 1);
+        let serials: Vec<_> = std::iter::from_fn(|| lanes.pop())
+            .map(|(queued, _)| queued.serial)
+            .collect();
+        assert_eq!(serials, [9, 1, 1]);
     }
 
     #[test]

@@ -147,11 +147,7 @@ impl OutQueue {
     /// Takes out what waits in turns of a stream that has ended: nobody will read it. What is to be written in order of
     /// submission stays until its time comes, which is bounded by [`FIRST`].
     pub(super) fn remove(&mut self, stream: Lane) -> impl Iterator<Item = Message> + use<> {
-        let removed = if self.lanes.is_empty() {
-            VecDeque::new()
-        } else {
-            self.lanes.remove(stream)
-        };
+        let removed = self.lanes.remove(stream);
         for queued in &removed {
             self.bytes -= queued.bytes;
             self.cost -= queued.cost;

@@ -43,7 +43,8 @@ impl Connection {
     /// any, and never a part of one. Gives the encoded length of what it appended.
     ///
     /// What a mux owes goes first, because it is small and somebody waits for it; then what waits: in order of submission
-    /// while it is little, and else streams take turns. It may leave events behind.
+    /// while it is little, and else streams take turns, each followed by one of the single requests and answers. It may
+    /// leave events behind.
     pub fn poll_transmit(
         &mut self,
         now: Instant,
@@ -113,7 +114,7 @@ impl Connection {
                     self.events.push_back(Event::ServeWritable { stream });
                 }
             }
-            Lane::Caller(_) | Lane::Singles => {}
+            Lane::Caller(_) => {}
         }
     }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use grid_proto::{
     MuxId, Payload,
-    conn::{Budget, Capacity, Event, QUEUED_COST, ServeId},
+    conn::{Budget, Capacity, Event, NewRequest, QUEUED_COST, ServeId},
     wire::{Message, Op, Text},
 };
 
-use crate::tools::{Machine, call, message};
+use crate::tools::{HANDLER, Machine, call, message};
 
 /// A machine that serves a stream of which so much waits that all else has to wait for its turn.
 fn backlogged(node: &Arc<Budget>) -> (Machine, ServeId) {
@@ -186,4 +186,85 @@ fn c10_the_texts_of_ends_that_wait_count_in_the_queue() {
     machine.conn.close(grid_proto::conn::CloseReason::Local);
     assert_eq!(machine.unsent().len(), STREAMS - 2);
     assert_eq!(node.used(), 0);
+}
+
+const STREAMS: usize = 64;
+const ITEM: usize = 4 << 10;
+/// What is written in order of submission, and what a turn is: so many bytes, and the rest of a message.
+const FIRST: usize = (64 << 10) + ITEM + 64;
+const TURN: usize = 16 << 10;
+const LONGEST_TURN: usize = TURN + ITEM + 64;
+
+/// A machine with streams that have 10 turns waiting each.
+fn busy() -> Machine {
+    let mut machine = Machine::new();
+    machine.capacity = Capacity::new(1, 1_000);
+    let streams: Vec<_> = (1..=STREAMS as u64)
+        .map(|mux| machine.serves_stream(mux))
+        .collect();
+    for stream in streams {
+        for _ in 0..10 * TURN / ITEM {
+            let block = Payload::from(vec![b'b'; ITEM]);
+            machine.conn.serve_send(stream, block).expect("credit");
+        }
+    }
+    machine
+}
+
+fn asks(machine: &mut Machine) {
+    let new = NewRequest::new(HANDLER, Payload::from(vec![b'q'; 1024]));
+    machine.conn.request(machine.now, new).expect("room");
+}
+
+#[test]
+fn c13_single_requests_have_every_second_turn() {
+    let mut machine = busy();
+    (0..100).for_each(|_| asks(&mut machine));
+    let (mut singles, mut streams, mut asked) = (0, 0, 0);
+    for sent in machine.sends() {
+        if sent.op == Op::Request {
+            asked += 1;
+            // A turn of one stream, and no more, before each turn that those before it have taken.
+            let turns = 1 + singles / TURN;
+            assert!(
+                streams <= FIRST + turns * LONGEST_TURN,
+                "request {asked}: {streams} bytes of streams in {turns} turns"
+            );
+            singles += sent.encoded_len();
+        } else {
+            streams += sent.encoded_len();
+        }
+    }
+    assert_eq!(asked, 100);
+    assert!(streams > STREAMS * 10 * TURN);
+}
+
+#[test]
+fn c13_a_flood_of_single_requests_leaves_streams_every_other_turn() {
+    let mut machine = busy();
+    let (mut written, mut left) = (0, STREAMS * 10 * TURN / ITEM);
+    // How much of everything had been written when a stream had its latest item.
+    let mut latest = [FIRST; STREAMS + 1];
+    while left > 0 {
+        while machine.conn.queued_bytes() < (left + 100) * (ITEM + 64) {
+            asks(&mut machine);
+        }
+        let mut out = Vec::new();
+        machine.conn.poll_transmit(machine.now, &mut out, TURN);
+        for sent in out {
+            written += sent.encoded_len();
+            if sent.op == Op::MuxServerMsg {
+                left -= 1;
+                let latest = &mut latest[sent.mux.get() as usize];
+                let waited = written.saturating_sub(*latest);
+                assert!(
+                    waited <= 2 * STREAMS * LONGEST_TURN,
+                    "stream {}: {waited} bytes since its last item",
+                    sent.mux.get()
+                );
+                *latest = written;
+            }
+        }
+    }
+    assert!(machine.conn.open_requests() > 5_000, "it was a flood");
 }
