@@ -89,7 +89,8 @@ settings! {
     /// Bytes held inbound (requests in handlers, items not taken yet), for each link. Default
     /// 128 MiB.
     max_inbound: usize = 128 * MIB;
-    /// Bytes held inbound on all links together. Default 1 GiB.
+    /// Bytes held inbound on all links together; a quarter of them is kept for links that hold
+    /// little, an even part for each. Default 1 GiB.
     max_inbound_node: usize = GIB;
     /// Pings, and messages for muxes that never were, of unknown kinds or wrongly nested, that a peer may
     /// send within one [`ping_interval`](Self::ping_interval). Default 10,000.

@@ -8,10 +8,18 @@ use std::{
     },
 };
 
+/// One of this many parts of a budget is kept for those of its children that hold little.
+const KEPT: usize = 4;
+
 /// A limit shared by whoever charges it, with a parent that every charge goes to as well.
 ///
 /// A link's budget has the node's as its parent. A charge is admitted while the budget is *below* its limit, so that
 /// one thing of any size always fits and nothing can wait for ever for room that never comes.
+///
+/// Children can't take everything from each other: a quarter of the parent's limit, divided among the children that
+/// there are, is each one's share. What keeps a child within its share is admitted whatever the others hold; beyond it
+/// a child is admitted while the parent has more left than the shares of the others. So all of them together stay
+/// within the parent's limit as before, and an only child may have all of it.
 ///
 /// ```
 /// use grid_proto::conn::Budget;
@@ -21,12 +29,19 @@ use std::{
 /// let first = link.charge(64).expect("below the limit");
 /// assert!(link.charge(1).is_none());
 /// assert_eq!(node.used(), 64);
-/// drop(first);
+///
+/// let greedy = Budget::child(&node, 1000);
+/// let second = greedy.charge(64).expect("the node is below its limit");
+/// assert!(greedy.charge(1).is_none());
+/// let modest = Budget::child(&node, 10);
+/// assert!(modest.charge(8).is_some(), "its share is a third of 25");
+/// drop((first, second));
 /// assert_eq!(node.used(), 0);
 /// ```
 pub struct Budget {
     limit: usize,
     used: AtomicUsize,
+    children: AtomicUsize,
     parent: Option<Arc<Self>>,
 }
 
@@ -37,6 +52,7 @@ impl Budget {
         Arc::new(Self {
             limit,
             used: AtomicUsize::new(0),
+            children: AtomicUsize::new(0),
             parent: None,
         })
     }
@@ -44,9 +60,11 @@ impl Budget {
     /// A budget whose charges count against `parent` too.
     #[must_use]
     pub fn child(parent: &Arc<Self>, limit: usize) -> Arc<Self> {
+        parent.children.fetch_add(1, Relaxed);
         Arc::new(Self {
             limit,
             used: AtomicUsize::new(0),
+            children: AtomicUsize::new(0),
             parent: Some(Arc::clone(parent)),
         })
     }
@@ -63,26 +81,38 @@ impl Budget {
         self.limit
     }
 
-    /// Whether a charge would be admitted.
+    /// Whether the least charge would be admitted.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.has_room_without(0)
+        self.admits(1, 0)
     }
 
-    /// Whether there would be room if `freed` were given back.
-    pub(super) fn has_room_without(&self, freed: usize) -> bool {
-        let admits = |budget: &Self| budget.used().saturating_sub(freed) < budget.limit;
-        admits(self)
-            && self
-                .parent
-                .as_ref()
-                .is_none_or(|parent| parent.has_room_without(freed))
+    /// Whether `amount` would be admitted if `freed` were given back.
+    pub(super) fn admits(&self, amount: usize, freed: usize) -> bool {
+        self.used().saturating_sub(freed) < self.limit && self.parent_admits(amount, freed)
     }
 
-    /// Charges `amount`, or nothing when this budget or a parent is at its limit.
+    fn parent_admits(&self, amount: usize, freed: usize) -> bool {
+        let Some(parent) = &self.parent else {
+            return true;
+        };
+        let (share, kept) = parent.shares();
+        let within_share = self.used().saturating_sub(freed).saturating_add(amount) <= share;
+        (within_share || parent.used().saturating_sub(freed) < parent.limit - kept)
+            && parent.parent_admits(amount, freed)
+    }
+
+    /// A child's share, and what is kept from one child for the shares of all others.
+    fn shares(&self) -> (usize, usize) {
+        let children = self.children.load(Relaxed).max(1);
+        let share = self.limit / KEPT / children;
+        (share, share * (children - 1))
+    }
+
+    /// Charges `amount`, or nothing when this budget is at its limit, or a parent is for this one.
     #[must_use]
     pub fn charge(self: &Arc<Self>, amount: usize) -> Option<Charge> {
-        self.has_room().then(|| self.charge_over(amount))
+        self.admits(amount, 0).then(|| self.charge_over(amount))
     }
 
     /// Charges `amount` whatever the limit: for what is there already and has to be counted.
@@ -106,6 +136,14 @@ impl Budget {
         self.used.fetch_sub(amount, Relaxed);
         if let Some(parent) = &self.parent {
             parent.release(amount);
+        }
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        if let Some(parent) = &self.parent {
+            parent.children.fetch_sub(1, Relaxed);
         }
     }
 }
@@ -155,15 +193,67 @@ mod tests {
     #[test]
     fn admits_while_below_and_gives_back() {
         let node = Budget::new(10);
-        let (one, two) = (Budget::child(&node, 8), Budget::child(&node, 8));
+        let one = Budget::child(&node, 8);
         let a = one.charge(7).unwrap();
         let b = one.charge(5).unwrap();
         assert_eq!((one.used(), node.used()), (12, 12));
         assert!(one.charge(1).is_none());
-        assert!(two.charge(1).is_none(), "the node is over its limit");
         drop(b);
-        assert!(two.charge(1).is_some());
+        assert!(one.charge(1).is_some());
         drop(a);
-        assert_eq!((one.used(), two.used(), node.used()), (0, 0, 0));
+        assert_eq!((one.used(), node.used()), (0, 0));
+    }
+
+    #[test]
+    fn an_only_child_may_have_all_of_it() {
+        let node = Budget::new(1_000);
+        let one = Budget::child(&node, 10_000);
+        let _held = one.charge(999).unwrap();
+        assert!(one.has_room());
+        let _more = one.charge(1).unwrap();
+        assert!(!one.has_room());
+    }
+
+    #[test]
+    fn no_child_takes_the_share_of_another() {
+        let node = Budget::new(1_000);
+        let children: Vec<_> = (0..5).map(|_| Budget::child(&node, 10_000)).collect();
+        // Of the quarter that is kept each of them has a fifth.
+        let mut held = Vec::new();
+        while let Some(charge) = children[0].charge(100) {
+            held.push(charge);
+        }
+        assert_eq!(node.used(), 800);
+        for child in &children[1..] {
+            assert!(child.charge(51).is_none());
+            held.push(child.charge(20).unwrap());
+            held.push(child.charge(30).unwrap());
+            assert!(!child.has_room());
+        }
+        assert_eq!(node.used(), 1_000, "never more than the limit");
+    }
+
+    #[test]
+    fn who_goes_leaves_its_share_to_the_others() {
+        let node = Budget::new(1_000);
+        let (one, two) = (Budget::child(&node, 10_000), Budget::child(&node, 10_000));
+        let held = two.charge(5).unwrap();
+        let _full = one.charge(870).unwrap();
+        assert!(!one.has_room());
+        drop(two);
+        assert!(!one.has_room(), "what it held is there still");
+        drop(held);
+        assert!(one.has_room());
+    }
+
+    #[test]
+    fn a_share_is_no_way_past_a_grandparent() {
+        let root = Budget::new(1_000);
+        let node = Budget::child(&root, 10_000);
+        let other = Budget::child(&root, 10_000);
+        let (one, _two) = (Budget::child(&node, 10_000), Budget::child(&node, 10_000));
+        let _full = other.charge(900).unwrap();
+        assert!(one.charge(125).is_some());
+        assert!(one.charge(126).is_none());
     }
 }

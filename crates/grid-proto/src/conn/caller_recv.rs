@@ -140,7 +140,7 @@ impl Connection {
             }
             let _ = full;
         }
-        if self.has_to_shed() {
+        if self.has_to_shed(bytes) {
             self.shed();
             if !self.calls.contains_key(&mux) {
                 return;

@@ -54,7 +54,7 @@ pub struct Config {
     /// nested merges, pings. More closes the connection (10,000).
     pub max_abuse: u32,
     /// Bytes held for handlers and readers, of this link and of its node; each item of a stream counts [`ITEM_COST`]
-    /// beside its own (128 MiB).
+    /// beside its own (128 MiB). A [child](Budget::child) of the node's keeps a share of that for its link.
     ///
     /// [`ITEM_COST`]: super::ITEM_COST
     pub inbound: Arc<Budget>,

@@ -22,7 +22,7 @@ impl Connection {
             .may_serve(self.served.len() < self.config.max_requests)
             .and_then(|()| {
                 let route = routes.single(message.handler, message.subroute.as_ref())?;
-                if self.config.inbound.has_room() {
+                if self.config.inbound.admits(message.payload.len(), 0) {
                     Ok(route)
                 } else {
                     Err(MuxRejection::Overloaded)
@@ -76,7 +76,7 @@ impl Connection {
             self.may_serve(self.incoming.len() < self.config.max_streams)
                 .and_then(|()| {
                     let route = routes.stream(message.handler, message.subroute.as_ref())?;
-                    if self.config.inbound.has_room() {
+                    if self.config.inbound.admits(message.payload.len(), 0) {
                         Ok(route)
                     } else {
                         Err(MuxRejection::Overloaded)
@@ -177,7 +177,7 @@ impl Connection {
         let bytes = held(1, payload.len());
         open.unconsumed += 1;
         open.held_bytes += bytes;
-        if self.has_to_shed() {
+        if self.has_to_shed(bytes) {
             self.shed();
             if !self.incoming.contains_key(&mux) {
                 return;
@@ -311,9 +311,9 @@ impl Connection {
         }
     }
 
-    /// Whether too many bytes are held, beyond those of streams that were ended for it and whose bytes are about to go.
-    pub(super) fn has_to_shed(&self) -> bool {
-        !self.config.inbound.has_room_without(self.shed_bytes)
+    /// Whether too much is held for `bytes` more, beyond what streams that were ended for it are about to give back.
+    pub(super) fn has_to_shed(&self, bytes: usize) -> bool {
+        !self.config.inbound.admits(bytes, self.shed_bytes)
     }
 
     /// Makes room by ending the stream that holds most bytes unread. Where none holds any, others do, and ending one of

@@ -326,7 +326,9 @@ fn nobody_is_ended_where_that_would_free_nothing() {
     machine.opened(4, 4);
     machine.serves_stream(1);
     let _elsewhere = node.charge_over(200);
-    machine.gets(call(Op::Request, 2));
+    let mut large = call(Op::Request, 2);
+    large.payload = vec![0; 50].into();
+    machine.gets(large);
     assert_eq!(rejection(&machine.sends()[0]), MuxRejection::Overloaded);
     machine.no_event();
     assert_eq!(

@@ -12,6 +12,7 @@ mod requests;
 mod rows_calls;
 mod rows_hostile;
 mod rows_links;
+mod shares;
 mod sizes;
 mod stale;
 mod streams;

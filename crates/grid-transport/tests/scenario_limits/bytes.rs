@@ -59,16 +59,25 @@ async fn max_inbound_of_a_link() {
 async fn max_inbound_of_a_node() {
     let limit = 100_000;
     let names = dialers(2);
-    for held in around(limit) {
+    // A quarter is kept for the four links that there are, for each its part.
+    let share = limit / 4 / 4;
+    let most = limit - 3 * share;
+    for held in around(most) {
         let (address, manager) = serving(node::settings().max_inbound_node(limit), &names).await;
         let mut one = let_in(address, &names[0]).await;
         let mut two = let_in(address, &names[1]).await;
         one.send_message(&call(Op::Request, STUCK, 1, vec![0; held]))
             .await;
         assert!(one.round_trip().await.is_empty());
-        two.send_message(&call(Op::Request, STUCK, 1, "x")).await;
-        let refused = two.round_trip().await;
-        assert_eq!(refused.len(), usize::from(held >= limit), "{held}");
+        one.send_message(&call(Op::Request, STUCK, 2, "x")).await;
+        let refused = one.round_trip().await;
+        assert_eq!(refused.len(), usize::from(held >= most), "{held}");
+        for (mux, bytes, refusals) in [(1, share, 0), (2, 1, 1)] {
+            two.send_message(&call(Op::Request, STUCK, mux, vec![0; bytes]))
+                .await;
+            let refused = two.round_trip().await;
+            assert_eq!(refused.len(), refusals, "{held}, {bytes}");
+        }
         manager.shutdown(Duration::ZERO).await;
     }
 }
