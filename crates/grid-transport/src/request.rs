@@ -200,10 +200,7 @@ impl InFlight {
         let answer = ready!(Pin::new(&mut self.answer).poll(cx));
         self.answered = true;
         Poll::Ready(match answer {
-            Ok((outcome, charge)) => {
-                drop(charge);
-                outcome
-            }
+            Ok(outcome) => outcome,
             // The session was dropped whole, which only happens when the runtime goes down.
             Err(_) => Err(CallError::Disconnected {
                 cause: Arc::new(LinkCause::Panicked),

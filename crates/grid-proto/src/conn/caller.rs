@@ -11,7 +11,6 @@ use crate::{
 use super::Fault;
 use super::{
     Connection, Dirty, TimerKey,
-    budget::Charge,
     config::Capacity,
     credit::held,
     error::{CallError, SendError, SubmitError},
@@ -282,7 +281,6 @@ impl Connection {
             Call::Request(_) => Event::Answered {
                 mux,
                 outcome: Err(error),
-                charge: Charge::default(),
             },
             Call::Stream(_) => {
                 #[cfg(feature = "__faults")]

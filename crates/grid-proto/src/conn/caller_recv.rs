@@ -43,16 +43,9 @@ impl Connection {
             Ok(message.content())
         };
         self.remove_call(mux);
-        let bytes = match &outcome {
-            Ok(payload) => payload.len(),
-            Err(CallError::Remote(text)) => text.len(),
-            Err(_) => 0,
-        };
-        let charge = self.config.inbound.charge_over(bytes);
         self.events.push_back(Event::Answered {
             mux: MuxId::new(mux),
             outcome,
-            charge,
         });
     }
 

@@ -13,14 +13,13 @@ use super::{budget::Charge, config::Capacity, error::CallError};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A single request of ours ended.
+    /// A single request of ours ended. Its answer belongs to whoever asked and counts nowhere: there are no more of
+    /// these than [`max_requests`](super::Config::max_requests), and none is larger than a message.
     Answered {
         /// The call.
         mux: MuxId,
         /// The answer, or why there is none.
         outcome: Result<Payload, CallError>,
-        /// What the answer holds of the inbound budget.
-        charge: Charge,
     },
     /// An item for the caller of a stream.
     Item {

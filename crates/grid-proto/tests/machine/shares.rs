@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use grid_proto::{
+    MuxId,
     conn::{Budget, CallError, CancelReason, Event, ITEM_COST},
     wire::{MuxConnectError, MuxRejection, Op},
 };
 
-use crate::tools::{Machine, call, item};
+use crate::tools::{Machine, call, item, message};
 
 const NODE: usize = 100_000;
 /// Of two links each has half of the quarter that is kept.
@@ -119,4 +120,44 @@ fn h17_who_holds_most_of_the_node_loses_a_stream() {
     // What is kept for the second was there all the time.
     assert!(node.used() < NODE, "{} of {NODE}", node.used());
     assert_eq!(modest.conn.serving_streams(), 1);
+}
+
+#[test]
+fn h18_answers_to_our_calls_end_no_stream_and_refuse_nobody() {
+    let budget = Budget::new(10_000);
+    let mut machine = Machine::with(|config| config.inbound = Arc::clone(&budget));
+    let ours = machine.opened(4, 4);
+    let theirs = machine.serves_stream(1);
+    let calls: Vec<MuxId> = (0..3).map(|_| machine.request()).collect();
+    machine.sends();
+    let mut answers = Vec::new();
+    for call in calls {
+        let mut answer = message(Op::Response, call, 0);
+        answer.payload = vec![0; 50_000].into();
+        machine.gets(answer);
+        answers.push(machine.event());
+    }
+    machine.gets(item(Op::MuxServerMsg, ours, 1, 1_000));
+    machine.gets(item(Op::MuxClientMsg, theirs.mux(), 1, 1_000));
+    machine.gets(call(Op::Request, 2));
+    let events = machine.events();
+    assert!(
+        matches!(
+            events[..],
+            [
+                Event::Item { .. },
+                Event::Received { .. },
+                Event::Request(_)
+            ]
+        ),
+        "{events:?}"
+    );
+    assert_eq!(
+        (
+            answers.len(),
+            machine.conn.open_streams(),
+            machine.conn.serving_streams()
+        ),
+        (3, 1, 1)
+    );
 }

@@ -78,9 +78,8 @@ impl World {
     pub(crate) fn on_any_event(&mut self, end: usize, event: Event) -> Outcome {
         let chance = mix(self.seed, self.now, self.steps);
         match event {
-            Event::Answered { mux, charge, .. } => {
+            Event::Answered { mux, .. } => {
                 self.seen.saw("hostile: answered");
-                self.victim(end).held.push_back(charge);
                 self.ends(end, mux).map(|_| ())
             }
             Event::Ended { mux, .. } => {

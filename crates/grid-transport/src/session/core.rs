@@ -13,8 +13,8 @@ use std::{
 use grid_proto::{
     MuxId, Payload,
     conn::{
-        CallError as Failure, CancelReason, Charge, Connection, Event, InboundRequest,
-        InboundStream, ServeId, Ticket,
+        CallError as Failure, CancelReason, Connection, Event, InboundRequest, InboundStream,
+        ServeId, Ticket,
     },
 };
 use tokio::sync::oneshot;
@@ -31,8 +31,8 @@ use crate::{
     stream::{GivenUp, Pipe, Side, Wakes},
 };
 
-/// How a single request of ours ended, with what its answer holds of the inbound budget.
-pub(crate) type Answer = (Result<Payload, CallError>, Charge);
+/// How a single request of ours ended.
+pub(crate) type Answer = Result<Payload, CallError>;
 
 pub(crate) struct Core {
     pub(crate) conn: Connection,
@@ -106,13 +106,9 @@ impl Core {
     fn on_event(&mut self, session: &Arc<Session>, event: Event, effects: &mut Effects) {
         let cause = self.cause.as_ref();
         match event {
-            Event::Answered {
-                mux,
-                outcome,
-                charge,
-            } => {
+            Event::Answered { mux, outcome } => {
                 let caller = self.calls.remove(&mux);
-                effects.answers.push((caller, outcome, charge));
+                effects.answers.push((caller, outcome));
             }
             Event::Item {
                 mux,
@@ -206,9 +202,7 @@ impl Core {
             .clone();
         session.guard.close();
         for (_, caller) in self.calls.drain() {
-            effects
-                .answers
-                .push((Some(caller), Err(Failure::Closed), Charge::default()));
+            effects.answers.push((Some(caller), Err(Failure::Closed)));
         }
         for (_, pipe) in self.streams.drain() {
             effects
@@ -251,11 +245,7 @@ impl State for Core {
 }
 
 /// Who waits for an answer, if anybody still does, and what came.
-type Answered = (
-    Option<oneshot::Sender<Answer>>,
-    Result<Payload, Failure>,
-    Charge,
-);
+type Answered = (Option<oneshot::Sender<Answer>>, Result<Payload, Failure>);
 
 /// What has to be done once the lock is released.
 #[derive(Default)]
@@ -295,12 +285,12 @@ impl Effects {
     /// Does all of it but for what the peer calls, which is left to the caller.
     pub(crate) fn run(&mut self, session: &Session) {
         let cause = self.cause.take();
-        for (caller, outcome, charge) in self.answers.drain(..) {
+        for (caller, outcome) in self.answers.drain(..) {
             if let Some(caller) = caller {
                 let outcome =
                     outcome.map_err(|failure| outcome::call_error(failure, cause.as_ref()));
                 // Nobody there: the call was dropped a moment ago.
-                drop(caller.send((outcome, charge)));
+                drop(caller.send(outcome));
             }
         }
         for (caller, round_trip) in self.ponged.drain(..) {

@@ -220,11 +220,10 @@ impl Game {
             // No operation asks for one.
             Event::Ponged { .. } => {}
             Event::Unsent(_) => {}
-            Event::Answered { mux, charge, .. } => {
+            Event::Answered { mux, .. } => {
                 let before = self.requests.len();
                 self.requests.retain(|open| *open != mux.get());
                 assert_eq!(self.requests.len() + 1, before, "an answer for nobody");
-                self.held.push(charge);
             }
             Event::Item { mux, charge, .. } => {
                 let (output, unread) = self.calls.get_mut(&mux.get()).expect("an open stream");
