@@ -118,7 +118,8 @@ settings! {
     /// The period of the connection's pings. The link is lost when no byte at all came for two
     /// periods. Default 10 s.
     ping_interval: Duration = Duration::from_secs(10);
-    /// The period of a stream's pings. The stream ends when nothing of it came for two periods.
+    /// The period of a stream's pings. The stream ends when nothing of it came for two
+    /// periods; while pings of the link are answered late too, after sixteen at the most.
     /// Default 15 s.
     stream_ping_interval: Duration = Duration::from_secs(15);
     /// The deadline of a single request that sets none. Default 60 s.

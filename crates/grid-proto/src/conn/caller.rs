@@ -149,7 +149,7 @@ impl Connection {
         if self.faulty(Fault::DeadlineIgnored) {
             stream.deadline = None;
         }
-        let due = stream.due(self.config.stream_ping_interval);
+        let due = stream.due(now, self.config.stream_ping_interval);
         self.timers.set(TimerKey::Call(mux), &mut stream.timer, due);
         self.calls.insert(mux, Call::Stream(Box::new(stream)));
         self.queue.push(message, 0);

@@ -211,7 +211,7 @@ impl Connection {
             Some(Call::Stream(stream)) if stream.opened => {
                 if message.op != Op::AckMux {
                     // An ack tells nothing but that the stream was opened: silence is counted from there.
-                    stream.heard = now;
+                    stream.hear(now);
                 }
                 let want = stream.recv_seq;
                 if message.seq != want {

@@ -109,7 +109,8 @@ pub enum CallError {
         /// The remote's words, if it gave any.
         text: Option<Text>,
     },
-    /// The remote has neither answered pings nor sent anything on this stream for two periods.
+    /// The remote has neither answered pings nor sent anything on this stream for two periods, though it
+    /// has answered pings of the link that left later; or for sixteen where it answers none of these in time either.
     #[error("remote disconnected: no pong")]
     NoPong,
     /// The remote broke the count of messages.

@@ -25,6 +25,10 @@ pub(super) struct Keepalive {
     next_id: u64,
     awaited: VecDeque<Sent>,
     round_trip: Option<Duration>,
+    /// When the ping left that was answered last, and when its pong came.
+    answered: Option<(Instant, Instant)>,
+    /// When the newest ping left whose pong came a while ago.
+    settled: Option<Instant>,
 }
 
 /// A ping that has left and was not answered yet.
@@ -46,6 +50,8 @@ impl Keepalive {
             next_id: 0,
             awaited: VecDeque::new(),
             round_trip: None,
+            answered: None,
+            settled: None,
         }
     }
 
@@ -82,10 +88,36 @@ impl Keepalive {
         let count = answered.map_or(0, |newest| newest + 1);
         if let Some(sent) = answered.and_then(|newest| self.awaited.get(newest)) {
             self.round_trip = Some(now.saturating_duration_since(sent.at));
+            let (before, settling) = (self.answered, self.is_settling(now));
+            // Whoever asks for many pings must not keep all of them from settling.
+            if !settling {
+                self.settled = before.map(|(left, _)| left);
+                self.answered = Some((sent.at, now));
+            }
         }
         self.awaited
             .drain(..count)
             .map(move |sent| (sent.id, now.saturating_duration_since(sent.at)))
+    }
+
+    /// Whether the answer to what left at this time, or has not left yet, may still be on its way although the peer is
+    /// well: pings of the link are late too. What left before a ping that has been answered is none the less missing.
+    pub(super) fn is_late(&self, now: Instant, left: Option<Instant>) -> bool {
+        let Some(left) = left else {
+            return true;
+        };
+        let settling = self.is_settling(now);
+        let settled = match self.answered {
+            Some((answered, _)) if !settling => Some(answered),
+            _ => self.settled,
+        };
+        settled.is_none_or(|answered| answered < left) && (settling || !self.awaited.is_empty())
+    }
+
+    /// Whether a pong of the link has come just now: it may have passed those of streams, which then come next.
+    fn is_settling(&self, now: Instant) -> bool {
+        self.answered
+            .is_some_and(|(_, came)| now.saturating_duration_since(came) < self.period / 8)
     }
 
     /// The id of the next ping to leave.

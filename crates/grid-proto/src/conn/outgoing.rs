@@ -4,6 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::{config::Capacity, credit::Credits};
 
+/// Periods after which the silence of a stream is judged.
+pub(super) const SILENT: u32 = 2;
+
+/// Periods after which it is judged even where all that the peer sends is late.
+pub(super) const SILENT_AT_MOST: u32 = 16;
+
 /// A call of ours.
 #[derive(Debug)]
 pub(super) enum Call {
@@ -73,6 +79,8 @@ pub(super) struct OutStream {
     pub(super) dirty: bool,
     /// When the next ping is due; `None` where the stream is too short to be pinged.
     pub(super) next_ping: Option<Instant>,
+    /// When the first ping left after which nothing of this stream came.
+    pub(super) pinged: Option<Instant>,
     pub(super) heard: Instant,
     pub(super) timer: Option<Instant>,
 }
@@ -100,14 +108,26 @@ impl OutStream {
             ping_owed: false,
             dirty: false,
             next_ping: long.then(|| now + ping),
+            pinged: None,
             heard: now,
             timer: None,
         }
     }
 
+    /// A sign that the remote knows of the stream.
+    pub(super) fn hear(&mut self, now: Instant) {
+        self.heard = now;
+        self.pinged = None;
+    }
+
     /// When something of this stream is due next.
-    pub(super) fn due(&self, ping: Duration) -> Option<Instant> {
-        let silent = self.next_ping.map(|next| next.min(self.heard + ping * 2));
+    pub(super) fn due(&self, now: Instant, ping: Duration) -> Option<Instant> {
+        // Where its silence was excused it is looked at again whenever it is pinged.
+        let judged = [SILENT, SILENT_AT_MOST].map(|periods| self.heard + ping * periods);
+        let judged = judged.into_iter().find(|at| *at > now);
+        let silent = self
+            .next_ping
+            .map(|next| judged.map_or(next, |judged| next.min(judged)));
         match (self.deadline, silent) {
             (Some(deadline), Some(silent)) => Some(deadline.min(silent)),
             (deadline, silent) => deadline.or(silent),

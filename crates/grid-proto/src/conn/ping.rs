@@ -82,7 +82,7 @@ impl Connection {
             Some(Call::Stream(stream)) if stream.opened => stream,
             _ => return self.unknown_call(message),
         };
-        stream.heard = now;
+        stream.hear(now);
         // One that can't be read still shows that the remote knows of the ping.
         let pong = Pong::decode(&message.payload).unwrap_or_default();
         if pong.not_found || pong.error.is_some() {

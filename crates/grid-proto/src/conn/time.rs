@@ -7,7 +7,7 @@ use super::{
     error::{CallError, CloseReason},
     event::CancelReason,
     keepalive::a_period_ago,
-    outgoing::Call,
+    outgoing::{Call, SILENT, SILENT_AT_MOST},
 };
 
 impl Connection {
@@ -60,7 +60,10 @@ impl Connection {
             stream.heard = stream.heard.max(a_period_ago(now, interval));
         }
         if let Some(next) = stream.next_ping {
-            if now.saturating_duration_since(stream.heard) >= interval * 2 {
+            let silence = now.saturating_duration_since(stream.heard);
+            if silence >= interval * SILENT_AT_MOST
+                || silence >= interval * SILENT && !self.keepalive.is_late(now, stream.pinged)
+            {
                 return self.fail_call(mux, CallError::NoPong);
             }
             if next <= now {
@@ -69,7 +72,7 @@ impl Connection {
                 Self::owe(&mut self.dirty, &mut stream.dirty, Dirty::Call(mux));
             }
         }
-        let due = stream.due(interval);
+        let due = stream.due(now, interval);
         self.timers.set(TimerKey::Call(mux), &mut stream.timer, due);
     }
 

@@ -75,7 +75,7 @@ impl Connection {
             && let Some(dirty) = self.dirty.pop_front()
         {
             match dirty {
-                Dirty::Call(mux) => self.transmit_call(mux, &mut batch),
+                Dirty::Call(mux) => self.transmit_call(now, mux, &mut batch),
                 Dirty::Incoming(mux) => self.transmit_incoming(mux, &mut batch),
             }
         }
@@ -139,7 +139,7 @@ impl Connection {
         }
     }
 
-    fn transmit_call(&mut self, mux: u64, batch: &mut Batch<'_>) {
+    fn transmit_call(&mut self, now: Instant, mux: u64, batch: &mut Batch<'_>) {
         let (unblock, ping) = (
             self.message(Op::UnblockSrvMux, mux),
             self.message(Op::Ping, mux),
@@ -159,6 +159,7 @@ impl Connection {
         }
         if stream.ping_owed && stream.opened {
             stream.ping_owed = false;
+            stream.pinged.get_or_insert(now);
             batch.push(Message {
                 seq: stream.number(),
                 ..ping

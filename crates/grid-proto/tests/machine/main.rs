@@ -14,6 +14,7 @@ mod rows_hostile;
 mod rows_links;
 mod shares;
 mod sizes;
+mod slow;
 mod stale;
 mod streams;
 mod tools;

@@ -3,24 +3,10 @@
 use grid_proto::{
     MuxId,
     conn::{CloseReason, Event},
-    wire::{Message, Op, Ping, Pong, Timestamp},
+    wire::{Message, Op, Ping, Timestamp},
 };
 
-use crate::tools::{Machine, message, millis};
-
-/// The answer of a peer to a ping.
-fn answer(ping: &Message) -> Message {
-    let pong = Pong {
-        time: Ping::decode(&ping.payload).expect("a ping").time,
-        ..Pong::default()
-    };
-    let mut payload = Vec::new();
-    pong.encode(&mut payload);
-    Message {
-        payload: payload.into(),
-        ..message(Op::Pong, MuxId::CONNECTION, 0)
-    }
-}
+use crate::tools::{Machine, link_pong, millis};
 
 /// The one ping that is to be sent.
 fn sent_ping(machine: &mut Machine) -> Message {
@@ -40,7 +26,7 @@ fn a_ping_that_is_asked_for_leaves_at_once_and_is_reported() {
     assert_eq!(machine.conn.ping(), asked);
     let ping = sent_ping(&mut machine);
     machine.pass(millis(30));
-    machine.gets(answer(&ping));
+    machine.gets(link_pong(&ping));
     match machine.event() {
         Event::Ponged { ping, round_trip } => assert_eq!((ping, round_trip), (asked, millis(30))),
         other => panic!("{other:?}"),
@@ -49,7 +35,7 @@ fn a_ping_that_is_asked_for_leaves_at_once_and_is_reported() {
     // The periodic ones go on as before, and are not reported.
     machine.pass(millis(10_000 - 30));
     let ping = sent_ping(&mut machine);
-    machine.gets(answer(&ping));
+    machine.gets(link_pong(&ping));
     assert!(machine.conn.poll_event().is_none());
 }
 
@@ -63,7 +49,7 @@ fn one_answer_is_enough_for_all_pings_before_it_and_each_has_its_own_time() {
     assert!(second > first);
     let ping = sent_ping(&mut machine);
     machine.pass(millis(4));
-    machine.gets(answer(&ping));
+    machine.gets(link_pong(&ping));
     let answered: Vec<_> = machine
         .events()
         .into_iter()
@@ -91,7 +77,7 @@ fn who_asks_without_end_sends_no_flood() {
     let asked = machine.conn.ping();
     machine.pass(millis(10_000));
     let ping = sent_ping(&mut machine);
-    machine.gets(answer(&ping));
+    machine.gets(link_pong(&ping));
     let answered = std::iter::from_fn(|| machine.conn.poll_event())
         .any(|event| matches!(event, Event::Ponged { ping, .. } if ping == asked));
     assert!(answered);
@@ -111,12 +97,12 @@ fn a_pong_that_was_not_asked_for_is_not_reported() {
     };
     Ping { time }.encode(&mut payload);
     forged.payload = payload.into();
-    machine.gets(answer(&forged));
+    machine.gets(link_pong(&forged));
     assert!(machine.conn.poll_event().is_none());
     assert_eq!(machine.conn.round_trip(), None);
-    machine.gets(answer(&sent));
+    machine.gets(link_pong(&sent));
     assert!(matches!(machine.event(), Event::Ponged { ping: got, .. } if got == ping));
-    machine.gets(answer(&sent));
+    machine.gets(link_pong(&sent));
     assert!(machine.conn.poll_event().is_none());
 }
 

@@ -9,7 +9,7 @@ use grid_proto::{
         Capacity, Config, Connection, Event, InboundRequest, InboundStream, NewRequest, NewStream,
         Routes, ServeId, Ticket,
     },
-    wire::{Flags, Message, MuxRejection, Op},
+    wire::{Flags, Message, MuxRejection, Op, Ping, Pong},
 };
 
 /// The handler that nobody has.
@@ -128,6 +128,23 @@ impl Machine {
         }
     }
 
+    /// As [`pass_alive`](Self::pass_alive), while the peer answers the pings of the link. Gives all else that was sent.
+    pub(crate) fn pass_answered(&mut self, time: Duration) -> Vec<Message> {
+        let until = self.now + time;
+        let mut sent = Vec::new();
+        while self.now < until {
+            self.pass_alive(Duration::from_secs(1).min(until - self.now));
+            for message in self.sends() {
+                if message.op == Op::Ping && message.mux == MuxId::CONNECTION {
+                    self.gets(link_pong(&message));
+                } else {
+                    sent.push(message);
+                }
+            }
+        }
+        sent
+    }
+
     pub(crate) fn request(&mut self) -> MuxId {
         let new = NewRequest::new(HANDLER, Payload::from("q"));
         self.conn.request(self.now, new).expect("a request")
@@ -176,6 +193,20 @@ pub(crate) fn message(op: Op, mux: MuxId, seq: u32) -> Message {
         seq,
         flags: Flags::CRC,
         ..Message::new(op, mux)
+    }
+}
+
+/// The answer of a peer to a ping of the link.
+pub(crate) fn link_pong(ping: &Message) -> Message {
+    let pong = Pong {
+        time: Ping::decode(&ping.payload).expect("a ping").time,
+        ..Pong::default()
+    };
+    let mut payload = Vec::new();
+    pong.encode(&mut payload);
+    Message {
+        payload: payload.into(),
+        ..message(Op::Pong, MuxId::CONNECTION, 0)
     }
 }
 

@@ -1,0 +1,173 @@
+//! Two machines and a slow link between them, whose buffers hold more than it carries in a ping period.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use grid_proto::{
+    MuxId, Payload,
+    conn::{Capacity, Event},
+    wire::{Message, Op},
+};
+
+use crate::tools::{Machine, millis, secs};
+
+/// Bytes a second.
+const RATE: usize = 64 << 10;
+/// What a machine can leave in the buffers of its socket: more than a minute of it.
+const BUFFER: usize = 4 << 20;
+
+/// One direction of the link.
+struct Pipe {
+    under_way: VecDeque<(Instant, Message)>,
+    /// When the last byte of it arrives.
+    until: Instant,
+}
+
+impl Pipe {
+    fn new(now: Instant) -> Self {
+        Self {
+            under_way: VecDeque::new(),
+            until: now,
+        }
+    }
+
+    fn bytes(&self, now: Instant) -> usize {
+        let left = self.until.saturating_duration_since(now).as_millis();
+        usize::try_from(left).expect("not for ever") * RATE / 1_000
+    }
+
+    /// Takes what `from` sends, while the buffers have room.
+    fn fill(&mut self, from: &mut Machine) {
+        let mut out = Vec::new();
+        while from.conn.wants_transmit() && self.bytes(from.now) < BUFFER {
+            from.conn.poll_transmit(from.now, &mut out, 64 << 10);
+            for message in out.drain(..) {
+                let takes = Duration::from_secs_f64(message.encoded_len() as f64 / RATE as f64);
+                self.until = self.until.max(from.now) + takes;
+                self.under_way.push_back((self.until, message));
+            }
+        }
+    }
+
+    /// Gives what has arrived to `to`, for which each byte is a sign of life.
+    fn empty(&mut self, to: &mut Machine) {
+        if !self.under_way.is_empty() {
+            to.conn.handle_alive(to.now);
+        }
+        while let Some((_, message)) = self.under_way.pop_front_if(|(at, _)| *at <= to.now) {
+            to.gets(message);
+        }
+    }
+}
+
+/// Two nodes: `b` serves streams, and sends on one of them whatever there is room for.
+struct Pair {
+    a: Machine,
+    b: Machine,
+    to_b: Pipe,
+    to_a: Pipe,
+    /// The streams that `b` serves, in the order in which they were opened.
+    served: Vec<grid_proto::conn::ServeId>,
+    /// How `a`'s streams ended.
+    ended: Vec<Event>,
+    items: usize,
+    /// A stream for which `b` answers no pings.
+    lost: Option<MuxId>,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let mut a = Machine::new();
+        let mut b = Machine::new();
+        b.now = a.now;
+        b.capacity = Capacity::new(0, 1_000);
+        a.capacity = b.capacity;
+        let (to_b, to_a) = (Pipe::new(a.now), Pipe::new(a.now));
+        Self {
+            a,
+            b,
+            to_b,
+            to_a,
+            served: Vec::new(),
+            ended: Vec::new(),
+            items: 0,
+            lost: None,
+        }
+    }
+
+    /// Lets time pass; the second stream that `b` serves is full of items.
+    fn run(&mut self, time: Duration) {
+        let steps = time.as_millis() / 100;
+        for _ in 0..steps {
+            self.to_b.fill(&mut self.a);
+            let lost = |message: &Message| message.op == Op::Ping && Some(message.mux) == self.lost;
+            self.to_b.under_way.retain(|(_, message)| !lost(message));
+            self.to_a.fill(&mut self.b);
+            self.a.pass(millis(100));
+            self.b.pass(millis(100));
+            self.to_b.empty(&mut self.b);
+            self.to_a.empty(&mut self.a);
+            for event in self.b.events() {
+                if let Event::Opened(opened) = event {
+                    self.served.push(opened.stream);
+                }
+            }
+            if let Some(bulk) = self.served.get(1) {
+                let item = Payload::from(vec![0; 32 << 10]);
+                while self.b.conn.queued_bytes() < 1 << 20
+                    && self.b.conn.serve_send(*bulk, item.clone()).is_ok()
+                {}
+            }
+            for event in self.a.events() {
+                match event {
+                    Event::Item { mux, payload, .. } => {
+                        self.items += 1;
+                        self.a.conn.consumed(mux, 1, payload.len());
+                    }
+                    Event::Ended { .. } => self.ended.push(event),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn l26_a_pong_behind_bulk_data_is_late_and_not_missing_pair() {
+    let mut pair = Pair::new();
+    pair.a.open(0, 1_000, None);
+    pair.run(secs(1));
+    pair.a.open(0, 1_000, None);
+    pair.run(secs(300));
+    assert!(pair.ended.is_empty(), "{:?}", pair.ended);
+    assert_eq!((pair.a.conn.open_streams(), pair.served.len()), (2, 2));
+    // The link was busy all the time.
+    let bytes = pair.items * (32 << 10);
+    assert!(bytes > RATE * 250, "{bytes}");
+    assert!(pair.a.conn.round_trip().is_some_and(|time| time > secs(50)));
+}
+
+#[test]
+fn l26_a_stream_that_the_peer_has_lost_ends_on_a_slow_link_too_pair() {
+    let mut pair = Pair::new();
+    let lost = pair.a.open(0, 1_000, None);
+    pair.run(secs(1));
+    pair.a.open(0, 1_000, None);
+    pair.run(secs(5));
+    pair.lost = Some(lost);
+    let mut took = 0;
+    while pair.ended.is_empty() {
+        pair.run(secs(1));
+        took += 1;
+        assert!(took < 240, "it was not told by the pings of the link");
+    }
+    assert!(
+        matches!(pair.ended[..], [Event::Ended { mux, .. }] if mux == lost),
+        "{:?}",
+        pair.ended
+    );
+    // It may still have been on its way before a ping of the link that left later was answered.
+    assert!(took > 60, "after {took} s");
+}
