@@ -86,8 +86,9 @@ settings! {
     /// [`Refusal::Overloaded`](crate::Refusal::Overloaded), should its deadline not come first.
     /// Default 5 s.
     room_timeout: Duration = Duration::from_secs(5);
-    /// Bytes held inbound (requests in handlers, items not taken yet), for each link. Default
-    /// 128 MiB.
+    /// Bytes held inbound (requests in handlers, items not taken yet, answers that wait for room in
+    /// the queue), for each link. Where an answer would have to wait and so much is held, it is
+    /// dropped, and its caller told by an error of the remote. Default 128 MiB.
     max_inbound: usize = 128 * MIB;
     /// Bytes held inbound on all links together; a quarter of them is kept for links that hold
     /// little, an even part for each. Default 1 GiB.

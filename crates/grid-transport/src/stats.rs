@@ -58,6 +58,9 @@ pub struct LinkStats {
     pub refused: u64,
     /// Answers for which nobody waited any more.
     pub discarded_answers: u64,
+    /// Answers that were dropped, and an error sent in their place, because the remote left too
+    /// much unread.
+    pub dropped_answers: u64,
     /// Messages for calls that are not open; normal after a reconnect.
     pub unknown_mux: u64,
     /// Messages that mean nothing: unknown kinds, wrong nesting, numbers used twice.
@@ -116,6 +119,7 @@ pub(crate) struct LinkCounters {
     abandoned: AtomicU64,
     unreadable: AtomicU64,
     late_answers: AtomicU64,
+    dropped_answers: AtomicU64,
     changed: Mutex<Instant>,
     last_cause: Mutex<Option<Arc<LinkCause>>>,
     /// Of the sessions that have ended.
@@ -130,6 +134,7 @@ impl LinkCounters {
             abandoned: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
             late_answers: AtomicU64::new(0),
+            dropped_answers: AtomicU64::new(0),
             changed: Mutex::new(Instant::now()),
             last_cause: Mutex::new(None),
             past: Mutex::new(SessionStats::default()),
@@ -157,6 +162,11 @@ impl LinkCounters {
     /// An answer came after its session had begun to end.
     pub(crate) fn late_answer(&self) {
         self.late_answers.fetch_add(1, Relaxed);
+    }
+
+    /// An answer found no room to wait in.
+    pub(crate) fn dropped_answer(&self) {
+        self.dropped_answers.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn state_changed(&self) {
@@ -218,6 +228,7 @@ impl LinkCounters {
             discarded_answers: sum.discarded_answers
                 + add.discarded_answers
                 + self.late_answers.load(Relaxed),
+            dropped_answers: self.dropped_answers.load(Relaxed),
             unknown_mux: sum.unknown_mux + add.unknown_mux,
             ignored: sum.ignored + add.ignored + sum.duplicate_mux + add.duplicate_mux,
             unreadable: self.unreadable.load(Relaxed),

@@ -7,25 +7,24 @@ use std::{
 
 use grid_proto::{
     Payload,
-    conn::{Charge, InboundRequest, InboundStream, RespondError, ServeId, Ticket},
+    conn::{InboundRequest, InboundStream, ServeId, Ticket},
     wire::{MuxRejection, Text},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Inside, Session,
+    answer::{Answer, Response},
     core::{Core, Effects},
     task::{Ended, Returned, Running},
 };
 use crate::{
     handler::{Context, Request},
     registry::Entry,
-    stats::LinkCounters,
     stream::{Pipe, StreamCall},
     trace::HandleSpan,
 };
 
-pub(super) type Response = Result<Payload, Text>;
 pub(super) type End = Result<(), Text>;
 pub(super) type RunningSingle = Running<Request, Payload>;
 pub(super) type RunningStream = Running<StreamCall, ()>;
@@ -33,7 +32,7 @@ pub(super) type RunningStream = Running<StreamCall, ()>;
 /// What handlers that were polled in place have come to; goes in under one lock.
 #[derive(Default)]
 struct Outcomes {
-    answers: Vec<(Ticket, Response)>,
+    answers: Vec<Answer>,
     refused: Vec<Ticket>,
     ends: Vec<(ServeId, End)>,
     refused_streams: Vec<ServeId>,
@@ -102,7 +101,7 @@ impl Session {
         match self.poll_in_place(&mut running, turn) {
             Some(ended) => {
                 if let Some(answer) = single_answer(running.end(Some(ended))) {
-                    outcomes.answers.push((ticket, answer));
+                    outcomes.answers.push(Answer::new(ticket, answer));
                 }
             }
             None => self.spawn_single(running, ticket, token),
@@ -185,7 +184,7 @@ impl Session {
     /// Hands in what handlers have come to; answers without room wait in a task of their own.
     fn report(self: &Arc<Self>, outcomes: Outcomes) {
         let Outcomes {
-            answers,
+            mut answers,
             refused,
             ends,
             refused_streams,
@@ -194,95 +193,42 @@ impl Session {
         {
             return;
         }
-        let waiting: Vec<usize> = self
-            .with(|core, _| {
-                for ticket in refused {
-                    core.served.remove(&ticket);
-                    core.conn.refuse(ticket, MuxRejection::Overloaded);
-                }
-                for (stream, end) in &ends {
-                    core.finish_stream(*stream, end.clone());
-                }
-                for stream in refused_streams {
-                    core.refuse_stream(stream);
-                }
-                let answers = answers.iter().enumerate();
-                answers
-                    .filter(|(_, (ticket, answer))| {
-                        !core.respond(&self.link.counters, *ticket, answer)
-                    })
-                    .map(|(i, _)| i)
-                    .collect()
-            })
-            .unwrap_or_default();
-        for (_, (ticket, answer)) in answers
-            .into_iter()
-            .enumerate()
-            .filter(|(i, _)| waiting.binary_search(i).is_ok())
-        {
+        let handed_in = self.with(|core, _| {
+            for ticket in refused {
+                core.served.remove(&ticket);
+                core.conn.refuse(ticket, MuxRejection::Overloaded);
+            }
+            for (stream, end) in &ends {
+                core.finish_stream(*stream, end.clone());
+            }
+            for stream in refused_streams {
+                core.refuse_stream(stream);
+            }
+            for answer in &mut answers {
+                core.respond(&self.link, answer);
+            }
+        });
+        if handed_in.is_none() {
+            return;
+        }
+        for mut answer in answers {
+            if self.is_over(&mut answer) {
+                continue;
+            }
             let Some(pass) = self.guard.enter(Inside::Answer) else {
                 return;
             };
             let session = self.clone();
-            let held = self.link.inbound.charge_over(answer_len(&answer));
             self.link.node.spawn(async move {
-                session.answer(ticket, answer, Some(held)).await;
+                session.wait_for_room(answer).await;
                 drop(session);
                 drop(pass);
             });
         }
     }
-
-    /// Answers a request, and waits for room where there is none; gives up when the session ends.
-    /// An answer that waits counts among the bytes held, or a peer that asks and never reads would
-    /// have us hold all that its requests were allowed, again and again.
-    pub(super) async fn answer(
-        self: &Arc<Self>,
-        ticket: Ticket,
-        answer: Response,
-        mut held: Option<Charge>,
-    ) {
-        loop {
-            let room = self.monitor.room.notified();
-            let node_room = self.link.node.room.wake.notified();
-            let answered = self.with(|core, _| core.respond(&self.link.counters, ticket, &answer));
-            if answered.unwrap_or(true) {
-                return;
-            }
-            if self.starve() {
-                continue;
-            }
-            held.get_or_insert_with(|| self.link.inbound.charge_over(answer_len(&answer)));
-            tokio::select! {
-                () = room => {}
-                () = node_room => {}
-                () = self.monitor.closing.cancelled() => return,
-            }
-        }
-    }
 }
 
 impl Core {
-    /// True when the answer is on its way or nobody waits for it; false where it has to wait for
-    /// room.
-    fn respond(&mut self, counters: &LinkCounters, ticket: Ticket, answer: &Response) -> bool {
-        if self.cause.is_some() {
-            counters.late_answer();
-            return true;
-        }
-        let mut responded = self.conn.respond(ticket, answer.clone());
-        if let Err(RespondError::TooLarge { len, limit }) = responded {
-            let text = format!("the answer of {len} bytes is over the limit of {limit}");
-            responded = self.conn.respond(ticket, Err(Text::from(text)));
-        }
-        if responded == Err(RespondError::QueueFull) {
-            self.sleepers.starve();
-            return false;
-        }
-        self.served.remove(&ticket);
-        true
-    }
-
     pub(super) fn finish_stream(&mut self, stream: ServeId, end: End) {
         self.done.extend(self.serving.remove(&stream));
         self.conn.serve_finish(stream, end);
@@ -291,14 +237,6 @@ impl Core {
     fn refuse_stream(&mut self, stream: ServeId) {
         self.done.extend(self.serving.remove(&stream));
         self.conn.refuse_stream(stream, &MuxRejection::Overloaded);
-    }
-}
-
-/// The bytes of an answer.
-fn answer_len(answer: &Response) -> usize {
-    match answer {
-        Ok(payload) => payload.len(),
-        Err(text) => text.as_bytes().len(),
     }
 }
 

@@ -10,6 +10,7 @@
 //! The reader never waits for the writer: what has to be answered is state in the machine until
 //! the writer has time for it.
 
+mod answer;
 mod core;
 mod dispatch;
 mod monitor;

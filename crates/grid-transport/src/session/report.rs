@@ -1,4 +1,4 @@
-//! What is told of a peer that breaks the rules of the connection.
+//! What is told of a peer that breaks the rules of the connection, or does not read.
 
 use grid_proto::wire::{Inspection, Message};
 
@@ -36,6 +36,21 @@ pub(super) fn nested(session: &Session, message: &Message) {
             messages = message.seq,
             suppressed,
             "a merged message inside another one is ignored"
+        );
+    }
+}
+
+/// An answer that found no room to wait in, and was dropped: logged once an interval.
+pub(super) fn dropped_answer(session: &Session, len: usize) {
+    let link = &session.link;
+    if let Some(suppressed) = link.node.violations.allow(&link.name, "answer dropped") {
+        tracing::warn!(
+            target: "grid::session",
+            local = %link.node.local,
+            remote = %link.name,
+            len,
+            suppressed,
+            "an answer is dropped, since the remote leaves too much unread"
         );
     }
 }

@@ -38,7 +38,7 @@ impl Session {
                 .run_handler(running, options, token, drop_on)
                 .await;
             match (session.upgrade(), single_answer(ended)) {
-                (Some(session), Some(answer)) => session.answer(ticket, answer, None).await,
+                (Some(session), Some(answer)) => session.answer(ticket, answer).await,
                 (Some(session), None) => session.forget(ticket),
                 // There is no way from here to a later session.
                 (None, Some(_)) => link.counters.late_answer(),

@@ -10,7 +10,7 @@
 //! | `max_requests`, `max_streams` | `counts`; of our own calls `ours` | `machine/limits.rs` |
 //! | `max_handlers`, `max_blocking` | `counts` | |
 //! | `max_queued`, `max_queued_node` | `bytes` | `machine/limits.rs` |
-//! | `max_inbound`, `max_inbound_node` | `bytes`; by items of streams `unread` | `machine/limits.rs` |
+//! | `max_inbound`, `max_inbound_node` | `bytes`; by items of streams `unread`, by answers `answers` | `machine/limits.rs` |
 //! | `max_control` | `control`, while the clock stands still | `machine/limits.rs` |
 //! | `max_unknown`, `max_leftovers` | `abuse` | `machine/abuse.rs` |
 //! | `handshake_timeout` (both sides), `dial_timeout`, `write_timeout`, `ping_interval`, `default_deadline`, `room_timeout`, `replace_after` | `times`: byte streams in memory and a clock that stands still, where a millisecond is a millisecond | `machine/alive.rs`, `machine/deadlines.rs` |
@@ -34,6 +34,7 @@ mod raw;
 
 mod abuse;
 mod again;
+mod answers;
 mod bytes;
 mod control;
 mod counts;

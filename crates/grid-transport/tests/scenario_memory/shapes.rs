@@ -11,6 +11,7 @@ use grid_proto::{
 };
 use grid_transport::{Capacity, Manager, Settings};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     alone,
@@ -29,6 +30,12 @@ use crate::{
 const WIDE: HandlerId = HandlerId::new(66);
 /// Answers without a payload.
 const EMPTY: HandlerId = HandlerId::new(67);
+/// Waits for as long as the gate is shut, and answers with 100 KiB.
+const GATED: HandlerId = HandlerId::new(68);
+/// Opens the gate.
+const OPEN: HandlerId = HandlerId::new(69);
+
+const LARGE_ANSWER: usize = 100 * 1024;
 
 pub(crate) const MIB: usize = 1024 * 1024;
 
@@ -37,10 +44,23 @@ pub(crate) async fn serve(
     names: &[String],
 ) -> (std::net::SocketAddr, Manager) {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let gate = CancellationToken::new();
+    let opened = gate.clone();
     let manager = handlers(node::builder(B, &names))
         .stream(WIDE, Capacity::new(1 << 30, 1), keep)
         .single(EMPTY, |_request| async {
             Ok(grid_transport::Payload::Absent)
+        })
+        .single(GATED, move |_request| {
+            let gate = gate.clone();
+            async move {
+                gate.cancelled().await;
+                Ok(vec![b'a'; LARGE_ANSWER].into())
+            }
+        })
+        .single(OPEN, move |request| {
+            opened.cancel();
+            async move { Ok(request.into_payload()) }
         })
         .settings(settings.clone())
         .build()
@@ -261,6 +281,24 @@ fn answers_that_nobody_reads() {
             for mux in 1..=many(settings, len, 300) as u32 {
                 large_call(raw, Op::Request, ECHO, mux, len).await;
             }
+        },
+    );
+}
+
+/// The requests take next to nothing and are all let in; it is their answers that would be several times the figure.
+#[test]
+fn large_answers_to_small_requests_that_nobody_reads() {
+    shape(
+        "unread large answers",
+        |of| {
+            let least = of.max_queued + of.max_inbound / 2;
+            least..of.max_queued + of.max_inbound + 2 * of.max_message + MIB
+        },
+        async |raw, settings| {
+            let count = settings.max_requests as u64 - 1;
+            tiny_calls(raw, Op::Request, GATED, 1..=count).await;
+            raw.send_message(&call(Op::Request, OPEN, count + 1, "x"))
+                .await;
         },
     );
 }
