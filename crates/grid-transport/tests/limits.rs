@@ -296,6 +296,41 @@ async fn bytes_held_inbound_are_bounded() {
     settled(&pair).await;
 }
 
+/// Nobody can take away what a consumer has taken out, so that is little, however much there was.
+#[tokio::test(start_paused = true)]
+async fn what_a_late_consumer_has_taken_out_is_little() {
+    let pair = pair_with(Settings::new().max_inbound(1_200_000), Settings::new()).await;
+    let peer = pair.a_to_b();
+    // As many as it has credit for: it goes on.
+    let mut hoard = peer.stream(ITEMS_100, OUT_100, "110:10000").await.unwrap();
+    // tidy: sleep: they arrive, under paused time
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(hoard.recv().await.unwrap().unwrap().len(), 10_000);
+    // It is the one that has to go, and what it held is free again.
+    let mut modest = peer.stream(ITEMS_100, OUT_100, "30:10000").await.unwrap();
+    // tidy: sleep: the consumer is late, under paused time
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let answer = pair.b_to_a().request(ECHO, "x").await;
+    assert_eq!(answer.unwrap(), Payload::from("x"));
+    let mut items = 0;
+    while let Some(item) = modest.recv().await {
+        assert_eq!(item.unwrap().len(), 10_000);
+        items += 1;
+    }
+    assert_eq!(items, 30);
+    let mut got = 1;
+    let end = loop {
+        match hoard.recv().await {
+            Some(Ok(_)) => got += 1,
+            Some(Err(error)) => break error,
+            None => panic!("a clean end after {got} of 110 items"),
+        }
+    };
+    assert!(matches!(end, CallError::Overrun), "{end:?}");
+    assert!(got * (10_000 + 128) <= 64 * 1024, "{got} items were out");
+    settled(&pair).await;
+}
+
 fn builder(names: &[&str]) -> Builder {
     Manager::builder(NAMES[0])
         .peers(names.iter().copied())

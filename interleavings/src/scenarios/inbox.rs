@@ -1,10 +1,10 @@
 //! A stream's inbox: the consumer sleeps only while there is nothing for it.
 
-use std::{collections::VecDeque, future::poll_fn};
+use std::future::poll_fn;
 
 use loom::{future::block_on, thread};
 
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Part, Weigh};
 use crate::{
     explore::explore,
     sync::{Arc, AtomicBool, Mutex, Ordering},
@@ -20,12 +20,19 @@ pub(crate) const CHECKS: &[(&str, fn() -> usize)] = &[
 
 type Shared = Arc<Inbox<u8, &'static str>>;
 
+/// Large, so that no two leave at once.
+impl Weigh for u8 {
+    fn weight(&self) -> usize {
+        40 * 1024
+    }
+}
+
 /// The next item, or the end, as a stream's half takes it.
-fn recv(inbox: &Shared, taken: &mut VecDeque<u8>) -> Option<Result<u8, &'static str>> {
+fn recv(inbox: &Shared, taken: &mut Part<u8>) -> Option<Result<u8, &'static str>> {
     block_on(async {
         let polled = poll_fn(|cx| inbox.poll_take(taken, cx.waker())).await;
         match polled {
-            Ok(()) => taken.pop_front().map(Ok),
+            Ok(()) => taken.items.pop_front().map(Ok),
             Err(end) => end.map(Err),
         }
     })
@@ -44,7 +51,7 @@ fn one_item() -> usize {
             let inbox = inbox.clone();
             thread::spawn(move || wake(inbox.push(1)))
         };
-        assert_eq!(recv(&inbox, &mut VecDeque::new()), Some(Ok(1)));
+        assert_eq!(recv(&inbox, &mut Part::default()), Some(Ok(1)));
         reader.join().unwrap();
     })
 }
@@ -60,7 +67,7 @@ fn all_items() -> usize {
                 wake(inbox.end(Ok(())));
             })
         };
-        let mut taken = VecDeque::new();
+        let mut taken = Part::default();
         assert_eq!(recv(&inbox, &mut taken), Some(Ok(1)));
         assert_eq!(recv(&inbox, &mut taken), Some(Ok(2)));
         assert_eq!(recv(&inbox, &mut taken), None);
@@ -76,7 +83,7 @@ fn input_end() -> usize {
             let inbox = inbox.clone();
             thread::spawn(move || wake(inbox.end_input()))
         };
-        assert_eq!(recv(&inbox, &mut VecDeque::new()), None);
+        assert_eq!(recv(&inbox, &mut Part::default()), None);
         assert_eq!(inbox.over(), None, "only the input has ended");
         reader.join().unwrap();
     })
@@ -92,7 +99,7 @@ fn error_after_items() -> usize {
                 wake(inbox.end(Err("lost")));
             })
         };
-        let mut taken = VecDeque::new();
+        let mut taken = Part::default();
         assert_eq!(recv(&inbox, &mut taken), Some(Ok(1)));
         assert_eq!(recv(&inbox, &mut taken), Some(Err("lost")));
         assert_eq!(recv(&inbox, &mut taken), None, "an error is told once");
@@ -124,7 +131,7 @@ fn cancelled() -> usize {
                 items.len()
             })
         };
-        let mut taken = VecDeque::new();
+        let mut taken = Part::default();
         let before = over.load(Ordering::SeqCst);
         let first = recv(&inbox, &mut taken);
         let dropped = user.join().unwrap();
@@ -134,8 +141,8 @@ fn cancelled() -> usize {
             end => assert_eq!(end, Some(Err("cancelled"))),
         }
         // Nor is what the consumer had taken out at once.
-        taken.push_back(2);
+        taken.items.push_back(2);
         let next = block_on(poll_fn(|cx| inbox.poll_take(&mut taken, cx.waker())));
-        assert!(next.is_err() && taken.is_empty(), "delivered after the cancel");
+        assert!(next.is_err() && taken.items.is_empty(), "delivered after the cancel");
     })
 }

@@ -3,13 +3,13 @@
 //! A connection here has what makes its end difficult: a handler that is attached to it and works on another thread,
 //! a call of ours that waits, and a newer connection that takes its place.
 
-use std::{collections::VecDeque, future::poll_fn};
+use std::future::poll_fn;
 
 use loom::{future::block_on, thread};
 
 use super::{
     guard::Guard,
-    inbox::Inbox,
+    inbox::{Inbox, Part, Weigh},
     monitor::{Monitor, Now, Sleepers, State},
     place::Place,
     reconnect::{Rounds, keep_up},
@@ -27,6 +27,12 @@ pub(crate) const CHECKS: &[(&str, fn() -> usize)] = &[
     ("a newer connection begins when all of the older is gone", replaced),
     ("an end reaches handlers and callers before the link goes on", ended),
 ];
+
+impl Weigh for u8 {
+    fn weight(&self) -> usize {
+        1
+    }
+}
 
 /// One connection: its lock, who is inside, and a stream of ours on it.
 struct Session {
@@ -294,7 +300,7 @@ fn ended() -> usize {
             let session = session.clone();
             thread::spawn(move || {
                 let Some(inbox) = session.open() else { return };
-                let mut taken = VecDeque::new();
+                let mut taken = Part::default();
                 let told = block_on(poll_fn(|cx| inbox.poll_take(&mut taken, cx.waker())));
                 assert_eq!(told, Err(Some("lost")));
             })

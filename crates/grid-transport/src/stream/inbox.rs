@@ -12,6 +12,34 @@ use std::{
     task::{Poll, Waker},
 };
 
+/// The most items, and the most bytes, that leave at once: what a consumer has taken out nobody takes away from it, be it
+/// that it never looks again. One item leaves, however large it is.
+const PART_ITEMS: usize = 32;
+const PART_BYTES: usize = 64 * 1024;
+
+/// An item, which says how much it holds.
+pub(crate) trait Weigh {
+    /// Bytes.
+    fn weight(&self) -> usize;
+}
+
+/// Items that a consumer has taken out at once.
+#[derive(Debug)]
+pub(crate) struct Part<T> {
+    pub(crate) items: VecDeque<T>,
+    /// There were more.
+    pub(crate) more: bool,
+}
+
+impl<T> Default for Part<T> {
+    fn default() -> Self {
+        Self {
+            items: VecDeque::new(),
+            more: false,
+        }
+    }
+}
+
 /// Undelivered items and how the stream ended.
 #[derive(Debug)]
 pub(crate) struct Inbox<T, E> {
@@ -29,7 +57,7 @@ struct State<T, E> {
     reader: Option<Waker>,
 }
 
-impl<T, E: Clone> Inbox<T, E> {
+impl<T: Weigh, E: Clone> Inbox<T, E> {
     pub(crate) fn new() -> Self {
         let state = State {
             items: VecDeque::new(),
@@ -92,19 +120,19 @@ impl<T, E: Clone> Inbox<T, E> {
     /// tells an error once.
     pub(crate) fn poll_take(
         &self,
-        taken: &mut VecDeque<T>,
+        taken: &mut Part<T>,
         waker: &Waker,
     ) -> Poll<Result<(), Option<E>>> {
         if self.cancelled.load(Ordering::Acquire) {
-            taken.clear();
+            taken.items.clear();
         }
-        if !taken.is_empty() {
+        if !taken.items.is_empty() {
             return Poll::Ready(Ok(()));
         }
         let waker = waker.clone();
         let mut state = self.state.lock();
         if !state.items.is_empty() {
-            mem::swap(&mut state.items, taken);
+            state.take_part(taken);
             return Poll::Ready(Ok(()));
         }
         if let Some(end) = &mut state.input_end {
@@ -114,5 +142,24 @@ impl<T, E: Clone> Inbox<T, E> {
         drop(state);
         drop(before);
         Poll::Pending
+    }
+}
+
+impl<T: Weigh, E> State<T, E> {
+    /// Moves as many items as may leave at once to `taken`, which is empty.
+    fn take_part(&mut self, taken: &mut Part<T>) {
+        let mut bytes = 0_usize;
+        let fits = |item: &&T| {
+            bytes = bytes.saturating_add(item.weight());
+            bytes <= PART_BYTES
+        };
+        let first = self.items.iter().take(PART_ITEMS);
+        let count = first.take_while(fits).count().max(1);
+        taken.more = count < self.items.len();
+        if taken.more {
+            taken.items.extend(self.items.drain(..count));
+        } else {
+            mem::swap(&mut self.items, &mut taken.items);
+        }
     }
 }

@@ -16,7 +16,7 @@ use grid_proto::{
 };
 use tokio::sync::{Notify, futures::OwnedNotified};
 
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Part, Weigh};
 use crate::{
     error::{CallError, SendError},
     session::{Core, Session},
@@ -53,6 +53,12 @@ struct Item {
     charge: Charge,
 }
 
+impl Weigh for Item {
+    fn weight(&self) -> usize {
+        self.charge.amount()
+    }
+}
+
 /// Items that nobody will read, to be dropped where no lock is held.
 #[derive(Debug)]
 pub(crate) struct GivenUp {
@@ -62,14 +68,14 @@ pub(crate) struct GivenUp {
 impl GivenUp {
     /// What they count.
     pub(crate) fn bytes(&self) -> usize {
-        self.items.iter().map(|item| item.charge.amount()).sum()
+        self.items.iter().map(Weigh::weight).sum()
     }
 }
 
 /// Items that a receiver has taken out at once, and the credit that it owes for those it gave on.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
-    items: VecDeque<Item>,
+    part: Part<Item>,
     unreturned: u32,
     unreturned_bytes: usize,
 }
@@ -139,22 +145,23 @@ impl Pipe {
         taken: &mut Taken,
         waker: &Waker,
     ) -> Poll<Option<Result<Payload, CallError>>> {
-        match self.inbox.poll_take(&mut taken.items, waker) {
+        match self.inbox.poll_take(&mut taken.part, waker) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(end)) => return Poll::Ready(end.map(Err)),
             Poll::Pending => return Poll::Pending,
         }
-        let Some(item) = taken.items.pop_front() else {
+        let Some(item) = taken.part.items.pop_front() else {
             return Poll::Pending;
         };
         taken.unreturned += 1;
         taken.unreturned_bytes += item.payload.len();
         // The last one gives all credit back, so that an idle consumer owes none.
-        if taken.items.is_empty() || taken.unreturned >= self.capacity.div_ceil(4) {
+        let was_last = taken.part.items.is_empty();
+        if (was_last && !taken.part.more) || taken.unreturned >= self.capacity.div_ceil(4) {
             self.return_credit(taken);
         }
-        if taken.items.is_empty() && taken.items.capacity() > 256 {
-            taken.items = VecDeque::new();
+        if was_last && taken.part.items.capacity() > 256 {
+            taken.part.items = VecDeque::new();
         }
         drop(item.charge);
         Poll::Ready(Some(Ok(item.payload)))
