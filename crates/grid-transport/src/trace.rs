@@ -9,7 +9,6 @@ use std::{
 };
 
 use grid_proto::Payload;
-use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::{
     Level, Span,
@@ -164,44 +163,37 @@ impl Drop for CallSpan {
     }
 }
 
-/// The span of a stream of this node, which its halves share.
+/// The span of a stream of this node, which its receiver has.
 pub(crate) struct StreamSpan {
     pipe: Arc<Pipe>,
-    call: Mutex<Option<Box<CallSpan>>>,
+    call: Box<CallSpan>,
 }
 
 impl StreamSpan {
-    pub(crate) fn new(pipe: Arc<Pipe>, mut call: Box<CallSpan>) -> Arc<Self> {
+    pub(crate) fn new(pipe: Arc<Pipe>, mut call: Box<CallSpan>) -> Self {
         call.sent();
-        Arc::new(Self {
-            pipe,
-            call: Mutex::new(Some(call)),
-        })
+        Self { pipe, call }
     }
 
-    /// The receiver has seen the end, or nobody is left to see it.
-    pub(crate) fn end(&self, error: Option<&CallError>) {
-        let call = self.call.lock().take();
-        if let Some(mut call) = call {
-            let bytes = self.pipe.bytes();
-            call.end(error, bytes.incoming, bytes.outgoing);
+    /// Nobody is left to see the end.
+    pub(crate) fn over(self) {
+        match self.pipe.outcome() {
+            Some(Ok(())) => self.end(None),
+            Some(Err(error)) => self.end(Some(&error)),
+            None => self.end(Some(&CallError::Cancelled)),
         }
+    }
+
+    /// The receiver has seen the end.
+    pub(crate) fn end(mut self, error: Option<&CallError>) {
+        let bytes = self.pipe.bytes();
+        self.call.end(error, bytes.incoming, bytes.outgoing);
     }
 }
 
 impl fmt::Debug for StreamSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StreamSpan")
-    }
-}
-
-impl Drop for StreamSpan {
-    fn drop(&mut self) {
-        match self.pipe.outcome() {
-            Some(Ok(())) => self.end(None),
-            Some(Err(error)) => self.end(Some(&error)),
-            None => self.end(Some(&CallError::Cancelled)),
-        }
     }
 }
 

@@ -127,7 +127,7 @@ impl<C, T: Returned> Running<C, T> {
 
     /// Drops what is left of the handler, counts it, and gives back what it held.
     pub(super) fn end(mut self, ended: Option<Ended<T>>) -> Ended<T> {
-        let dropped = quietly(|| drop(mem::replace(&mut self.stage, Stage::Over)));
+        let dropped = self.drop_stage();
         let ended = match (ended, dropped) {
             (_, Err(panic)) => Ended::Panicked(panic),
             (Some(ended), Ok(())) => ended,
@@ -135,6 +135,13 @@ impl<C, T: Returned> Running<C, T> {
         };
         self.count(&ended);
         ended
+    }
+
+    /// Drops what is left of the handler; what that logs belongs to its call too.
+    fn drop_stage(&mut self) -> Result<(), String> {
+        let _inside = self.span.as_ref().map(|span| span.enter());
+        let stage = mem::replace(&mut self.stage, Stage::Over);
+        quietly(|| drop(stage))
     }
 
     fn count(&mut self, ended: &Ended<T>) {
@@ -186,7 +193,7 @@ impl<C, T: Returned> Drop for Running<C, T> {
         if !self.counted {
             // Its session was ending before it had a task, or its task was dropped with the
             // runtime: nobody is left to be told.
-            drop(quietly(|| drop(mem::replace(&mut self.stage, Stage::Over))));
+            drop(self.drop_stage());
             self.count(&Ended::Dropped);
         }
     }
@@ -197,7 +204,8 @@ fn quietly<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(f)).map_err(panic_text)
 }
 
-fn panic_text(panic: Box<dyn Any + Send>) -> String {
+/// What a panic said.
+pub(crate) fn panic_text(panic: Box<dyn Any + Send>) -> String {
     let text = if let Some(text) = panic.downcast_ref::<&'static str>() {
         (*text).to_owned()
     } else if let Some(text) = panic.downcast_ref::<String>() {

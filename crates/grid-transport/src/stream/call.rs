@@ -34,7 +34,7 @@ impl StreamCall {
         Self {
             payload,
             context,
-            sender: StreamSender::new(pipe.clone(), false, None),
+            sender: StreamSender::new(pipe.clone(), false),
             receiver: StreamReceiver::new(pipe, None),
         }
     }

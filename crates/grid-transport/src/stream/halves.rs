@@ -32,8 +32,6 @@ pub struct StreamSender {
     done: bool,
     pending: Option<Payload>,
     waiting: Option<Waiting>,
-    /// Ends with the last of the two halves.
-    _span: Option<Arc<StreamSpan>>,
 }
 
 /// What a sink waits for.
@@ -46,13 +44,12 @@ impl std::fmt::Debug for Waiting {
 }
 
 impl StreamSender {
-    pub(crate) fn new(pipe: Arc<Pipe>, takes_items: bool, span: Option<Arc<StreamSpan>>) -> Self {
+    pub(crate) fn new(pipe: Arc<Pipe>, takes_items: bool) -> Self {
         Self {
             pipe,
             done: !takes_items,
             pending: None,
             waiting: None,
-            _span: span,
         }
     }
 
@@ -164,11 +161,11 @@ pub struct StreamReceiver {
     pipe: Arc<Pipe>,
     taken: Taken,
     ended: bool,
-    span: Option<Arc<StreamSpan>>,
+    span: Option<StreamSpan>,
 }
 
 impl StreamReceiver {
-    pub(crate) fn new(pipe: Arc<Pipe>, span: Option<Arc<StreamSpan>>) -> Self {
+    pub(crate) fn new(pipe: Arc<Pipe>, span: Option<StreamSpan>) -> Self {
         Self {
             pipe,
             taken: Taken::default(),
@@ -221,6 +218,10 @@ impl Drop for StreamReceiver {
     fn drop(&mut self) {
         if !self.ended {
             self.pipe.cancel();
+        }
+        // Nobody is left to see the end, however long the other half is kept.
+        if let Some(span) = self.span.take() {
+            span.over();
         }
     }
 }

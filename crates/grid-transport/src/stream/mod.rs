@@ -123,10 +123,10 @@ pub struct Stream {
 }
 
 impl Stream {
-    fn new(pipe: Arc<Pipe>, capacity: Capacity, span: Option<Arc<StreamSpan>>) -> Self {
+    fn new(pipe: Arc<Pipe>, capacity: Capacity, span: Option<StreamSpan>) -> Self {
         let takes_items = capacity.input > 0;
         Self {
-            sender: StreamSender::new(pipe.clone(), takes_items, span.clone()),
+            sender: StreamSender::new(pipe.clone(), takes_items),
             receiver: StreamReceiver::new(pipe, span),
         }
     }

@@ -58,6 +58,8 @@ struct Inner {
     spans: Mutex<BTreeMap<u64, Span>>,
     /// Fields of events, by name.
     events: Mutex<Vec<(String, BTreeMap<&'static str, String>)>>,
+    /// The spans that are entered now.
+    entered: Mutex<Vec<u64>>,
     next: AtomicU64,
     level: Level,
     /// Called wherever a subscriber may be, as code of the user.
@@ -78,6 +80,7 @@ impl Spans {
         let spans = Self(Arc::new(Inner {
             spans: Mutex::default(),
             events: Mutex::default(),
+            entered: Mutex::default(),
             next: AtomicU64::new(1),
             level,
             looks: Box::new(looks),
@@ -103,6 +106,12 @@ impl Spans {
         assert_eq!(named.len(), 1, "{name}: {named:#?}");
         assert!(named[0].closed, "{named:?}");
         named[0].clone()
+    }
+
+    /// The one that was entered last, of those that are entered now.
+    pub(crate) fn inside(&self) -> Option<Span> {
+        let id = self.0.entered.lock().unwrap().last().copied()?;
+        self.0.spans.lock().unwrap().get(&id).cloned()
     }
 
     pub(crate) fn events(&self) -> Vec<(String, BTreeMap<&'static str, String>)> {
@@ -156,12 +165,18 @@ impl Subscriber for Spans {
         self.0.events.lock().unwrap().push((target, fields.fields));
     }
 
-    fn enter(&self, _: &Id) {
+    fn enter(&self, id: &Id) {
         (self.0.looks)();
+        self.0.entered.lock().unwrap().push(id.into_u64());
     }
 
-    fn exit(&self, _: &Id) {
+    fn exit(&self, id: &Id) {
         (self.0.looks)();
+        let mut entered = self.0.entered.lock().unwrap();
+        let last = entered
+            .iter()
+            .rposition(|entered| *entered == id.into_u64());
+        entered.remove(last.expect("it was entered"));
     }
 
     fn try_close(&self, id: Id) -> bool {
