@@ -207,6 +207,8 @@ pub enum LinkCause {
     #[error("the remote ended the call")]
     CallEnded,
     /// A task of the connection panicked, in this crate or in a dialer, token source or byte stream of the application.
+    /// As the cause of [`LinkState::Closed`] it was the task of the link itself, which does not come back; the log has an
+    /// error with the text.
     #[error("a panic in this node")]
     Panicked,
 }

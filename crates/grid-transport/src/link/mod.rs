@@ -56,39 +56,61 @@ pub(crate) fn run(
     incoming: Option<AcceptSlot>,
 ) -> impl Future<Output = ()> + Send {
     let gone = link.gone.clone().drop_guard();
-    let over = Over(link);
+    let mut over = Over {
+        link,
+        panicked: false,
+    };
     async move {
-        let link = &over.0;
-        let node = link.node.clone();
-        if let Some(before) = &link.before {
-            // Its session may not be gone, although it was taken off the list: there is one at a time.
-            before.cancelled().await;
-        }
-        let (stop, wish) = (&link.stop, &link.reconnect);
-        let keep_up = async {
-            match incoming {
-                Some(slot) => keep_up(&mut Acceptor { link, slot }, stop, wish).await,
-                None => keep_up(&mut Dialer::new(link), stop, wish).await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = keep_up => {}
-            never = link.tell_late() => match never {},
+        let link = over.link.clone();
+        if let Err(panic) = AssertUnwindSafe(live(&link, incoming)).catch_unwind().await {
+            over.panicked = true;
+            tracing::error!(
+                target: "grid::link",
+                local = %link.node.local,
+                remote = %link.name,
+                panic = %Cut(session::panic_text(panic)),
+                "the task of the link panicked, and the link is closed"
+            );
         }
         drop(over);
         drop(gone);
-        node.links.forget_gone();
+        link.node.links.forget_gone();
+    }
+}
+
+async fn live(link: &Arc<LinkShared>, incoming: Option<AcceptSlot>) {
+    if let Some(before) = &link.before {
+        // Its session may not be gone, although it was taken off the list: there is one at a time.
+        before.cancelled().await;
+    }
+    let (stop, wish) = (&link.stop, &link.reconnect);
+    let keep_up = async {
+        match incoming {
+            Some(slot) => keep_up(&mut Acceptor { link, slot }, stop, wish).await,
+            None => keep_up(&mut Dialer::new(link), stop, wish).await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = keep_up => {}
+        never = link.tell_late() => match never {},
     }
 }
 
 /// Says that the link is closed for good, also where the runtime ends under it.
-struct Over(Arc<LinkShared>);
+struct Over {
+    link: Arc<LinkShared>,
+    panicked: bool,
+}
 
 impl Drop for Over {
     fn drop(&mut self) {
-        self.0.set_state(LinkState::Closed {
-            cause: Arc::new(self.0.stop_cause()),
+        let cause = match self.panicked {
+            true => LinkCause::Panicked,
+            false => self.link.stop_cause(),
+        };
+        self.link.set_state(LinkState::Closed {
+            cause: Arc::new(cause),
         });
     }
 }

@@ -48,6 +48,7 @@ pub(crate) use self::{
     outcome::not_submitted,
     permits::{Permit, Permits},
     run::run,
+    task::panic_text,
 };
 use crate::{
     error::CallError,

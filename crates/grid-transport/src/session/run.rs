@@ -1,6 +1,6 @@
 //! From the end of a handshake until all of a session is gone.
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc};
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, thread};
 
 use futures_util::FutureExt;
 use grid_proto::{
@@ -79,14 +79,15 @@ pub(crate) async fn run(link: &Arc<LinkShared>, established: Established) -> Lin
 }
 
 /// A session that callers find. Its link and it refer to each other, so it is taken off also where
-/// the runtime ends under it; nobody would ever answer those who wait for it elsewhere then.
-struct Attached<'a> {
+/// the runtime ends under it, or a panic the link; nobody would ever answer those who wait for it
+/// elsewhere then.
+pub(super) struct Attached<'a> {
     link: &'a LinkShared,
     session: Arc<Session>,
 }
 
 impl<'a> Attached<'a> {
-    fn new(link: &'a LinkShared, session: &Arc<Session>) -> Self {
+    pub(super) fn new(link: &'a LinkShared, session: &Arc<Session>) -> Self {
         link.attach(session.clone());
         Self {
             link,
@@ -98,9 +99,12 @@ impl<'a> Attached<'a> {
 impl Drop for Attached<'_> {
     fn drop(&mut self) {
         drop(self.link.detach());
+        let (cause, reason) = match thread::panicking() {
+            true => (LinkCause::Panicked, CloseReason::Local),
+            false => (LinkCause::ShuttingDown, CloseReason::ShuttingDown),
+        };
         // Nothing happens where it has ended by itself.
-        self.session
-            .close(LinkCause::ShuttingDown, CloseReason::ShuttingDown);
+        self.session.close(cause, reason);
     }
 }
 

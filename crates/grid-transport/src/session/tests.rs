@@ -1,13 +1,18 @@
 //! What only the inside of a session can show.
 
-use std::{future::IntoFuture, sync::Arc, time::Duration};
+use std::{
+    future::IntoFuture,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use grid_proto::{
     HandlerId, MuxId,
     wire::{Flags, Message, Op},
 };
 
-use super::{Session, reader::insist};
+use super::{Session, reader::insist, run::Attached};
 use crate::{
     CallError, Capacity, LinkCause, Settings,
     testing::{self, Pair},
@@ -69,6 +74,25 @@ async fn a_panic_of_the_machine_ends_that_session_and_nothing_else() {
     drop(broken);
     let answer = peer.request(ECHO, "again").wait_ready().await.unwrap();
     assert_eq!(answer.as_slice(), b"again");
+}
+
+/// The task of a link that panics takes its session off, and whoever waits for something there is told why.
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_link_is_the_cause_that_open_calls_get() {
+    let pair = pair(Settings::new()).await;
+    let peer = pair.a_to_b();
+    let mut stream = peer.stream(WAITS, Capacity::new(0, 1), "x").await.unwrap();
+    let session = session(&pair);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _attached = Attached::new(&session.link, &session);
+        panic!("a panic of the link");
+    }));
+    assert!(panicked.is_err());
+    let error = stream.recv().await.unwrap().unwrap_err();
+    let CallError::Disconnected { cause } = &error else {
+        panic!("{error:?}")
+    };
+    assert!(matches!(**cause, LinkCause::Panicked), "{cause:?}");
 }
 
 #[tokio::test(start_paused = true)]

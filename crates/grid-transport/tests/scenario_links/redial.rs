@@ -3,8 +3,11 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, SystemTime},
 };
 
 use futures_util::future::BoxFuture;
@@ -19,7 +22,7 @@ use tokio::{
 
 use crate::{
     logs::Logs,
-    node::{self, A, B, builder},
+    node::{self, A, B, Redirect, builder},
     probe::{ECHO, ends},
     raw::PATIENCE,
 };
@@ -315,6 +318,50 @@ async fn a_panic_while_dialing_is_a_failed_attempt() {
         let link = manager.connection(B).unwrap();
         node::connected(&link).await;
         assert_eq!(link.stats().failed_attempts, 1);
+    })
+    .await;
+}
+
+/// Where no attempt is under way a panic ends the link, and is told as what it is.
+#[tokio::test]
+async fn a_panic_of_the_link_is_told_as_one() {
+    ends(async {
+        let mut closed = 0;
+        // The first times that the clock is read belong to an attempt, the next one to the connection.
+        for nth in 1..=4 {
+            let (logs, _guard) = Logs::capture();
+            let (address, _b) = accepting().await;
+            let calls = AtomicU32::new(0);
+            let clock = move || {
+                let call = calls.fetch_add(1, Ordering::Relaxed) + 1;
+                assert!(call != nth, "a panic of the clock");
+                SystemTime::now()
+            };
+            let manager = builder(A, &[B])
+                .dialer(Redirect(address))
+                .wall_clock(clock)
+                .build()
+                .unwrap();
+            let link = manager.connection(B).unwrap();
+            let is_over = |state: &LinkState| state.is_connected() || state.is_closed();
+            let state = link.watch().wait_for(is_over).await.unwrap().clone();
+            if let LinkState::Closed { cause } = state {
+                closed += 1;
+                assert!(matches!(*cause, LinkCause::Panicked), "{cause}");
+                let error = link.request(ECHO, "x").await.unwrap_err();
+                assert!(
+                    matches!(&error, CallError::NotConnected { cause } if matches!(**cause, LinkCause::Panicked)),
+                    "{error:?}"
+                );
+                let lines = logs.lines();
+                let told = |line: &&String| {
+                    line.contains(" ERROR grid::link: ") && line.contains("a panic of the clock")
+                };
+                assert_eq!(lines.iter().filter(told).count(), 1, "{lines:#?}");
+            }
+            manager.shutdown(Duration::ZERO).await;
+        }
+        assert_eq!(closed, 1);
     })
     .await;
 }
