@@ -103,8 +103,9 @@ settings! {
     /// Bytes that are merged into one websocket message; a larger message goes alone. Default
     /// 64 KiB.
     merge_limit: usize = 64 * KIB;
-    /// The most bytes that are read from a socket at once; a connection at rest reads 4 KiB. Default
-    /// 64 KiB.
+    /// The most bytes that are read from a socket at once, but for websocket frames above 64 KiB,
+    /// which are read into a buffer of their own; 4,096 at the least, and what a connection at rest
+    /// reads. Default 64 KiB.
     read_chunk: usize = 64 * KIB;
 
     /// How long an upgrade and handshake may take, on either side. Default 5 s.

@@ -183,13 +183,13 @@ impl WsReader {
                 let missing = frame
                     .as_ref()
                     .map_or(0, |frame| frame.len - self.buffer.len());
-                let room = self.buffer.capacity() - self.buffer.len();
-                if room < MIN_ROOM.max(missing) {
+                if self.buffer.capacity() - self.buffer.len() < MIN_ROOM.max(missing) {
                     let wanted = self.next_read.max(missing);
                     make_room(&mut self.buffer, &mut self.allocated, wanted);
                 }
-                let room = self.buffer.capacity() - self.buffer.len();
-                let read = self.io.read_buf(&mut self.buffer).await?;
+                let room = (self.buffer.capacity() - self.buffer.len()).min(self.max_read);
+                let mut into = (&mut self.buffer).limit(room);
+                let read = self.io.read_buf(&mut into).await?;
                 if read == room {
                     self.next_read = (self.next_read * 4).min(self.max_read);
                 } else if read < self.next_read / 4 {
