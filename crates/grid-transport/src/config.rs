@@ -144,9 +144,10 @@ settings! {
     /// A second connection of the same remote takes the place of the live one when that is this
     /// old; until then it waits, and of those waiting only the newest is kept. Default 1 s.
     replace_after: Duration = Duration::from_secs(1);
-    /// The longest time for which a live connection is kept from being replaced: each one that takes the place of another
+    /// The longest time for which a live connection is kept from being replaced. Each one that takes the place of another
     /// which did not live that long doubles the time that it lives itself, from [`replace_after`](Self::replace_after) on.
-    /// Default 30 s.
+    /// Where it is of another process or address than the one it replaces, hanging up does not make that undone: one
+    /// doubling is taken back each time that so long goes by. Default 30 s.
     replace_max: Duration = Duration::from_secs(30);
     /// Connect requests that are remembered for each remote, so that nobody gets in with a copy of one: for twice
     /// [`max_clock_skew`](Self::max_clock_skew), which is 10 min by default. Of more the oldest are forgotten; 0 remembers

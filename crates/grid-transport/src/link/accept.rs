@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     EXTRA,
     place::Place,
+    protection::{Protection, Who},
     shared::{LinkShared, NodeShared},
 };
 use crate::{
@@ -167,6 +168,13 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
+    fn who(&self) -> Who {
+        Who {
+            id: self.peer.id,
+            from: self.from.clone(),
+        }
+    }
+
     /// Says yes. From here on the remote may send whatever it likes.
     ///
     /// # Cancel safety
@@ -196,9 +204,9 @@ pub(crate) fn accept_slot(settings: &Settings) -> (AcceptHandle, AcceptSlot) {
         handle,
         AcceptSlot {
             place,
-            replace_after: settings.replace_after,
-            replace_max: settings.replace_max,
-            in_a_row: 0,
+            protection: Protection::new(settings.replace_after, settings.replace_max),
+            live: None,
+            replacing: None,
             kept: None,
         },
     )
@@ -219,10 +227,11 @@ impl AcceptHandle {
 #[derive(Debug)]
 pub(crate) struct AcceptSlot {
     place: Arc<Place<Candidate>>,
-    replace_after: Duration,
-    replace_max: Duration,
-    /// How many live connections in a row were replaced before their time was up.
-    in_a_row: u32,
+    protection: Protection,
+    /// Whom the live connection is of, or was.
+    live: Option<Who>,
+    /// Who has made the live connection end.
+    replacing: Option<Who>,
     /// The newest, taken out while another connection was live.
     kept: Option<Candidate>,
 }
@@ -236,10 +245,12 @@ impl AcceptSlot {
     pub(super) async fn next(&mut self) -> Candidate {
         let kept = self.kept.take();
         // One that has been kept is older, and its peer has dialed again.
-        match self.place.try_take().or(kept) {
+        let candidate = match self.place.try_take().or(kept) {
             Some(candidate) => candidate,
             None => self.place.take().await,
-        }
+        };
+        self.live = Some(candidate.who());
+        candidate
     }
 
     /// Beside a connection that is live since `since`: keeps the newest candidate, and fires `replaced` when that may
@@ -253,7 +264,7 @@ impl AcceptSlot {
         since: Instant,
         replaced: &CancellationToken,
     ) -> Infallible {
-        let due = since + self.protected_for();
+        let due = since + self.protection.time();
         loop {
             let Some(candidate) = &mut self.kept else {
                 self.kept = Some(self.place.take().await);
@@ -265,30 +276,43 @@ impl AcceptSlot {
                 // A panic in there is one of the byte stream, and must not reach the live connection.
                 _ = AssertUnwindSafe(candidate.ws.reader.closed()).catch_unwind() => self.kept = None,
                 // tidy: sleep: the live connection may be that old before it is replaced
-                () = sleep_until(due), if !replaced.is_cancelled() => replaced.cancel(),
+                () = sleep_until(due), if !replaced.is_cancelled() => {
+                    self.replacing = Some(candidate.who());
+                    replaced.cancel();
+                }
             }
         }
     }
 }
 
-impl AcceptSlot {
-    /// To be told that the live connection has ended. Where a newer one took its place, returns where that comes from.
-    pub(super) fn ended(&mut self, lived: Duration, replaced: bool) -> Option<&str> {
-        if replaced && lived < self.replace_max {
-            self.in_a_row = self.in_a_row.saturating_add(1);
-        } else {
-            self.in_a_row = 0;
-        }
-        let newer = self.kept.as_ref().filter(|_| replaced)?;
-        Some(&newer.from)
-    }
+/// Who has taken the place of a live connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Replacing {
+    /// Where it comes from.
+    pub(super) from: Arc<str>,
+    /// Whether it is another than the one that the live connection was of.
+    pub(super) another: bool,
+}
 
-    /// How old the live connection has to be before it is replaced. Two who use one name, and each of whom dials as soon
-    /// as it is replaced, would otherwise take it from each other for ever.
-    fn protected_for(&self) -> Duration {
-        let doubled = 1_u32.checked_shl(self.in_a_row).unwrap_or(u32::MAX);
-        let longest = self.replace_max.max(self.replace_after);
-        self.replace_after.saturating_mul(doubled).min(longest)
+impl AcceptSlot {
+    /// To be told that the live connection has ended, having lived for so long.
+    pub(super) fn ended(&mut self, lived: Duration) -> Option<Replacing> {
+        let Some(first) = self.replacing.take() else {
+            self.protection.ended();
+            return None;
+        };
+        // The one that comes in at last counts as well as the one for which there had to be room, which may have left.
+        let newest = self.kept.as_ref().map(Candidate::who);
+        let other = [Some(&first), newest.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|who| self.live.as_ref() != Some(*who));
+        let another = other.is_some();
+        self.protection.replaced(lived, another);
+        Some(Replacing {
+            from: other.unwrap_or(&first).from.clone(),
+            another,
+        })
     }
 }
 

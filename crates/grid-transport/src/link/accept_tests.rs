@@ -138,52 +138,93 @@ async fn a_link_that_has_ended_keeps_none() {
     assert!(is_closed(&mut after_peer).await);
 }
 
-/// How long the live connection is kept from the next one, after those before it lived so long each.
-fn protected_after(slot: &mut AcceptSlot, lives: &[u32]) -> Duration {
-    for seconds in lives {
-        slot.ended(SECOND * *seconds, true);
-    }
-    slot.protected_for()
-}
-
-#[tokio::test(start_paused = true)]
-async fn one_who_flaps_waits_longer_each_time() {
-    let (_handle, mut slot) = accept_slot(&Settings::new());
-    let mut lives = Vec::new();
-    for wanted in [1, 2, 4, 8, 16, 30, 30, 30] {
-        let protected = protected_after(&mut slot, &lives);
-        assert_eq!(protected, wanted * SECOND, "after {lives:?}");
-        lives = vec![wanted.min(29)];
-    }
-    // One that lived long was no such thing, nor was one that ended by itself.
-    assert_eq!(protected_after(&mut slot, &[30]), SECOND);
-    assert_eq!(protected_after(&mut slot, &[1, 1]), 4 * SECOND);
-    slot.ended(SECOND, false);
-    assert_eq!(slot.protected_for(), SECOND);
-    // However often it happens.
-    assert_eq!(protected_after(&mut slot, &[1; 100]), 30 * SECOND);
-}
-
-/// Ten minutes of two who dial as soon as they are replaced, each under the same name.
-#[tokio::test(start_paused = true)]
-async fn flapping_is_rare_in_the_long_run() {
+/// What `count` displacements take, of a connection of the one by another, which is closed before the former comes again
+/// if it hangs up.
+async fn displaced(count: usize, numbers: [u8; 2], hangs_up: bool) -> Duration {
     let (handle, mut slot) = accept_slot(&Settings::new());
     let began = Instant::now();
-    let (mut displaced, mut peers) = (0, Vec::new());
-    while began.elapsed() < 600 * SECOND {
+    let mut peers = Vec::new();
+    let (first, peer) = candidate(numbers[0]);
+    peers.push(peer);
+    handle.offer(first);
+    drop(slot.next().await);
+    for time in 0..count {
         let (since, replaced) = (Instant::now(), CancellationToken::new());
-        let (next, peer) = candidate(1);
+        let newer = numbers[if hangs_up { 1 } else { (time + 1) % 2 }];
+        let (next, peer) = candidate(newer);
         handle.offer(next);
         peers.push(peer);
         tokio::select! {
             () = replaced.cancelled() => {}
             never = slot.supervise(since, &replaced) => match never {},
         }
-        displaced += 1;
-        let newer = slot.ended(since.elapsed(), true).map(str::to_owned);
-        assert_eq!(newer.as_deref(), Some("10.0.0.9"));
-        drop(slot.next().await);
+        let by = slot.ended(since.elapsed()).unwrap();
+        assert_eq!(&*by.from, "10.0.0.9");
+        assert_eq!(by.another, numbers[0] != numbers[1]);
+        assert_eq!(number(&slot.next().await), newer);
+        if hangs_up {
+            assert_eq!(slot.ended(Duration::ZERO), None);
+            let (again, peer) = candidate(numbers[0]);
+            handle.offer(again);
+            peers.push(peer);
+            assert_eq!(number(&slot.next().await), numbers[0]);
+        }
     }
-    // 1 + 2 + 4 + 8 + 16 s, and then every 30 s, of which each second one begins the row anew.
-    assert!(displaced <= 60, "{displaced}");
+    began.elapsed()
+}
+
+/// Two who dial as soon as they are replaced, each under the same name; or of whom one hangs up as soon as it is in, so
+/// that the other is back at once.
+#[tokio::test(start_paused = true)]
+async fn flapping_is_rare_in_the_long_run() {
+    for hangs_up in [false, true] {
+        // 1 + 2 + 4 + 8 + 16 s, one more as the first is forgotten by then, and after that every 30 s.
+        for (count, seconds) in [(5, 31), (10, 4 * 30), (100, 94 * 30)] {
+            let took = displaced(count, [1, 2], hangs_up).await;
+            assert!(took >= seconds * SECOND, "{count} in {took:?}");
+        }
+    }
+    // Of one process at one address each second time begins the row anew, and so does each end.
+    let took = displaced(100, [1, 1], false).await;
+    assert!(took >= 600 * SECOND, "{took:?}");
+    let took = displaced(100, [1, 1], true).await;
+    assert!(took < 101 * SECOND, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_replaces_and_is_gone_at_once_is_told_of() {
+    let (handle, mut slot) = accept_slot(&Settings::new());
+    let (live, _live_peer) = candidate(1);
+    handle.offer(live);
+    drop(slot.next().await);
+    let (since, replaced) = (Instant::now(), CancellationToken::new());
+    let (newer, newer_peer) = candidate(2);
+    handle.offer(newer);
+    supervise(&mut slot, since, &replaced, 2 * SECOND).await;
+    assert!(replaced.is_cancelled());
+    drop(newer_peer);
+    supervise(&mut slot, since, &replaced, SECOND).await;
+    let by = slot.ended(since.elapsed()).unwrap();
+    assert!(by.another && &*by.from == "10.0.0.9", "{by:?}");
+}
+
+/// Whatever was before, a peer that has restarted is let in once the connection before is `replace_max` old.
+#[tokio::test(start_paused = true)]
+async fn an_honest_peer_is_back_within_replace_max() {
+    let (handle, mut slot) = accept_slot(&Settings::new());
+    for _ in 0..100 {
+        slot.replacing = Some(candidate(9).0.who());
+        slot.ended(Duration::ZERO);
+    }
+    let (live, _live_peer) = candidate(1);
+    handle.offer(live);
+    drop(slot.next().await);
+    let (since, replaced) = (Instant::now(), CancellationToken::new());
+    let (restarted, _peer) = candidate(2);
+    handle.offer(restarted);
+    supervise(&mut slot, since, &replaced, 30 * SECOND + SECOND / 1_000).await;
+    assert!(replaced.is_cancelled());
+    // And with nobody there, at once.
+    slot.ended(since.elapsed());
+    assert_eq!(number(&slot.next().await), 2);
 }

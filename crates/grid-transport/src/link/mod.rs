@@ -11,6 +11,7 @@ pub(crate) mod guard;
 mod guard_tests;
 mod links;
 mod place;
+mod protection;
 mod reconnect;
 mod replay;
 pub(crate) mod room;
@@ -29,7 +30,7 @@ use grid_proto::wire::Extra;
 use tokio::time::{Instant, sleep_until};
 
 use self::{
-    accept::AcceptSlot,
+    accept::{AcceptSlot, Replacing},
     backoff::Backoff,
     reconnect::{Rounds, keep_up},
     shared::LinkShared,
@@ -205,8 +206,9 @@ impl Rounds for Acceptor<'_> {
             _ = session::run(self.link, established) => {}
             never = self.slot.supervise(since, &replaced) => match never {},
         }
-        if let Some(newer) = self.slot.ended(since.elapsed(), replaced.is_cancelled()) {
-            report_replaced(self.link, since.elapsed(), newer);
+        let lived = since.elapsed();
+        if let Some(newer) = self.slot.ended(lived) {
+            report_replaced(self.link, lived, &newer);
         }
     }
 
@@ -215,14 +217,19 @@ impl Rounds for Acceptor<'_> {
 }
 
 /// Somebody took the place of a live connection: the remote, which had lost it, or another one under its name.
-fn report_replaced(link: &LinkShared, lived: Duration, newer: &str) {
-    // By where it comes from, since a link that comes up begins anew.
-    if let Some(suppressed) = link.node.limiter.allow(newer, "replaced") {
+fn report_replaced(link: &LinkShared, lived: Duration, newer: &Replacing) {
+    // The harmless kind must not use up the line of the other.
+    let kind = match newer.another {
+        true => "replaced by another",
+        false => "replaced by itself",
+    };
+    if let Some(suppressed) = link.node.violations.allow(&link.name, kind) {
         tracing::warn!(
             target: "grid::accept",
             local = %link.node.local,
             remote = %link.name,
-            from = newer,
+            from = &*newer.from,
+            another = newer.another,
             ?lived,
             suppressed,
             "a live connection is replaced by a newer one of the same name"

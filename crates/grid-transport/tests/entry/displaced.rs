@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use grid_proto::{InstanceId, wire::ConnectRequest};
+
 use crate::{
     accepting,
     logs::Logs,
@@ -38,8 +40,46 @@ async fn a_name_that_is_taken_again_and_again_is_kept_for_longer_each_time() {
         .filter(|line| line.contains("a live connection is replaced"))
         .collect();
     assert_eq!(told.len(), 1, "{warnings:#?}");
-    assert!(
-        told[0].contains(A) && told[0].contains("127.0.0.1"),
-        "{told:?}"
-    );
+    for part in [A, "127.0.0.1", "another=false"] {
+        assert!(told[0].contains(part), "{told:?}");
+    }
+}
+
+/// Another process, under the same name.
+fn other() -> ConnectRequest {
+    ConnectRequest {
+        id: InstanceId::new([0x66; 16]),
+        ..request(A, "debug")
+    }
+}
+
+#[tokio::test]
+async fn who_hangs_up_in_between_waits_longer_each_time() {
+    let (logs, _guard) = Logs::capture();
+    let settings = settings().replace_after(FIRST);
+    let (address, manager) = accepting(&[A], |builder| builder.settings(settings)).await;
+    let link = manager.connection(A).unwrap();
+    for times in 0..6 {
+        // Before it is up, so that no delay in here makes the time look shorter.
+        let began = Instant::now();
+        let (mut honest, response) = Raw::connect(address, &request(A, "debug")).await;
+        assert!(response.accepted, "{times}");
+        let (taker, response) = Raw::connect(address, &other()).await;
+        assert!(response.accepted, "{times}");
+        assert!(began.elapsed() >= FIRST * (1 << times), "{times}");
+        assert!(honest.read_to_end().await.len() <= 1, "but for a close");
+        drop(taker);
+        let mut states = link.watch();
+        states
+            .wait_for(|state| !state.is_connected())
+            .await
+            .unwrap();
+    }
+    manager.shutdown(Duration::ZERO).await;
+    let mut warnings = logs.warnings();
+    warnings.retain(|line| line.contains("a live connection is replaced"));
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    for part in [A, "127.0.0.1", "another=true"] {
+        assert!(warnings[0].contains(part), "{warnings:?}");
+    }
 }
