@@ -94,7 +94,8 @@ settings! {
     /// little, an even part for each. Default 1 GiB.
     max_inbound_node: usize = GIB;
     /// Pings, and messages for muxes that never were, of unknown kinds or wrongly nested, that a peer may
-    /// send within one [`ping_interval`](Self::ping_interval). Default 10,000.
+    /// send within one [`ping_interval`](Self::ping_interval); with them count texts, pings, pongs and empty
+    /// fragments of the websocket, which are skipped. Default 10,000.
     max_unknown: u32 = 10_000;
     /// Messages for muxes that a connection never had which do not count as such: what an honest
     /// peer had waiting when an earlier connection ended comes out on the next. Default 65,536.

@@ -52,7 +52,7 @@ pub struct Config {
     /// earlier connection ended comes out on this one, and the queue of a MinIO node holds 65,535 (65,536).
     pub max_leftovers: u32,
     /// Messages within a ping period that no honest peer sends in number: for muxes that were never open, unknown ops,
-    /// nested merges, pings. More closes the connection (10,000).
+    /// nested merges, pings, and frames that carry no message. More closes the connection (10,000).
     pub max_abuse: u32,
     /// Bytes held for handlers and readers, of this link and of its node; each item of a stream counts [`ITEM_COST`]
     /// beside its own (128 MiB). A [child](Budget::child) of the node's keeps a share of that for its link.

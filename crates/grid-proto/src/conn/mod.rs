@@ -232,6 +232,17 @@ impl Connection {
         }
     }
 
+    /// So many frames arrived that carry no message, such as pings of the layer below: the peer is alive, and they count
+    /// against [`max_abuse`](Config::max_abuse) like messages that mean nothing.
+    pub fn handle_noise(&mut self, now: Instant, frames: u32) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.clock = self.clock.max(now);
+        self.keepalive.heard(now);
+        self.count_abuse(frames, "frames without a message");
+    }
+
     /// Bytes arrived, though not yet a whole message: the peer is alive.
     pub fn handle_alive(&mut self, now: Instant) {
         self.keepalive.heard(now);
@@ -339,7 +350,11 @@ impl Connection {
 
     /// Counts something that no honest peer does in number.
     fn abuse(&mut self, what: &'static str) {
-        self.abuse += 1;
+        self.count_abuse(1, what);
+    }
+
+    fn count_abuse(&mut self, times: u32, what: &'static str) {
+        self.abuse = self.abuse.saturating_add(times);
         if self.abuse > self.config.max_abuse {
             self.close(CloseReason::Abuse(what));
         }

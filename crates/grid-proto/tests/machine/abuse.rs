@@ -76,6 +76,25 @@ fn h13_many_pings_are_one_pong_and_then_abuse() {
 }
 
 #[test]
+fn frames_without_a_message_count_with_what_means_nothing() {
+    for frames in 3..=5 {
+        let mut machine = strict();
+        machine.gets(message(Op::Unknown(99), MuxId::CONNECTION, 0));
+        let now = machine.now;
+        machine.conn.handle_noise(now, frames - 1);
+        machine.conn.handle_noise(now, 1);
+        assert_eq!(is_closed(&machine), frames > 4, "{frames} and one more");
+    }
+    // However many at once, and with a limit as large as they get.
+    let mut machine = Machine::with(|config| config.max_abuse = u32::MAX);
+    for _ in 0..3 {
+        let now = machine.now;
+        machine.conn.handle_noise(now, u32::MAX);
+    }
+    assert!(!is_closed(&machine));
+}
+
+#[test]
 fn h13_items_for_a_stream_that_never_was_are_answered_once_and_all_count() {
     let mut machine = strict();
     machine.gets(item(Op::MuxClientMsg, NEVER, 1, 3));

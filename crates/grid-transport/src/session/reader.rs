@@ -27,6 +27,8 @@ const BATCH_BYTES: usize = 256 * 1024;
 #[derive(Default)]
 struct Batch {
     messages: Vec<Message>,
+    /// What came besides and is no message of ours, such as text.
+    noise: u32,
     bytes: usize,
     /// Bytes of payloads that were copied out of the websocket message that they came in.
     copied: usize,
@@ -42,13 +44,13 @@ pub(super) async fn read(session: Arc<Session>, mut socket: WsReader) -> WsReade
         let received = tokio::select! {
             biased;
             () = session.monitor.closing.cancelled() => return socket,
-            received = socket.next() => received,
+            received = socket.next_or_noise() => received,
         };
         let mut batch = Batch::default();
         batch.take(&session, received);
         // What has arrived already goes in under the same lock.
         while batch.has_room()
-            && let Some(received) = socket.next().now_or_never()
+            && let Some(received) = socket.next_or_noise().now_or_never()
         {
             batch.take(&session, received);
         }
@@ -75,12 +77,13 @@ impl Batch {
         self.failure.is_none()
             && self.rest.is_none()
             && self.bytes < BATCH_BYTES
-            && self.messages.len() < BATCH_MESSAGES
+            && self.messages.len() + (self.noise as usize) < BATCH_MESSAGES
     }
 
-    fn take(&mut self, session: &Session, received: Result<Bytes, WsError>) {
+    fn take(&mut self, session: &Session, received: Result<Option<Bytes>, WsError>) {
         match received {
-            Ok(bytes) => {
+            Ok(None) => self.noise += 1,
+            Ok(Some(bytes)) => {
                 self.bytes += bytes.len();
                 let len = bytes.len();
                 self.rest = Some((unfold(bytes), len));
@@ -131,11 +134,15 @@ impl Batch {
     fn feed(&mut self, session: &Arc<Session>) -> ControlFlow<()> {
         let routes: &dyn Routes = &*session.link.node.registry;
         let messages = std::mem::take(&mut self.messages);
+        let noise = std::mem::take(&mut self.noise);
         self.copied = 0;
-        if !messages.is_empty() {
+        if !messages.is_empty() || noise > 0 {
             let (fed, mut effects) = session.locked(|core, now| {
                 for message in messages {
                     core.conn.handle_message(now, message, routes);
+                }
+                if noise > 0 {
+                    core.conn.handle_noise(now, noise);
                 }
             });
             session

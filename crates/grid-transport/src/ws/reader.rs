@@ -56,6 +56,13 @@ pub(crate) enum Incoming {
     Text(Bytes),
 }
 
+/// What the peer may send without sending a message.
+enum Arrived {
+    Message(Incoming),
+    /// A ping, a pong, or a fragment with nothing in it.
+    Nothing,
+}
+
 /// A frame whose header was read.
 struct Frame {
     header: FrameHeader,
@@ -94,7 +101,8 @@ impl WsReader {
         self.max_message = max;
     }
 
-    /// The next binary message. Text is skipped, pings are left to the writer to answer.
+    /// The next binary message; `None` for something else that came and is skipped, so that it can be counted: text,
+    /// pings, which are left to the writer to answer, pongs, and fragments with nothing in them.
     ///
     /// The message is a slice of the buffer it was read into, unless it is a large one.
     ///
@@ -105,20 +113,45 @@ impl WsReader {
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped.
+    pub(crate) async fn next_or_noise(&mut self) -> Result<Option<Bytes>, WsError> {
+        Ok(match self.arrives().await? {
+            Arrived::Message(Incoming::Binary(bytes)) => Some(bytes),
+            Arrived::Message(Incoming::Text(_)) | Arrived::Nothing => None,
+        })
+    }
+
+    /// As [`next_or_noise`](Self::next_or_noise), but nothing that is skipped is told of.
+    #[cfg(any(test, feature = "__fuzzing"))]
     pub(crate) async fn next(&mut self) -> Result<Bytes, WsError> {
         loop {
-            if let Incoming::Binary(bytes) = self.next_of_any_kind().await? {
+            if let Some(bytes) = self.next_or_noise().await? {
                 return Ok(bytes);
             }
         }
     }
 
-    /// As [`next`](Self::next), but text isn't skipped.
+    /// The next message, be it binary or text.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_or_noise`](Self::next_or_noise).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
     pub(crate) async fn next_of_any_kind(&mut self) -> Result<Incoming, WsError> {
+        loop {
+            if let Arrived::Message(message) = self.arrives().await? {
+                return Ok(message);
+            }
+        }
+    }
+
+    async fn arrives(&mut self) -> Result<Arrived, WsError> {
         if self.ended {
             return Err(WsError::Eof);
         }
-        let outcome = self.read_message().await;
+        let outcome = self.read_frames().await;
         self.ended = outcome.is_err();
         outcome
     }
@@ -154,10 +187,10 @@ impl WsReader {
             + partial.map_or(0, |partial| partial.bytes.capacity())
     }
 
-    async fn read_message(&mut self) -> Result<Incoming, WsError> {
+    async fn read_frames(&mut self) -> Result<Arrived, WsError> {
         loop {
-            if let Some(incoming) = self.parse()? {
-                return Ok(incoming);
+            if let Some(arrived) = self.parse()? {
+                return Ok(arrived);
             }
             if self.fill().await? == 0 {
                 return Err(WsError::Eof);
@@ -206,8 +239,8 @@ impl WsReader {
         }
     }
 
-    /// The next message of the buffer, if it is all there.
-    fn parse(&mut self) -> Result<Option<Incoming>, WsError> {
+    /// The next message of the buffer, if it is all there, or a frame that is none.
+    fn parse(&mut self) -> Result<Option<Arrived>, WsError> {
         loop {
             let mut frame = match self.frame.take() {
                 Some(frame) => frame,
@@ -224,12 +257,12 @@ impl WsReader {
                 self.frame = Some(frame);
                 return Ok(None);
             }
-            let incoming = match frame.large.take() {
+            let arrived = match frame.large.take() {
                 Some(Large {
                     mut bytes, start, ..
                 }) => {
                     unmask(bytes.get_mut(start..).unwrap_or_default(), &frame.header);
-                    self.take_large(&frame.header, bytes)
+                    self.take_large(&frame.header, bytes).map(Arrived::Message)
                 }
                 None => {
                     let mut payload = self.buffer.split_to(frame.len);
@@ -237,8 +270,8 @@ impl WsReader {
                     self.take_frame(&frame.header, payload.freeze())?
                 }
             };
-            if let Some(incoming) = incoming {
-                return Ok(Some(incoming));
+            if arrived.is_some() {
+                return Ok(arrived);
             }
         }
     }
@@ -320,15 +353,22 @@ impl WsReader {
         &mut self,
         header: &FrameHeader,
         payload: Bytes,
-    ) -> Result<Option<Incoming>, WsError> {
+    ) -> Result<Option<Arrived>, WsError> {
         match header.opcode {
-            OpCode::Control(ControlCode::Ping) => {
-                self.control.owe_pong(payload);
-                Ok(None)
-            }
             OpCode::Control(ControlCode::Close) => Err(self.take_close(&payload)),
-            OpCode::Control(_) => Ok(None),
-            OpCode::Data(code) => Ok(self.take_data(code == Data::Text, header.is_final, payload)),
+            OpCode::Control(code) => {
+                if code == ControlCode::Ping {
+                    self.control.owe_pong(payload);
+                }
+                Ok(Some(Arrived::Nothing))
+            }
+            OpCode::Data(code) => {
+                let nothing = payload.is_empty() && !header.is_final;
+                let message = self.take_data(code == Data::Text, header.is_final, payload);
+                Ok(message
+                    .map(Arrived::Message)
+                    .or(nothing.then_some(Arrived::Nothing)))
+            }
         }
     }
 

@@ -2,9 +2,12 @@
 
 #![allow(dead_code, reason = "each test target uses its own part")]
 
+pub(crate) const CONTINUE: u8 = 0;
 pub(crate) const TEXT: u8 = 1;
 pub(crate) const BINARY: u8 = 2;
 pub(crate) const CLOSE: u8 = 8;
+pub(crate) const PING: u8 = 9;
+pub(crate) const PONG: u8 = 10;
 
 /// One websocket frame, its payload unmasked.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 #[allow(unused_imports, reason = "each test target uses its own part")]
-pub(crate) use frame::{BINARY, CLOSE, Frame, TEXT};
+pub(crate) use frame::{BINARY, CLOSE, CONTINUE, Frame, PING, PONG, TEXT};
 
 /// Far longer than anything here takes; so that a test that fails says where.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
