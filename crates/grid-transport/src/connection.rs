@@ -10,7 +10,7 @@ use crate::{
     link::shared::LinkShared,
     request::{Call, RequestBuilder, after},
     state::{LinkCause, LinkState},
-    stats::{LinkStats, SessionStats},
+    stats::LinkStats,
     stream::StreamBuilder,
 };
 
@@ -173,17 +173,7 @@ impl Connection {
     /// The link in numbers.
     #[must_use]
     pub fn stats(&self) -> LinkStats {
-        let live = match self.link.session() {
-            Some(session) => session.stats(),
-            None => SessionStats::default(),
-        };
-        self.link.counters.snapshot(
-            self.link.name.clone(),
-            self.link.dials,
-            self.link.state(),
-            self.link.handlers.used(),
-            &live,
-        )
+        self.link.stats()
     }
 
     /// Dials now where this node dials and is in the pause between two attempts; nothing happens

@@ -179,6 +179,11 @@ impl LinkCounters {
         drop(before);
     }
 
+    /// Why the link was last down.
+    pub(crate) fn last_cause(&self) -> Option<Arc<LinkCause>> {
+        self.last_cause.lock().clone()
+    }
+
     /// Takes over what an ended session has counted.
     pub(crate) fn absorb(&self, session: &SessionStats) {
         let mut past = self.past.lock();
@@ -209,7 +214,7 @@ impl LinkCounters {
             remote,
             dials,
             since: self.changed.lock().elapsed(),
-            last_cause: self.last_cause.lock().clone(),
+            last_cause: self.last_cause(),
             state,
             reconnects: u64::from(self.sessions().saturating_sub(1)),
             failed_attempts: self.failed_attempts.load(Relaxed),

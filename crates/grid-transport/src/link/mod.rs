@@ -5,6 +5,7 @@
 
 pub(crate) mod accept;
 mod backoff;
+pub(crate) mod counted;
 mod dial;
 pub(crate) mod guard;
 #[cfg(test)]

@@ -29,6 +29,7 @@ use crate::{
     limiter::LogLimiter,
     link::{
         accept::AcceptHandle,
+        counted::Counted,
         links::Links,
         replay::{Admissions, RequestTimes},
         room::NodeRoom,
@@ -197,6 +198,7 @@ pub(crate) struct LinkShared {
 }
 
 impl LinkShared {
+    pub(super) counted: Counted,
     pub(crate) fn new(
         node: Arc<NodeShared>,
         target: Target,
@@ -230,6 +232,7 @@ impl LinkShared {
             name,
             node,
         })
+            counted: Counted::default(),
     }
 
     /// Publishes a state; those who watch see every one that lasts. True when the log was told of it.
@@ -339,6 +342,8 @@ impl LinkShared {
         CallError::NotConnected { cause }
     }
 
+            // It may be off already; then that is why the link was last down.
+            .or_else(|| self.counters.last_cause())
     /// The number of the next session's first call: one counter a remote, going on over
     /// reconnects (protocol section 3).
     pub(crate) fn next_mux(&self) -> MuxId {

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{Core, Established, Inside, Session, reader, writer};
 use crate::{
-    link::shared::LinkShared,
+    link::{counted::Counting, shared::LinkShared},
     state::{LinkCause, LinkState},
     ws::{self, WsReader, WsWriter},
 };
@@ -40,6 +40,7 @@ pub(crate) async fn run(link: &Arc<LinkShared>, established: Established) -> Lin
         writer::write(session.clone(), write_half),
     );
 
+    let counting = Counting::new(link, &session);
     let attached = Attached::new(link, &session);
     link.counters.connected();
     if link.node.shutdown.is_draining() {
@@ -63,6 +64,8 @@ pub(crate) async fn run(link: &Arc<LinkShared>, established: Established) -> Lin
     let cause = session
         .cause()
         .unwrap_or_else(|| Arc::new(LinkCause::Panicked));
+    // Whoever finds no session from here on looks there.
+    link.counters.down(&cause);
     drop(attached);
     // What was queued here is dropped; others may wait for its room.
     link.node.offer_room();
@@ -74,7 +77,7 @@ pub(crate) async fn run(link: &Arc<LinkShared>, established: Established) -> Lin
     hang_up(reader, writer, deadline, &cause).await;
     wait_until_gone(&session, deadline).await;
     link.set_next_mux(session.monitor.lock().conn.next_mux());
-    link.counters.absorb(&session.stats());
+    drop(counting);
     LinkCause::clone(&cause)
 }
 

@@ -1,9 +1,11 @@
 //! What only the inside of a session can show.
 
 use std::{
-    future::IntoFuture,
+    future::{Future, IntoFuture},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Wake, Waker},
     time::Duration,
 };
 
@@ -12,9 +14,12 @@ use grid_proto::{
     wire::{Flags, Message, Op},
 };
 
+use tokio::sync::futures::OwnedNotified;
+
 use super::{Session, reader::insist, run::Attached};
 use crate::{
-    CallError, Capacity, LinkCause, Settings,
+    CallError, Capacity, Connection, LinkCause, Settings,
+    link::shared::LinkShared,
     testing::{self, Pair},
 };
 
@@ -201,4 +206,100 @@ async fn c20_what_has_ended_leaves_no_task_and_no_entry_pair() {
         assert_eq!(manager.node().budgets.inbound.used(), 0);
         assert_eq!(manager.node().budgets.queued.used(), 0);
     }
+}
+
+/// Looks at a link each time that room is offered, which also happens when a session is off its link and the state does
+/// not say so yet.
+struct Look {
+    peer: Connection,
+    link: Arc<LinkShared>,
+    armed: Mutex<Option<Pin<Box<OwnedNotified>>>>,
+    /// Whether there was a session, what a call would have failed with otherwise, and the bytes both ways.
+    seen: Mutex<Vec<(bool, CallError, [u64; 2])>>,
+}
+
+impl Look {
+    fn new(pair: &Pair) -> Arc<Self> {
+        let look = Arc::new(Self {
+            peer: pair.a_to_b(),
+            link: pair.a.node().links.get(pair.b.local()).unwrap(),
+            armed: Mutex::default(),
+            seen: Mutex::default(),
+        });
+        look.arm();
+        look
+    }
+
+    fn arm(self: &Arc<Self>) {
+        let mut offered = Box::pin(self.link.node.room.wake.clone().notified_owned());
+        let waker = Waker::from(self.clone());
+        let polled = offered.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        let before = self.armed.lock().unwrap().replace(offered);
+        drop(before);
+        self.link.node.room.starve();
+    }
+}
+
+impl Wake for Look {
+    fn wake(self: Arc<Self>) {
+        let stats = self.peer.stats();
+        self.seen.lock().unwrap().push((
+            self.link.session().is_some(),
+            self.link.not_connected(),
+            [stats.bytes_in, stats.bytes_out],
+        ));
+        self.arm();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn between_a_session_and_the_state_after_it_the_cause_is_known_and_no_number_goes_back() {
+    let pair = pair(Settings::new()).await;
+    let peer = pair.a_to_b();
+    peer.request(ECHO, "x").await.unwrap();
+    let before = peer.stats();
+    let look = Look::new(&pair);
+    pair.cut();
+    let mut states = peer.watch();
+    states
+        .wait_for(|state| !state.is_connected())
+        .await
+        .unwrap();
+    // It is not all gone yet.
+    let ending = peer.stats();
+    pair.connected().await.unwrap();
+    let after = peer.stats();
+    let seen = std::mem::take(&mut *look.seen.lock().unwrap());
+    drop(look.armed.lock().unwrap().take());
+
+    let (_, error, _) = seen
+        .iter()
+        .find(|(is_live, ..)| !is_live)
+        .expect("it looked when there was no session");
+    let CallError::NotConnected { cause } = error else {
+        panic!("{error:?}")
+    };
+    assert!(matches!(**cause, LinkCause::Lost(_)), "{cause:?}");
+    let mut bytes = vec![[before.bytes_in, before.bytes_out]];
+    bytes.extend(
+        seen.iter()
+            .take_while(|(live, ..)| *live)
+            .map(|(.., bytes)| *bytes),
+    );
+    bytes.extend(
+        seen.iter()
+            .find(|(live, ..)| !live)
+            .map(|(.., bytes)| *bytes),
+    );
+    bytes.push([ending.bytes_in, ending.bytes_out]);
+    bytes.push([after.bytes_in, after.bytes_out]);
+    for pair in bytes.windows(2) {
+        assert!(
+            pair[0][0] <= pair[1][0] && pair[0][1] <= pair[1][1],
+            "{bytes:?}"
+        );
+    }
+    assert!(ending.messages_in >= before.messages_in && after.messages_in >= ending.messages_in);
+    assert_eq!((ending.round_trip, ending.queued_bytes), (None, 0));
 }
