@@ -264,8 +264,12 @@ async fn any_draining(routes: &[Route]) {
 }
 
 async fn pause(shared: &Shared, stop: &CancellationToken, error: &io::Error) {
-    if let Some(suppressed) = log_permit(shared, "listener", "accept") {
-        tracing::warn!(target: "grid::accept", suppressed, %error, "can't accept a connection");
+    let told = shared
+        .nodes
+        .first()
+        .and_then(|node| node.limiter.allow("listener", "accept"));
+    if let Some(suppressed) = told {
+        tracing::warn!(target: "grid::accept", suppressed, error = %Cut(error), "can't accept a connection");
     }
     if error.kind() != io::ErrorKind::ConnectionAborted {
         let _ = timeout(ACCEPT_PAUSE, stop.cancelled()).await;
@@ -365,7 +369,7 @@ async fn route(shared: &Shared, head: &RequestHead, from: &str) -> Result<Arc<No
     }
     let headers = UpgradeHeaders::new(head.bearer.as_deref(), head.time, node.wall_clock());
     if let Err(reason) = node.auth.check_headers(headers).await {
-        if let Some(suppressed) = node.limiter.allow(from, "headers") {
+        if let Some(suppressed) = node.strangers.allow(from, "headers") {
             tracing::warn!(
                 target: "grid::accept",
                 local = %node.local,
@@ -384,5 +388,5 @@ fn log_permit(shared: &Shared, from: &str, kind: &'static str) -> Option<u64> {
     shared
         .nodes
         .first()
-        .and_then(|node| node.limiter.allow(from, kind))
+        .and_then(|node| node.strangers.allow(from, kind))
 }

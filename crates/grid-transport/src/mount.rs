@@ -36,7 +36,7 @@ impl Manager {
             return false;
         }
         let Ok(permit) = node.handshakes.clone().try_acquire_owned() else {
-            if let Some(suppressed) = node.limiter.allow(from, "too many handshakes") {
+            if let Some(suppressed) = node.strangers.allow(from, "too many handshakes") {
                 tracing::warn!(target: "grid::accept", from, suppressed, "too many handshakes at once");
             }
             return false;
@@ -63,7 +63,7 @@ async fn greet(node: &Arc<NodeShared>, ws: Ws, origin: Origin) {
         () = node.shutdown.closing().cancelled() => false,
         greeted = timeout(limit, accept::accept(node, ws, origin)) => greeted.is_err(),
     };
-    if late && let Some(suppressed) = node.limiter.allow(&from, "handshake timed out") {
+    if late && let Some(suppressed) = node.strangers.allow(&from, "handshake timed out") {
         tracing::warn!(
             target: "grid::accept",
             from,

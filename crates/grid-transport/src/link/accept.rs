@@ -57,7 +57,7 @@ pub(crate) async fn accept(node: &NodeShared, mut ws: Ws, origin: Origin) {
             return ws::hang_up(reader, writer, None).await;
         }
     };
-    let mut who = origin.address.clone();
+    let mut who = None;
     match check(node, first, &origin, &mut who).await {
         Ok((link, peer)) => match &link.accept {
             Some(handle) => handle.offer(Candidate {
@@ -66,9 +66,9 @@ pub(crate) async fn accept(node: &NodeShared, mut ws: Ws, origin: Origin) {
                 from: origin.address.into(),
             }),
             // Only a link that the remote dials passes the checks.
-            None => reject(node, ws, &who, &ConnectRejection::WrongSide).await,
+            None => reject(node, ws, &origin, who, &ConnectRejection::WrongSide).await,
         },
-        Err(reason) => reject(node, ws, &who, &reason).await,
+        Err(reason) => reject(node, ws, &origin, who, &reason).await,
     }
 }
 
@@ -77,7 +77,7 @@ async fn check(
     node: &NodeShared,
     first: First,
     origin: &Origin,
-    who: &mut String,
+    who: &mut Option<Arc<str>>,
 ) -> Result<(Arc<LinkShared>, PeerInfo), ConnectRejection> {
     let settings = &node.settings;
     let known = |name: &[u8]| Some(node.links.get(str::from_utf8(name).ok()?)?.name.clone());
@@ -85,9 +85,7 @@ async fn check(
         .max_skew(settings.max_clock_skew)
         .strict(settings.strict);
     let pending = acceptor.receive(first, known)?;
-    if let Some(name) = known(pending.host().as_bytes()) {
-        name.as_ref().clone_into(who);
-    }
+    *who = known(pending.host().as_bytes());
     let token = check_token(node, &pending).await;
     let admitted = acceptor.admit(pending, token, known)?;
     let link = node
@@ -126,12 +124,25 @@ async fn check_token(node: &NodeShared, pending: &Pending) -> Result<(), Text> {
         .map_err(|error| error.reason().into())
 }
 
-async fn reject(node: &NodeShared, mut ws: Ws, who: &str, reason: &ConnectRejection) {
-    if let Some(suppressed) = node.limiter.allow(who, kind(reason)) {
+/// `who` is the name of the list that it came in, be that its own or not.
+async fn reject(
+    node: &NodeShared,
+    mut ws: Ws,
+    origin: &Origin,
+    who: Option<Arc<str>>,
+    reason: &ConnectRejection,
+) {
+    let from = &*origin.address;
+    let (limiter, remote) = match &who {
+        Some(name) => (&node.limiter, &**name),
+        None => (&node.strangers, from),
+    };
+    if let Some(suppressed) = limiter.allow(remote, kind(reason)) {
         tracing::warn!(
             target: "grid::accept",
             local = %node.local,
-            remote = who,
+            remote,
+            from,
             suppressed,
             reason = %Cut(reason),
             "connection rejected"

@@ -255,10 +255,11 @@ fn report_failure(link: &LinkShared, attempt: u32, cause: &LinkCause) {
         return;
     }
     // A link that comes and goes begins anew each time, so its lines are bounded besides.
-    if let Some(suppressed) = link.node.limiter.allow(&link.name, cause.kind())
-        && let Some(left_out) = link.teller.allow()
-    {
-        let suppressed = suppressed + left_out;
+    let told = link
+        .node
+        .limiter
+        .allow_if(&link.name, cause.kind(), || link.teller.allow());
+    if let Some(suppressed) = told {
         let cause = Cut(cause);
         tracing::warn!(
             target: "grid::link",

@@ -62,9 +62,12 @@ pub(crate) struct NodeShared {
     pub(crate) shutdown: Shutdown,
     /// Everything that the node has spawned: links, sessions, handlers, accepted sockets.
     pub(crate) tasks: TaskTracker,
+    /// Warnings about the node itself, and about names of its list until their link is up.
     pub(crate) limiter: LogLimiter,
     /// Of what peers do once they are in: to come again does not begin anew.
     pub(crate) violations: LogLimiter,
+    /// About whoever has shown no name of the list; by addresses.
+    pub(crate) strangers: LogLimiter,
     pub(crate) clock: WallClock,
     /// Where the node's tasks run, whoever spawns them.
     pub(crate) runtime: Handle,
@@ -115,8 +118,9 @@ impl NodeShared {
             },
             shutdown: Shutdown::new(),
             tasks: TaskTracker::new(),
-            limiter: LogLimiter::new(settings.warn_interval),
-            violations: LogLimiter::new(settings.warn_interval),
+            limiter: LogLimiter::of_known(settings.warn_interval),
+            violations: LogLimiter::of_known(settings.warn_interval),
+            strangers: LogLimiter::of_strangers(settings.warn_interval),
             clock: parts.clock,
             runtime: parts.runtime,
             room: NodeRoom::new(),
@@ -194,11 +198,11 @@ pub(crate) struct LinkShared {
     pub(crate) inbound: Arc<Budget>,
     state: watch::Sender<LinkState>,
     session: Mutex<Option<Arc<Session>>>,
+    pub(super) counted: Counted,
     next_mux: AtomicU64,
 }
 
 impl LinkShared {
-    pub(super) counted: Counted,
     pub(crate) fn new(
         node: Arc<NodeShared>,
         target: Target,
@@ -228,11 +232,11 @@ impl LinkShared {
             inbound: Budget::child(&node.budgets.inbound, node.settings.max_inbound),
             state: watch::Sender::new(LinkState::initial(dials)),
             session: Mutex::new(None),
+            counted: Counted::default(),
             next_mux: AtomicU64::new(first_mux.get()),
             name,
             node,
         })
-            counted: Counted::default(),
     }
 
     /// Publishes a state; those who watch see every one that lasts. True when the log was told of it.
@@ -338,12 +342,12 @@ impl LinkShared {
             .last_cause()
             .cloned()
             .or_else(|| self.session().and_then(|session| session.cause()))
+            // It may be off already; then that is why the link was last down.
+            .or_else(|| self.counters.last_cause())
             .unwrap_or_else(|| Arc::new(LinkCause::NotTried));
         CallError::NotConnected { cause }
     }
 
-            // It may be off already; then that is why the link was last down.
-            .or_else(|| self.counters.last_cause())
     /// The number of the next session's first call: one counter a remote, going on over
     /// reconnects (protocol section 3).
     pub(crate) fn next_mux(&self) -> MuxId {

@@ -45,6 +45,7 @@ mod reading;
 mod sizes;
 mod teardown;
 mod times;
+mod told;
 mod unread;
 mod wire;
 

@@ -114,10 +114,10 @@ impl Wire {
 }
 
 /// Connections out of memory.
-pub(crate) struct Memory(mpsc::UnboundedReceiver<DuplexStream>);
+pub(crate) struct Memory(mpsc::UnboundedReceiver<(DuplexStream, String)>);
 
 /// Makes them.
-pub(crate) struct Dial(mpsc::UnboundedSender<DuplexStream>);
+pub(crate) struct Dial(mpsc::UnboundedSender<(DuplexStream, String)>);
 
 pub(crate) fn memory() -> (Dial, Memory) {
     let (dial, dialed) = mpsc::unbounded_channel();
@@ -127,8 +127,13 @@ pub(crate) fn memory() -> (Dial, Memory) {
 impl Dial {
     /// A connection that holds so many bytes on their way.
     pub(crate) fn connect(&self, buffer: usize) -> Wire {
+        self.connect_from(buffer, "memory")
+    }
+
+    /// As one of that address.
+    pub(crate) fn connect_from(&self, buffer: usize, address: &str) -> Wire {
         let (ours, theirs) = duplex(buffer);
-        self.0.send(theirs).unwrap();
+        self.0.send((theirs, address.to_owned())).unwrap();
         Wire {
             stream: ours,
             buffer: Vec::new(),
@@ -141,7 +146,7 @@ impl Accept for Memory {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxIo, String)>> {
         Box::pin(async {
             match self.0.recv().await {
-                Some(stream) => Ok((Box::new(stream) as BoxIo, "memory".to_owned())),
+                Some((stream, from)) => Ok((Box::new(stream) as BoxIo, from)),
                 None => std::future::pending().await,
             }
         })
