@@ -24,6 +24,7 @@ use crate::{
         shared::NodeShared,
     },
     manager::Manager,
+    session,
     trace::Cut,
     ws::{self, HeadError, RequestHead, Role, Status, Ws},
 };
@@ -271,7 +272,10 @@ async fn pause(shared: &Shared, stop: &CancellationToken, error: &io::Error) {
     if let Some(suppressed) = told {
         tracing::warn!(target: "grid::accept", suppressed, error = %Cut(error), "can't accept a connection");
     }
-    if error.kind() != io::ErrorKind::ConnectionAborted {
+    if error.kind() == io::ErrorKind::ConnectionAborted {
+        // There may be any number of these at once, and others have their turn between.
+        session::turn().await;
+    } else {
         let _ = timeout(ACCEPT_PAUSE, stop.cancelled()).await;
     }
 }

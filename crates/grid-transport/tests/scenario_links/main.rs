@@ -1,4 +1,4 @@
-//! The rows L01 to L25 of `docs/scenarios.md`: links that do not come up, are lost, and come back.
+//! The rows L01 to L27 of `docs/scenarios.md`: links that do not come up, are lost, and come back.
 
 #[path = "../common/logs.rs"]
 mod logs;
@@ -11,6 +11,7 @@ mod raw;
 #[path = "../common/scale.rs"]
 mod scale;
 
+mod accepting;
 mod calls;
 mod counters;
 mod crowd;
@@ -26,5 +27,6 @@ mod relay;
 mod scene;
 mod silent;
 mod slow;
+mod storm;
 mod stuck;
 mod two_grids;
