@@ -3,6 +3,7 @@
 use grid_proto::wire::{Inspection, Message};
 
 use super::{Session, reader::Unreadable};
+use crate::trace::Cut;
 
 /// A message that ends the connection: counted, and logged with as much as can be read of it, once an interval.
 pub(super) fn unreadable(session: &Session, why: &Unreadable, bytes: &[u8]) {
@@ -20,7 +21,7 @@ pub(super) fn unreadable(session: &Session, why: &Unreadable, bytes: &[u8]) {
         mux = seen.as_ref().map(|seen| seen.frame.mux.get()),
         len = bytes.len(),
         suppressed,
-        reason = %why,
+        reason = %Cut(why),
         "a message can't be read, and the connection is closed"
     );
 }

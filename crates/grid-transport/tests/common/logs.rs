@@ -38,12 +38,13 @@ impl Logs {
         (logs, tracing::subscriber::set_default(subscriber))
     }
 
+    /// All of it, as it was written.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+
     pub(crate) fn lines(&self) -> Vec<String> {
-        let text = self.0.lock().unwrap();
-        String::from_utf8_lossy(&text)
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        self.text().lines().map(str::to_owned).collect()
     }
 
     /// The warnings of a target. A node that accepts may dial others meanwhile, and warn of that.

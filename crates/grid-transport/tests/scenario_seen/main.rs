@@ -1,4 +1,4 @@
-//! The rows T01 to T04 of `docs/scenarios.md`: what a node shows of itself and of its calls.
+//! The rows T01 to T05 of `docs/scenarios.md`: what a node shows of itself and of its calls.
 
 #[path = "../common/logs.rs"]
 mod logs;
@@ -9,6 +9,7 @@ mod probe;
 #[path = "../common/raw.rs"]
 mod raw;
 
+mod forged;
 mod long;
 mod numbers;
 mod record;
