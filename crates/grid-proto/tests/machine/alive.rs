@@ -133,7 +133,7 @@ fn a_stream_without_a_pong_fails_after_two_periods() {
 }
 
 #[test]
-fn l26_where_no_ping_is_answered_a_stream_ends_after_sixteen_periods() {
+fn l28_where_no_ping_is_answered_a_stream_ends_after_sixteen_periods() {
     for leaves in [false, true] {
         let mut machine = Machine::new();
         machine.opened(0, 1);
@@ -156,7 +156,7 @@ fn l26_where_no_ping_is_answered_a_stream_ends_after_sixteen_periods() {
 }
 
 #[test]
-fn l26_pings_of_the_link_that_are_answered_late_excuse_a_stream_until_then() {
+fn l28_pings_of_the_link_that_are_answered_late_excuse_a_stream_until_then() {
     let mut machine = Machine::new();
     machine.opened(0, 1);
     let mut pings = Vec::new();

@@ -135,7 +135,7 @@ impl Pair {
 }
 
 #[test]
-fn l26_a_pong_behind_bulk_data_is_late_and_not_missing_pair() {
+fn l28_a_pong_behind_bulk_data_is_late_and_not_missing_pair() {
     let mut pair = Pair::new();
     pair.a.open(0, 1_000, None);
     pair.run(secs(1));
@@ -150,7 +150,7 @@ fn l26_a_pong_behind_bulk_data_is_late_and_not_missing_pair() {
 }
 
 #[test]
-fn l26_a_stream_that_the_peer_has_lost_ends_on_a_slow_link_too_pair() {
+fn l28_a_stream_that_the_peer_has_lost_ends_on_a_slow_link_too_pair() {
     let mut pair = Pair::new();
     let lost = pair.a.open(0, 1_000, None);
     pair.run(secs(1));
