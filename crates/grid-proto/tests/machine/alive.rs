@@ -6,7 +6,7 @@ use grid_proto::{
     wire::{Flags, Message, Op, Ping, Pong, Text, Timestamp, stream_text},
 };
 
-use crate::tools::{Machine, call, item, link_pong, message, millis, secs};
+use crate::tools::{Machine, call, item, message, millis, secs};
 
 fn pong(mux: MuxId, not_found: bool, error: Option<&str>) -> Message {
     let pong = Pong {
@@ -130,62 +130,6 @@ fn a_stream_without_a_pong_fails_after_two_periods() {
         }
     ));
     assert!(machine.sent_ops().contains(&Op::DisconnectServerMux));
-}
-
-#[test]
-fn l28_where_no_ping_is_answered_a_stream_ends_after_sixteen_periods() {
-    for leaves in [false, true] {
-        let mut machine = Machine::new();
-        machine.opened(0, 1);
-        for _ in 0..239 {
-            machine.pass_alive(secs(1));
-            if leaves {
-                machine.sends();
-            }
-        }
-        machine.no_event();
-        machine.pass_alive(secs(1));
-        assert!(matches!(
-            machine.event(),
-            Event::Ended {
-                outcome: Err(CallError::NoPong),
-                ..
-            }
-        ));
-    }
-}
-
-#[test]
-fn l28_pings_of_the_link_that_are_answered_late_excuse_a_stream_until_then() {
-    let mut machine = Machine::new();
-    machine.opened(0, 1);
-    let mut pings = Vec::new();
-    for _ in 0..44 {
-        machine.pass_alive(secs(1));
-        pings.extend(machine.sends());
-    }
-    machine.no_event();
-    let pings: Vec<_> = pings
-        .iter()
-        .filter(|sent| sent.mux == MuxId::CONNECTION)
-        .collect();
-    // It left before the stream's, so it tells nothing.
-    machine.gets(link_pong(pings[0]));
-    machine.pass_alive(secs(1));
-    machine.no_event();
-    // That of the second might have come with it, so it is given a moment.
-    machine.pass_alive(secs(14));
-    machine.gets(link_pong(pings[1]));
-    machine.pass_alive(secs(1));
-    machine.no_event();
-    machine.pass_alive(secs(15));
-    assert!(matches!(
-        machine.event(),
-        Event::Ended {
-            outcome: Err(CallError::NoPong),
-            ..
-        }
-    ));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Two machines and a slow link between them, whose buffers hold more than it carries in a ping period.
+//! Pongs of streams that are late: a slow link between two machines, whose buffers hold more than it carries in a
+//! ping period, and a peer that answers late or never.
 
 use std::{
     collections::VecDeque,
@@ -7,11 +8,11 @@ use std::{
 
 use grid_proto::{
     MuxId, Payload,
-    conn::{Capacity, Event},
+    conn::{CallError, Capacity, Event},
     wire::{Message, Op},
 };
 
-use crate::tools::{Machine, millis, secs};
+use crate::tools::{Machine, link_pong, millis, secs};
 
 /// Bytes a second.
 const RATE: usize = 64 << 10;
@@ -170,4 +171,60 @@ fn l28_a_stream_that_the_peer_has_lost_ends_on_a_slow_link_too_pair() {
     );
     // It may still have been on its way before a ping of the link that left later was answered.
     assert!(took > 60, "after {took} s");
+}
+
+#[test]
+fn l28_where_no_ping_is_answered_a_stream_ends_after_sixteen_periods() {
+    for leaves in [false, true] {
+        let mut machine = Machine::new();
+        machine.opened(0, 1);
+        for _ in 0..239 {
+            machine.pass_alive(secs(1));
+            if leaves {
+                machine.sends();
+            }
+        }
+        machine.no_event();
+        machine.pass_alive(secs(1));
+        assert!(matches!(
+            machine.event(),
+            Event::Ended {
+                outcome: Err(CallError::NoPong),
+                ..
+            }
+        ));
+    }
+}
+
+#[test]
+fn l28_pings_of_the_link_that_are_answered_late_excuse_a_stream_until_then() {
+    let mut machine = Machine::new();
+    machine.opened(0, 1);
+    let mut pings = Vec::new();
+    for _ in 0..44 {
+        machine.pass_alive(secs(1));
+        pings.extend(machine.sends());
+    }
+    machine.no_event();
+    let pings: Vec<_> = pings
+        .iter()
+        .filter(|sent| sent.mux == MuxId::CONNECTION)
+        .collect();
+    // It left before the stream's, so it tells nothing.
+    machine.gets(link_pong(pings[0]));
+    machine.pass_alive(secs(1));
+    machine.no_event();
+    // That of the second might have come with it, so it is given a moment.
+    machine.pass_alive(secs(14));
+    machine.gets(link_pong(pings[1]));
+    machine.pass_alive(secs(1));
+    machine.no_event();
+    machine.pass_alive(secs(15));
+    assert!(matches!(
+        machine.event(),
+        Event::Ended {
+            outcome: Err(CallError::NoPong),
+            ..
+        }
+    ));
 }
