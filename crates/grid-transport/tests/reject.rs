@@ -1,5 +1,7 @@
 //! Being turned away: the dialer learns why, and neither side fills its log.
 
+#[path = "common/held.rs"]
+mod held;
 #[path = "common/logs.rs"]
 mod logs;
 #[path = "common/node.rs"]
@@ -10,12 +12,10 @@ mod raw;
 use std::{
     io,
     net::SocketAddr,
-    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -25,13 +25,11 @@ use grid_proto::{
     wire::{ConnectRequest, Message, Op, Timestamp},
 };
 use grid_transport::{BoxIo, Dialer, LinkCause, Manager, StaticToken, Target};
+use held::Held;
 use logs::Logs;
 use node::{A, B, C, Redirect, builder, link};
 use raw::{Frame, Next, Raw, request};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::{TcpListener, TcpStream};
 
 async fn accepting(settings: grid_transport::Settings) -> (SocketAddr, Manager) {
     let manager = builder(B, &[A, C]).settings(settings).build().unwrap();
@@ -185,39 +183,11 @@ async fn l01_the_socket_of_a_failed_attempt_is_closed_before_the_next() {
 }
 
 /// A connection that is counted while it lives.
-struct Counted(TcpStream, Arc<AtomicUsize>);
+struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.1.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -235,7 +205,8 @@ impl Dialer for Counting {
             self.seen.lock().unwrap().push(live);
             let stream = TcpStream::connect(self.address).await?;
             self.live.fetch_add(1, Ordering::SeqCst);
-            Ok(Box::new(Counted(stream, self.live.clone())) as BoxIo)
+            let counted = Counted(self.live.clone());
+            Ok(Box::new(Held(Box::new(stream), counted)) as BoxIo)
         })
     }
 }

@@ -3,6 +3,8 @@
 //! Most bodies take two nodes and don't know what is between them; what ends in `_pair` runs them
 //! under a paused clock, where times are exact.
 
+#[path = "../common/held.rs"]
+mod held;
 #[path = "../common/node.rs"]
 mod node;
 #[path = "../probe/mod.rs"]

@@ -3,9 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
 };
 
 use futures_util::future::BoxFuture;
@@ -13,12 +11,10 @@ use grid_transport::{
     BoxIo, Dialer, Manager, Target, TcpDialer,
     testing::{self, Net},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    task::JoinSet,
-};
+use tokio::task::JoinSet;
 
 use crate::{
+    held::Held,
     node::{builder, connected, named_socket},
     nodes::soon,
     probe::{ECHO, LONG, probe},
@@ -53,13 +49,12 @@ impl Dialer for Counting {
             let pair = (self.local.clone(), target.name().to_owned());
             self.live.change(&pair, 1);
             let live = self.live.clone();
-            Ok(Box::new(Counted { io, live, pair }) as BoxIo)
+            Ok(Box::new(Held(io, Counted { live, pair })) as BoxIo)
         })
     }
 }
 
 struct Counted {
-    io: BoxIo,
     live: Live,
     pair: (String, String),
 }
@@ -67,34 +62,6 @@ struct Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.live.change(&self.pair, -1);
-    }
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

@@ -2,12 +2,10 @@
 
 use std::{
     io,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -16,12 +14,10 @@ use grid_transport::{
     BoxIo, Dialer, LinkCause, LinkState, Settings, StreamHandler, Target, TcpDialer,
     testing::{self, NAMES, Net},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 use crate::{
+    held::Held,
     logs::Logs,
     node::{self, link},
     probe::*,
@@ -40,44 +36,16 @@ impl<D: Dialer> Dialer for Counting<D> {
             let io = self.0.dial(target).await?;
             let Live(now, most) = &self.1;
             most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
-            Ok(Box::new(Counted(io, self.1.clone())) as BoxIo)
+            Ok(Box::new(Held(io, Counted(self.1.clone()))) as BoxIo)
         })
     }
 }
 
-struct Counted(BoxIo, Live);
+struct Counted(Live);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.1.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The rows L01 to L27 of `docs/scenarios.md`: links that do not come up, are lost, and come back.
 
+#[path = "../common/held.rs"]
+mod held;
 #[path = "../common/logs.rs"]
 mod logs;
 #[path = "../common/node.rs"]

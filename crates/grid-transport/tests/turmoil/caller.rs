@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use grid_transport::{CallError, Connection, Manager};
+use grid_transport::{CallError, Connection, Manager, Payload};
 use tokio::time::Instant;
 
 use crate::{
@@ -136,12 +136,10 @@ impl Call<'_> {
             let from = Instant::now();
             let next = stream.recv().await;
             self.on_time(from);
-            match next {
-                Some(Ok(item)) if item.as_slice() == node::item(self.id, place) => place += 1,
-                Some(Ok(item)) => return self.broken(&format!("got {item:?} at {place}")),
-                Some(Err(error)) => return self.failed(&error),
-                None => return self.ended(place),
+            if !self.goes_on(next, place) {
+                return;
             }
+            place += 1;
         }
     }
 
@@ -174,15 +172,24 @@ impl Call<'_> {
                 let from = Instant::now();
                 let next = receiver.recv().await;
                 self.on_time(from);
-                match next {
-                    Some(Ok(item)) if item.as_slice() == node::item(self.id, place) => place += 1,
-                    Some(Ok(item)) => return self.broken(&format!("got {item:?} at {place}")),
-                    Some(Err(error)) => return self.failed(&error),
-                    None => return self.ended(place),
+                if !self.goes_on(next, place) {
+                    return;
                 }
+                place += 1;
             }
         };
         tokio::join!(sending, receiving);
+    }
+
+    /// Checks what came at `place`; whether more has to come.
+    fn goes_on(&self, next: Option<Result<Payload, CallError>>, place: u64) -> bool {
+        match next {
+            Some(Ok(item)) if item.as_slice() == node::item(self.id, place) => return true,
+            Some(Ok(item)) => self.broken(&format!("got {item:?} at {place}")),
+            Some(Err(error)) => self.failed(&error),
+            None => self.ended(place),
+        }
+        false
     }
 
     fn ended(&self, got: u64) {
