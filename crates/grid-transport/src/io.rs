@@ -5,12 +5,13 @@ use std::{any::Any, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpSocket, TcpStream, lookup_host},
+    net::{TcpSocket, TcpStream},
 };
 
 use crate::{
     config::{Endpoint, NameFault, parse_name},
     proven::{Identified, PeerNames},
+    resolve::{Names, Resolver},
 };
 
 /// A byte stream that a link can run over: TCP, TLS over it, an in-memory pipe.
@@ -132,19 +133,21 @@ impl<D: Dialer + ?Sized> Dialer for Arc<D> {
 
 /// Dials over plain TCP.
 ///
-/// Sends small writes at once, and has the kernel probe idle connections. Every address that a name resolves to is
-/// tried in turn.
+/// Sends small writes at once, and has the kernel probe idle connections. A name is looked up afresh for each attempt, and
+/// every address that it resolves to is tried in turn.
 #[derive(Clone, Debug)]
 pub struct TcpDialer {
     keepalive: Option<Duration>,
+    names: Names,
 }
 
 impl TcpDialer {
-    /// Probes connections that were idle for 15 s.
+    /// Probes connections that were idle for 15 s, and has the system look names up.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             keepalive: Some(Duration::from_secs(15)),
+            names: Names::SYSTEM,
         }
     }
 
@@ -152,6 +155,13 @@ impl TcpDialer {
     #[must_use]
     pub const fn keepalive(mut self, idle: Option<Duration>) -> Self {
         self.keepalive = idle;
+        self
+    }
+
+    /// Who looks names up, instead of the system.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
+        self.names = Names::by(resolver);
         self
     }
 
@@ -163,7 +173,7 @@ impl TcpDialer {
             ));
         }
         let mut last = None;
-        for address in lookup_host((target.host(), target.port())).await? {
+        for address in self.names.of(target.host(), target.port()).await? {
             match self.connect_to(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = Some(error),

@@ -26,6 +26,7 @@ mod names;
 mod redial;
 mod refused;
 mod relay;
+mod resolving;
 mod scene;
 mod silent;
 mod slow;

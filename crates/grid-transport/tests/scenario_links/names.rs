@@ -1,4 +1,4 @@
-//! L16, L17, L18: names that come, move and go; what redialing costs, and what it says.
+//! L17, L18: what redialing and waiting cost, and what is said of it.
 
 #![allow(
     clippy::print_stdout,
@@ -19,10 +19,9 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use grid_proto::local_dials;
 use grid_transport::{
-    BoxIo, CallError, Connection, Dialer, LinkCause, LinkState, Manager, Target, TcpDialer,
-    testing::{self, Net, NetDialer},
+    BoxIo, CallError, Connection, Dialer, LinkCause, LinkState, Manager, Target,
+    testing::{self, Net},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -38,103 +37,6 @@ use crate::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A resolver that has no answer for a minute, then one, and after another minute another one.
-struct Moving {
-    places: [NetDialer; 2],
-    began: Instant,
-    asked: Arc<AtomicUsize>,
-}
-
-impl Dialer for Moving {
-    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        let [here, there] = &self.places;
-        match self.began.elapsed().as_secs() {
-            0..60 => {
-                Box::pin(async { Err(io::Error::new(io::ErrorKind::NotFound, "no such name")) })
-            }
-            60..120 => here.dial(target),
-            _ => there.dial(target),
-        }
-    }
-}
-
-/// For a minute there is no such name; then there is, at one place and then at another.
-#[tokio::test(start_paused = true)]
-async fn l16_connected_within_5_s_of_each_change_pair() {
-    ends(async {
-        let (here, there) = (Net::new(), Net::new());
-        let [a, b] = testing::NAMES;
-        let asked = Arc::new(AtomicUsize::new(0));
-        let began = Instant::now();
-        let dialer = Moving {
-            places: [here.dialer(a), there.dialer(a)],
-            began,
-            asked: asked.clone(),
-        };
-        let first = testing::node_on(&here, b, &[a, b], probe).unwrap();
-        let second = testing::node_on(&there, b, &[a, b], probe).unwrap();
-        let node = testing::node_on(&here, a, &[a, b], |builder| builder.dialer(dialer)).unwrap();
-        let peer = node.connection(b).unwrap();
-
-        // tidy: sleep: the minute without a name, under paused time
-        sleep(59 * SECOND).await;
-        let attempts = asked.load(Ordering::Relaxed);
-        assert!((30..=60).contains(&attempts), "{attempts}");
-        let error = peer.request(ECHO, "x").await.unwrap_err();
-        assert!(error.to_string().contains("no such name"), "{error}");
-        let connected_to = |id| {
-            let peer = peer.clone();
-            async move {
-                node::state(&peer, |state| match state {
-                    LinkState::Connected { peer, .. } if *peer == id => Some(()),
-                    _ => None,
-                })
-                .await;
-            }
-        };
-        connected_to(first.id()).await;
-        assert!((60..65).contains(&began.elapsed().as_secs()));
-        // tidy: sleep: until it moves, under paused time
-        sleep(120 * SECOND - began.elapsed()).await;
-        here.cut(a, b);
-        connected_to(second.id()).await;
-        assert!((120..125).contains(&began.elapsed().as_secs()));
-        assert_eq!(text(&peer.request(ECHO, "there").await.unwrap()), "there");
-        // Each attempt has asked.
-        let failed = peer.stats().failed_attempts as usize;
-        assert_eq!(asked.load(Ordering::Relaxed), failed + 2);
-    })
-    .await;
-}
-
-/// A label of a name has at most 63 bytes, so that no resolver needs to ask anybody.
-#[tokio::test]
-async fn l16_an_error_of_the_resolver_never_ends_the_attempts() {
-    ends(async {
-        let name = format!("http://{}:9000", "a".repeat(64));
-        let mut locals = (1..).map(|number| format!("http://127.0.0.1:{number}"));
-        let local = locals.find(|local| local_dials(local, &name)).unwrap();
-        let a = builder(&local, &[&name])
-            .dialer(TcpDialer::new())
-            .build()
-            .unwrap();
-        let peer = a.connection(&name).unwrap();
-        let last = node::state(&peer, |state| match state {
-            LinkState::Connecting {
-                attempt: 5..,
-                last: Some(cause),
-            } => Some(cause.clone()),
-            _ => None,
-        })
-        .await;
-        assert!(matches!(*last, LinkCause::Dial(_)), "{last}");
-        assert!(peer.stats().failed_attempts >= 4);
-        a.shutdown(Duration::ZERO).await;
-    })
-    .await;
-}
 
 /// Dials one address, and keeps the times.
 #[derive(Clone)]
