@@ -246,6 +246,31 @@ async fn l19_the_dialer_writes_nanoseconds() {
     assert_eq!(written, Some("1719748800500000000"), "{head:?}");
 }
 
+/// An acceptor that answers with a time of its own, as ours and the reference do not: the dialer asks nothing of it.
+#[tokio::test]
+async fn l19_the_dialer_takes_an_answer_with_either_spelling() {
+    for time in [
+        "1719748800500000000",
+        "2024-06-30T12:00:00.5Z",
+        "2024-06-30T14:00:00.500+02:00",
+    ] {
+        let listener = socket().await;
+        let redirect = node::Redirect(listener.local_addr().unwrap());
+        let manager = builder(A, &[B]).dialer(redirect).build().unwrap();
+        let mut raw = Raw::accept(&listener).await;
+        raw.serve_upgrade_with(&[&format!("X-Minio-Time: {time}")])
+            .await;
+        let asked = raw.read_message().await.expect("no connect request");
+        assert_eq!(asked.op, grid_proto::wire::Op::Connect, "{time}");
+        raw.send_response(true, "").await;
+        let link = manager.connection(B).unwrap();
+        node::connected(&link).await;
+        assert!(raw.round_trip().await.is_empty(), "{time}");
+        assert_eq!(link.stats().failed_attempts, 0, "{time}");
+        manager.shutdown(Duration::ZERO).await;
+    }
+}
+
 #[tokio::test]
 async fn a_token_may_be_asked_for_in_the_headers_already() {
     let auth = StaticToken::new("debug").check_headers(true);

@@ -123,16 +123,22 @@ impl Raw {
 
     /// Plays the acceptor's part of the upgrade; returns the request's head.
     pub(crate) async fn serve_upgrade(&mut self) -> Vec<String> {
+        self.serve_upgrade_with(&[]).await
+    }
+
+    /// As [`serve_upgrade`](Self::serve_upgrade), with more lines in the answer.
+    pub(crate) async fn serve_upgrade_with(&mut self, more: &[&str]) -> Vec<String> {
         let request = self.read_head().await;
         let key = header(&request, "Sec-WebSocket-Key").unwrap().to_owned();
         let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
-        self.send_head(&[
-            "HTTP/1.1 101 Switching Protocols".to_owned(),
-            "Upgrade: websocket".to_owned(),
-            "Connection: Upgrade".to_owned(),
-            format!("Sec-WebSocket-Accept: {accept}"),
-        ])
-        .await;
+        let accept = format!("Sec-WebSocket-Accept: {accept}");
+        let lines = [
+            "HTTP/1.1 101 Switching Protocols",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            &accept,
+        ];
+        self.send_head(&[&lines, more].concat()).await;
         request
     }
 

@@ -1,12 +1,14 @@
 //! Links that are cut while a stream is under way (C11).
 
+use std::time::Duration;
+
 use grid_proto::wire::{Flags, Message, Op};
-use grid_transport::{CallError, Capacity, Connection, Payload};
-use tokio::net::TcpListener;
+use grid_transport::{CallError, Capacity, Connection, HandlerId, Payload, StreamHandler};
+use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
-    nodes::{drain, messages},
-    peer::{Peer, callee, numbered},
+    nodes::{drain, messages, soon},
+    peer::{Peer, call, callee, caller, numbered},
     probe::{ITEMS, OUT_1},
     raw::Frame,
 };
@@ -132,4 +134,79 @@ async fn c11_a_cut_after_any_item_is_an_error_pair() {
     );
     pair.connected().await.unwrap();
     crate::probe::settled(&pair).await;
+}
+
+const COLLECTS: HandlerId = HandlerId::new(200);
+
+/// What a detached handler has seen of its input: an item, or how it ended.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Item(Payload),
+    CleanEnd,
+    Cut,
+    Failed(String),
+}
+
+/// A handler that outlives its link, and tells all that it sees.
+fn collects() -> (StreamHandler, mpsc::UnboundedReceiver<Seen>) {
+    let (tell, told) = mpsc::unbounded_channel();
+    let handler = StreamHandler::new(COLLECTS, Capacity::new(40, 1), move |mut call| {
+        let tell = tell.clone();
+        async move {
+            let end = loop {
+                match call.recv().await {
+                    Some(Ok(item)) => tell.send(Seen::Item(item))?,
+                    Some(Err(CallError::Disconnected { .. })) => break Seen::Cut,
+                    Some(Err(error)) => break Seen::Failed(format!("{error:?}")),
+                    None => break Seen::CleanEnd,
+                }
+            };
+            tell.send(end)?;
+            Ok(())
+        }
+    });
+    (handler.detached(), told)
+}
+
+/// The other direction: the handler's input is cut.
+#[tokio::test]
+async fn c11_a_cut_after_any_item_of_the_input_is_an_error_for_the_handler() {
+    const ITEMS: usize = 30;
+    for cut in [Some(Cut::Close), Some(Cut::Reset), None] {
+        for count in 0..=ITEMS {
+            if cut.is_none() && count < ITEMS {
+                continue;
+            }
+            let (handler, mut told) = collects();
+            let handler = std::sync::Mutex::new(Some(handler));
+            let (manager, mut peer) = caller(|builder| {
+                let handler = handler.lock().unwrap().take();
+                builder.register(handler.expect("one node"))
+            })
+            .await;
+            peer.send(&call(Op::ConnectMux, COLLECTS, 1)).await;
+            for (seq, item) in (1..).zip(messages(count)) {
+                let item = String::from_utf8_lossy(item.as_slice());
+                peer.send(&numbered(Op::MuxClientMsg, 1, seq, Flags::empty(), &item))
+                    .await;
+            }
+            for item in messages(count) {
+                assert_eq!(soon(told.recv()).await, Some(Seen::Item(item)));
+            }
+            let last = count as u32 + 1;
+            match cut {
+                Some(Cut::Close) => peer.raw.shutdown().await,
+                Some(Cut::Reset) => peer.raw.reset(),
+                // For comparison: the end that is one.
+                None => {
+                    let end = numbered(Op::MuxClientMsg, 1, last, Flags::EOF, "");
+                    peer.send(&end).await;
+                }
+            }
+            let wanted = cut.map_or(Seen::CleanEnd, |_| Seen::Cut);
+            let end = soon(told.recv()).await;
+            assert_eq!(end, Some(wanted), "after {count} of {ITEMS} items");
+            manager.shutdown(Duration::ZERO).await;
+        }
+    }
 }

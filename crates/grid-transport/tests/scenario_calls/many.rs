@@ -85,9 +85,7 @@ impl Drop for Busy {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c07_streams_are_whole_and_in_order_on_a_busy_machine() {
-    let nodes = tcp().await;
+async fn whole_and_in_order(nodes: Nodes) {
     let busy = Busy::all_processors();
     let count = scaled("C07", "streams", 300, 10_000);
     let mut streams = JoinSet::new();
@@ -116,4 +114,14 @@ async fn c07_streams_are_whole_and_in_order_on_a_busy_machine() {
     assert_eq!(done, count);
     drop(busy);
     nodes.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c07_streams_are_whole_and_in_order_on_a_busy_machine() {
+    whole_and_in_order(tcp().await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn c07_streams_are_whole_and_in_order_on_a_busy_machine_pair() {
+    whole_and_in_order(memory().await).await;
 }

@@ -9,7 +9,7 @@ use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tungstenite::handshake::derive_accept_key;
 
@@ -88,9 +88,12 @@ async fn l21_a_mounted_link_outlives_the_servers_idle_timeout() {
         connected(&back).await;
         // No byte goes over the link meanwhile: its pings are an hour apart.
         let quiet = there.stats();
+        let began = Instant::now();
         // tidy: sleep: the link is idle for 30 times the timeout
         sleep(30 * idle).await;
         let stats = there.stats();
+        let quiet_for = began.elapsed();
+        assert!(quiet_for >= 30 * idle, "{quiet_for:?} of {idle:?}");
         assert_eq!(
             (stats.bytes_in, stats.bytes_out),
             (quiet.bytes_in, quiet.bytes_out)
@@ -101,14 +104,20 @@ async fn l21_a_mounted_link_outlives_the_servers_idle_timeout() {
             assert_eq!(peer.stats().reconnects, 0);
         }
 
-        // A connection that is none of a grid is closed by then.
+        // A connection that is none of a grid is closed by that timeout, and long before the link was asked again.
         let mut other = Raw::dial(address).await;
         other
             .send_head(&["GET /elsewhere HTTP/1.1", "Host: b"])
             .await;
+        let began = Instant::now();
         assert!(other.read_head().await[0].contains("404"));
         let end = timeout(PATIENCE, other.next()).await;
         assert!(matches!(end, Ok(Next::End)), "{end:?}");
+        let closed_after = began.elapsed();
+        assert!(
+            closed_after >= idle / 2 && closed_after < 30 * idle,
+            "{closed_after:?} of {idle:?}"
+        );
 
         // The node takes nothing more once it shuts down.
         a.shutdown(Duration::ZERO).await;
