@@ -42,6 +42,7 @@ mod defaults;
 mod numbers;
 mod ours;
 mod reading;
+mod redial;
 mod sizes;
 mod teardown;
 mod times;

@@ -32,8 +32,17 @@ pub(crate) async fn pass(time: Duration) {
 }
 
 pub(crate) fn accepting(settings: Settings) -> (Dial, Manager) {
+    accepting_at(settings, SystemTime::now)
+}
+
+/// As [`accepting`], with a clock of its own.
+pub(crate) fn accepting_at(
+    settings: Settings,
+    clock: impl Fn() -> SystemTime + Send + Sync + 'static,
+) -> (Dial, Manager) {
     let manager = handlers(node::builder(B, &[A]))
         .settings(settings)
+        .wall_clock(clock)
         .build()
         .unwrap();
     let (dial, dialed) = memory();

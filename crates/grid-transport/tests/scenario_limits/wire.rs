@@ -78,6 +78,12 @@ impl Wire {
 
     /// Asks to be let in; whether it was, if there was an answer.
     pub(crate) async fn greet(&mut self, request: &ConnectRequest) -> Option<ConnectResponse> {
+        self.ask(request).await;
+        self.answer().await
+    }
+
+    /// Asks to be let in, and goes on.
+    pub(crate) async fn ask(&mut self, request: &ConnectRequest) {
         let mut payload = Vec::new();
         request.encode(&mut payload);
         self.send_message(&Message {
@@ -85,6 +91,10 @@ impl Wire {
             ..Message::new(Op::Connect, MuxId::CONNECTION)
         })
         .await;
+    }
+
+    /// The answer to what was asked; `None` where the connection is closed instead.
+    pub(crate) async fn answer(&mut self) -> Option<ConnectResponse> {
         let message = self.message().await?;
         Some(ConnectResponse::decode(&message.payload).unwrap())
     }
