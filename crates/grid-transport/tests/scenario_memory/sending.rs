@@ -1,7 +1,7 @@
 //! Loads of hostile peers, and how they are sent.
 
 use std::{
-    io::{self, Read},
+    io::{self, BufRead, BufReader, Read},
     net::SocketAddr,
     process::{Child, Command, Stdio},
     sync::{
@@ -21,13 +21,14 @@ use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     runtime::Builder,
-    time::{Instant, sleep, sleep_until},
+    sync::watch,
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     node::A,
-    raw::{Frame, PATH, request, upgrade_request},
+    raw::{Frame, PATH, PATIENCE, request, upgrade_request},
 };
 
 /// What arrives: what each connection says behind its handshake, and how many of them there are at one time.
@@ -47,6 +48,9 @@ pub(super) struct Load {
 /// The address that a process with a load of its own sends it to.
 const TARGET: &str = "GRID_LOAD_TARGET";
 
+/// What such a process says, with how many connections are open.
+const OPEN: &str = "connections that are open: ";
+
 impl Load {
     /// In a process that was started for the load: sends it until the other process has had enough.
     pub(super) fn send_from_here(&self) -> bool {
@@ -61,26 +65,48 @@ impl Load {
             .enable_all()
             .build()
             .unwrap();
+        let pace = Arc::new(Pace::default());
         let sending = runtime.spawn(arrive(
             load,
-            Arc::default(),
+            pace.clone(),
             target.parse().unwrap(),
             stop.clone(),
         ));
+        let all = self.connections as u64;
+        runtime.block_on(async {
+            // Far longer than it takes; the other process fails without it.
+            let mut open = pace.open.subscribe();
+            let _ = timeout(PATIENCE, open.wait_for(|open| *open == all)).await;
+            println!("{OPEN}{}", *pace.open.borrow());
+        });
         let _ = io::stdin().read_to_end(&mut Vec::new());
         stop.cancel();
         runtime.block_on(sending).unwrap();
         true
     }
 
-    pub(super) fn begin_elsewhere(test: &str, target: SocketAddr) -> Child {
-        Command::new(std::env::current_exe().unwrap())
+    /// Starts a process that sends it; returns when all of its connections are open at the same time.
+    pub(super) fn begin_elsewhere(&self, test: &str, target: SocketAddr) -> Child {
+        let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", test, "--nocapture"])
             .env(TARGET, target.to_string())
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
-            .unwrap()
+            .unwrap();
+        let mut said = BufReader::new(process.stdout.take().unwrap());
+        let open = said
+            .by_ref()
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                let (_, open) = line.split_once(OPEN)?;
+                open.parse::<usize>().ok()
+            });
+        assert_eq!(open, Some(self.connections), "{}", self.name);
+        // It has more to say, which somebody has to be able to hear.
+        process.stdout = Some(said.into_inner());
+        process
     }
 }
 
@@ -103,6 +129,8 @@ fn greeting(name: &str) -> Vec<u8> {
 #[derive(Default)]
 pub(super) struct Pace {
     pub(super) sent: AtomicU64,
+    /// Connections at this moment.
+    pub(super) open: watch::Sender<u64>,
     /// Bytes a second at most.
     pub(super) most: Option<f64>,
 }
@@ -142,6 +170,7 @@ async fn one(load: &Load, pace: &Pace, address: SocketAddr, stop: &CancellationT
     let Ok(mut socket) = TcpStream::connect(address).await else {
         return;
     };
+    pace.open.send_modify(|open| *open += 1);
     let _ = socket.set_nodelay(true);
     let (mut read, mut write) = socket.split();
     let say = async {
@@ -171,6 +200,7 @@ async fn one(load: &Load, pace: &Pace, address: SocketAddr, stop: &CancellationT
         () = hear => {}
         () = stop.cancelled() => {}
     }
+    pace.open.send_modify(|open| *open -= 1);
 }
 
 /// Reads whatever comes, and answers nothing.
