@@ -283,7 +283,7 @@ mod tests {
 
     /// A token is compared as a whole wherever it differs, by the one function that takes no shorter way.
     #[tokio::test]
-    async fn h15_a_wrong_token_is_compared_to_its_end() {
+    async fn h15_a_wrong_token_is_compared_to_its_end_unit() {
         let auth = StaticToken::new("secret").check_headers(true);
         let context = TokenContext::new("a", "b");
         for (given, valid) in [

@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn c04_the_default_deadline_is_documented() {
+    fn c04_the_default_deadline_is_documented_unit() {
         let (before, _) = include_str!("config.rs")
             .split_once("default_deadline: Duration = ")
             .unwrap();

@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t05_what_speaks_to_a_terminal_is_written_out() {
+    fn t05_what_speaks_to_a_terminal_is_written_out_unit() {
         let text = "a\r\nb\t\u{1b}[2K\u{7f}\u{9b}1m\0\u{2028}\u{202e}\u{2066}é\\n🦀";
         let shown = Cut(text).to_string();
         let wanted = "a\\r\\nb\\t\\u{1b}[2K\\u{7f}\\u{9b}1m\\u{0}\\u{2028}\\u{202e}\\u{2066}é\\n🦀";
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn t03_a_kibibyte_is_shown_and_no_half_character() {
+    fn t03_a_kibibyte_is_shown_and_no_half_character_unit() {
         for len in [0, 1, 1_023, 1_024] {
             let text = "x".repeat(len);
             assert_eq!(Cut(&text).to_string(), text);

@@ -57,7 +57,7 @@ fn refused<M: Message>(payload: &[u8]) {
 }
 
 #[test]
-fn h03_lengths_that_a_payload_declares_allocate_nothing() {
+fn h03_lengths_that_a_payload_declares_allocate_nothing_unit() {
     for payload in hostile() {
         refused::<StringMap>(&payload);
         refused::<Bytes>(&payload);

@@ -88,7 +88,7 @@ async fn blocking_handlers_may_block() {
 }
 
 #[tokio::test]
-async fn c22_a_place_is_taken_once() {
+async fn c22_a_place_is_taken_once_unit() {
     let same = |text, _| async move { Ok(text) };
     let registry = Registry::new();
     registry.register(WAIT.handler(same)).unwrap();

@@ -66,10 +66,11 @@ fn in_file(home: &str, text: &str) -> Vec<Shown> {
         if !is_id(&row) || name.as_bytes().get(3) != Some(&b'_') {
             return None;
         }
-        let layer = match (machine, name.ends_with("_pair")) {
-            (true, _) => "machine",
-            (false, true) => "pair",
-            (false, false) => "tcp",
+        let layer = match name.rsplit('_').next() {
+            _ if machine => "machine",
+            Some("pair") => "pair",
+            Some("unit") => "unit",
+            _ => "tcp",
         };
         let home = home.to_owned();
         Some(Shown {
@@ -132,7 +133,8 @@ mod unit {
     #[test]
     fn only_tests_that_run_and_begin_with_an_id() {
         let text = "#[test] fn c01_a() {}\n fn c02_b() {}\n #[tokio::test(start_paused = true)] async fn l03_c_pair() {}
-            #[test] #[ignore] fn h04_d() {}\n #[test] fn c5_e() {}\n #[test] fn x01_f() {}\n mod m { #[test] fn t06_g() {} }";
+            #[test] #[ignore] fn h04_d() {}\n #[test] fn c5_e() {}\n #[test] fn x01_f() {}\n mod m { #[test] fn t06_g() {} }
+            #[test] fn c22_h_unit() {}";
         let found: Vec<_> = in_file("grid-transport/tests/a.rs", text)
             .into_iter()
             .map(|shown| (shown.row, shown.name, shown.layer))
@@ -141,6 +143,7 @@ mod unit {
             ("C01", "c01_a", "tcp"),
             ("L03", "l03_c_pair", "pair"),
             ("T06", "t06_g", "tcp"),
+            ("C22", "c22_h_unit", "unit"),
         ];
         assert_eq!(
             found,

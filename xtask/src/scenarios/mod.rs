@@ -1,7 +1,8 @@
 //! The rows of `docs/scenarios.md` and the tests that show each.
 //!
 //! A test shows a row when the name of its function begins with the id of the row, in small letters: `c08_…`. Its layer
-//! is `machine` in grid-proto, `pair` (nodes in memory) where the name ends so, and `tcp` elsewhere.
+//! is `machine` in grid-proto, `pair` (nodes in memory) or `unit` (no connection at all) where the name ends so, and `tcp`
+//! elsewhere.
 
 mod found;
 mod results;

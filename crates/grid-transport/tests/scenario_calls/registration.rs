@@ -26,7 +26,7 @@ const PLACES: [(Option<&str>, &str); 2] =
     [(None, ""), (Some("disk1"), " under subroute \"disk1\"")];
 
 #[tokio::test]
-async fn c22_a_handler_is_registered_once() {
+async fn c22_a_handler_is_registered_once_unit() {
     for (subroute, place) in PLACES {
         for first in of_each_kind(ID, subroute) {
             let registry = Registry::new();
@@ -58,7 +58,7 @@ async fn c22_a_handler_is_registered_once() {
 }
 
 #[tokio::test]
-async fn c22_no_handler_has_number_0() {
+async fn c22_no_handler_has_number_0_unit() {
     for (subroute, place) in PLACES {
         for zero in of_each_kind(HandlerId::new(0), subroute) {
             let error = builder().register(zero).build().unwrap_err();
@@ -75,7 +75,7 @@ async fn c22_no_handler_has_number_0() {
 }
 
 #[tokio::test]
-async fn c22_no_handler_comes_after_the_start() {
+async fn c22_no_handler_comes_after_the_start_unit() {
     let registry = Registry::new();
     let [single, _] = of_each_kind(ID, None);
     registry.register(single).unwrap();

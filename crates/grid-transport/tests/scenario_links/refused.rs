@@ -180,7 +180,7 @@ async fn l14_a_silent_dialer_is_given_up_after_5_s_pair() {
 }
 
 #[tokio::test]
-async fn l25_an_error_of_the_names_quotes_the_value_and_the_list() {
+async fn l25_an_error_of_the_names_quotes_the_value_and_the_list_unit() {
     ends(async {
         let (a, b) = ("http://node-a:9000", "http://node-b:9000");
         let upper = "http://Node-A:9000";

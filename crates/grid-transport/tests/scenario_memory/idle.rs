@@ -88,7 +88,7 @@ fn declarations() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn h03_lengths_that_a_structure_declares_are_errors_and_cost_nothing() {
+fn h03_lengths_that_a_structure_declares_are_errors_and_cost_nothing_unit() {
     let once = |read: &dyn Fn() -> bool| {
         let before = crate::ALLOCATOR.stats().bytes_allocated;
         assert!(black_box(read()), "it has to be an error");

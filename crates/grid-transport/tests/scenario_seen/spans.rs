@@ -404,7 +404,7 @@ async fn t01_who_is_not_interested_gets_none_pair() {
 
 /// A subscriber is code of the user: it may look at the link, which takes the link's lock.
 #[test]
-fn t01_a_subscriber_may_look_at_the_link() {
+fn t01_a_subscriber_may_look_at_the_link_pair() {
     let (done, finished) = mpsc::channel();
     // Where it can't, nothing ends, and this thread is left behind.
     thread::spawn(move || {

@@ -19,7 +19,7 @@ async fn silent(_: u64, _: TypedStreamCall<u64, u64>) -> Result<(), grid_typed::
 }
 
 #[tokio::test]
-async fn c22_typed_handlers_are_registered_once() {
+async fn c22_typed_handlers_are_registered_once_unit() {
     let node = || Manager::builder(NAMES[0]).peers(NAMES).auth(NoAuth);
     for twice in [
         node().typed(&SINGLE, same).typed(&SINGLE, same),
