@@ -225,6 +225,7 @@ impl Call {
             open: false,
             started: false,
             deadline_at: None,
+            heard: 0,
             sent: 0,
             finished: false,
             received: 0,

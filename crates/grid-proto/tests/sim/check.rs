@@ -3,7 +3,7 @@
 use grid_proto::{
     MuxId, Payload,
     conn::{CallError, CancelReason, Event},
-    wire::{MuxRejection, stream_text},
+    wire::{Message, MuxRejection, stream_text},
 };
 
 use crate::{
@@ -217,4 +217,19 @@ impl World {
             ))
         }
     }
+}
+
+/// A batch says how many bytes it has, and has about as many as were asked for.
+pub(crate) fn check_batch(end: usize, out: &[Message], bytes: usize, most: usize) -> Outcome {
+    let sum: usize = out.iter().map(|message| message.encoded_len()).sum();
+    if bytes != sum {
+        return Err(format!("end {end} says {bytes} bytes of {sum}"));
+    }
+    let last = out.last().map_or(0, |last| last.encoded_len());
+    if out.len() > 1 && bytes - last > most + 200 {
+        return Err(format!(
+            "end {end} gives {bytes} bytes where {most} were asked for"
+        ));
+    }
+    Ok(())
 }

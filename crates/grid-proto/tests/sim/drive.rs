@@ -9,6 +9,7 @@ use grid_proto::{
 };
 
 use crate::{
+    check::check_batch,
     link::{self, Carried},
     node::{Kind, Phase, Registry},
     world::{Action, Outcome, World, note},
@@ -141,6 +142,9 @@ impl World {
         let travel = link.rng.range(50, self.style.latency);
         let bandwidth = self.style.bandwidth;
         let lane = &mut link.lanes[end % 2];
+        if bandwidth > 0 && lane.is_busy(self.now) {
+            self.seen.saw("bandwidth: waits behind others");
+        }
         match carried {
             Carried::Frame(frame) => lane.send_frame(self.now, travel, bandwidth, frame),
             other => lane.send(self.now, travel, bandwidth, other),
@@ -222,6 +226,9 @@ impl World {
                 }
             }
             let this = &mut self.ends[end];
+            if !honest && let Some(nonce) = this.by_mux.get(&message.mux.get()) {
+                self.calls[*nonce as usize].heard = self.now;
+            }
             if honest {
                 let served = (message.op == Op::ConnectMux).then(|| {
                     Registry
@@ -305,6 +312,11 @@ impl World {
         let honest = ours && self.peer(end).kind != Kind::Hostile;
         for message in &out {
             note!(self, "end {end} -> {message:?}");
+            if message.op == Op::ConnectMux
+                && let Some(nonce) = self.ends[end].by_mux.get(&message.mux.get())
+            {
+                self.calls[*nonce as usize].heard = self.now;
+            }
             if honest {
                 let this = &mut self.ends[end];
                 let nonce = this.by_mux.get(&message.mux.get());
@@ -319,6 +331,9 @@ impl World {
         }
         let busy = self.links[end / 2].rng.below(self.style.write_time + 1);
         let writable = self.links[end / 2].lanes[end % 2].writable_at(self.style.bandwidth);
+        if writable > self.now {
+            self.seen.saw("bandwidth: the writer waits");
+        }
         self.ends[end].writer_ready = (self.now + busy).max(writable);
         Ok(true)
     }
@@ -362,25 +377,12 @@ impl World {
             CloseReason::Replaced => "close: replaced",
             CloseReason::Abuse(_) => "close: abuse",
             CloseReason::PeerNotReading => "close: peer not reading",
-            _ => "close: other",
+            CloseReason::Local => "close: local",
+            CloseReason::ShuttingDown => "close: shutting down",
+            _ => return Err(format!("end {end} closes for an unknown reason: {reason}")),
         });
         self.check_close(end, &reason)?;
         self.falls(end);
         Ok(())
     }
-}
-
-/// A batch says how many bytes it has, and has about as many as were asked for.
-fn check_batch(end: usize, out: &[Message], bytes: usize, most: usize) -> Outcome {
-    let sum: usize = out.iter().map(|message| message.encoded_len()).sum();
-    if bytes != sum {
-        return Err(format!("end {end} says {bytes} bytes of {sum}"));
-    }
-    let last = out.last().map_or(0, |last| last.encoded_len());
-    if out.len() > 1 && bytes - last > most + 200 {
-        return Err(format!(
-            "end {end} gives {bytes} bytes where {most} were asked for"
-        ));
-    }
-    Ok(())
 }

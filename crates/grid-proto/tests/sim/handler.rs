@@ -70,10 +70,11 @@ impl World {
     }
 
     fn serve(&mut self, end: usize, nonce: u32, id: Served, charge: Charge) {
-        let epoch = self.ends[end].epoch;
+        let (epoch, since) = (self.ends[end].epoch, self.now);
         let call = self.call(nonce);
         call.handler = Some(Handler {
             end,
+            since,
             epoch,
             id,
             cancelled: None,

@@ -5,7 +5,10 @@
 
 mod attack;
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Instant,
+};
 
 use grid_proto::{
     conn::{Charge, CloseReason, Config, Event, ServeId, Ticket},
@@ -58,10 +61,19 @@ impl Hostile {
 /// What the application of an honest node keeps of such a peer's calls.
 #[derive(Debug, Default)]
 pub(crate) struct Victim {
-    tickets: Vec<Ticket>,
-    /// What was delivered of a stream's input and not consumed, and how much of it there may be.
-    streams: HashMap<ServeId, (u32, u32), Fast>,
+    /// Each with the moment at which nobody waits for its answer any more.
+    tickets: Vec<(Ticket, Option<Instant>)>,
+    streams: HashMap<ServeId, Open, Fast>,
     held: VecDeque<Charge>,
+}
+
+#[derive(Debug)]
+struct Open {
+    /// What was delivered of its input and not consumed, and how much of it there may be.
+    unread: u32,
+    most: u32,
+    /// When its caller is gone; `None` too where the handler has returned.
+    deadline: Option<Instant>,
 }
 
 pub(crate) fn limits(config: &mut Config) {
@@ -117,7 +129,7 @@ impl World {
                     1 => _ = this.conn.respond(ticket, Ok(request.payload)),
                     _ => {
                         let victim = self.victim(end);
-                        victim.tickets.push(ticket);
+                        victim.tickets.push((ticket, request.deadline));
                         victim.held.push_back(request.charge);
                     }
                 }
@@ -126,15 +138,19 @@ impl World {
             Event::RequestCancelled { ticket, .. } => {
                 self.ends[end].conn.forget(ticket);
                 let victim = self.victim(end);
-                victim.tickets.retain(|held| *held != ticket);
+                victim.tickets.retain(|(held, _)| *held != ticket);
                 Ok(())
             }
             Event::Opened(open) => {
                 self.seen.saw("hostile: opened");
                 let victim = self.victim(end);
                 victim.held.push_back(open.charge);
-                let new = victim.streams.insert(open.stream, (0, open.capacity.input));
-                if new.is_some() {
+                let new = Open {
+                    unread: 0,
+                    most: open.capacity.input,
+                    deadline: open.deadline,
+                };
+                if victim.streams.insert(open.stream, new).is_some() {
                     return Err(format!("end {end} opens {:?} twice", open.stream));
                 }
                 self.serves_anybody(end, open.stream, chance);
@@ -143,7 +159,7 @@ impl World {
             Event::Received { stream, charge, .. } => {
                 self.seen.saw("hostile: received");
                 let victim = self.victim(end);
-                let Some((unread, most)) = victim.streams.get_mut(&stream) else {
+                let Some(Open { unread, most, .. }) = victim.streams.get_mut(&stream) else {
                     return Err(format!(
                         "end {end}: input for {stream:?}, which is not served"
                     ));
@@ -173,7 +189,8 @@ impl World {
                 Some(_) => Ok(()),
                 None => Err(format!("end {end}: {stream:?} is cancelled twice")),
             },
-            _ => Ok(()),
+            Event::Unsent(_) | Event::Ponged { .. } => Ok(()),
+            other => Err(format!("an event that nobody knows: {other:?}")),
         }
     }
 
@@ -186,6 +203,9 @@ impl World {
         // An event of it may wait still: the application would know that it has returned.
         if chance.is_multiple_of(5) && conn.close_reason().is_none() {
             conn.serve_finish(stream, Ok(()));
+            if let Some(open) = self.ends[end].victim.streams.get_mut(&stream) {
+                open.deadline = None;
+            }
         }
     }
 
@@ -203,12 +223,22 @@ impl World {
             (node.inbound.used(), 1 << 22),
             (self.ends[end].inbound.used(), INBOUND + MESSAGE),
         ];
-        match open.iter().position(|(is, most)| is > most) {
-            Some(which) => Err(format!(
+        if let Some(which) = open.iter().position(|(is, most)| is > most) {
+            return Err(format!(
                 "end {end} is made to hold too much: {which} of {open:?}"
-            )),
-            None => Ok(()),
+            ));
         }
+        // Promise 6 on the serving side: nobody works on for a caller that is gone.
+        let Victim {
+            tickets, streams, ..
+        } = &self.ends[end].victim;
+        let requests = tickets.iter().filter_map(|(_, deadline)| *deadline);
+        let mut due = requests.chain(streams.values().filter_map(|open| open.deadline));
+        let now = self.instant();
+        if due.any(|deadline| deadline < now) {
+            return Err(format!("end {end} serves for longer than its caller waits"));
+        }
+        Ok(())
     }
 
     /// After the last operation such peers are gone for good.
@@ -241,7 +271,7 @@ impl World {
         this.dirty = true;
         if mix(self.seed, self.now, self.steps).is_multiple_of(16) {
             this.victim.held.clear();
-            for ticket in this.victim.tickets.drain(..) {
+            for (ticket, _) in this.victim.tickets.drain(..) {
                 let _ = this.conn.respond(ticket, Err("late".into()));
                 // Where there is no room for the answer there is none.
                 this.conn.forget(ticket);

@@ -96,6 +96,11 @@ impl Lane {
         }
     }
 
+    /// Whether what was sent before has not left yet.
+    pub(crate) fn is_busy(&self, now: u64) -> bool {
+        self.free_at > now
+    }
+
     /// When the writer of a socket with this bandwidth may go on.
     pub(crate) fn writable_at(&self, bandwidth: u64) -> u64 {
         match (BUFFER * 1_000_000).checked_div(bandwidth) {

@@ -18,6 +18,7 @@ use crate::{
     connect::FOUND,
     history::SECOND,
     node::{Kind, Phase},
+    plan::Answer,
     world::{Call, Outcome, World, note},
 };
 
@@ -71,15 +72,18 @@ impl World {
     pub(crate) fn check_close(&self, end: usize, reason: &CloseReason) -> Outcome {
         let silence = self.now - self.ends[end].heard;
         let period = self.style.ping.as_micros() as u64;
+        let (troubled, hostile) = (self.troubled(end), self.peer(end).kind == Kind::Hostile);
         let right = match reason {
             CloseReason::PeerSilent(_) => {
-                let good = !self.troubled(end) && self.peer(end).kind != Kind::Hostile;
-                !good && (2 * period..=3 * period).contains(&silence)
+                (troubled || hostile) && (2 * period..=3 * period).contains(&silence)
             }
-            CloseReason::PeerNotReading | CloseReason::Abuse(_) => {
-                self.peer(end).kind == Kind::Hostile
-            }
-            _ => true,
+            CloseReason::PeerNotReading | CloseReason::Abuse(_) => hostile,
+            CloseReason::Decode(_) => troubled || hostile,
+            // The newer one is there.
+            CloseReason::Replaced => self.ends[end].socket != self.links[end / 2].socket,
+            // A history closes no link that it has not cut.
+            CloseReason::Lost(_) | CloseReason::Local | CloseReason::ShuttingDown => troubled,
+            _ => false,
         };
         if right {
             Ok(())
@@ -136,7 +140,7 @@ impl World {
             return Ok(());
         }
         if self.peer(end).kind == Kind::Hostile {
-            return Ok(());
+            return self.check_waits_for_hostile(call);
         }
         let handler = call.handler.as_ref().filter(|handler| !handler.over);
         let at_work = handler.is_some_and(|handler| handler.step_armed || handler.read_armed);
@@ -145,16 +149,45 @@ impl World {
         let cut_off = call.cut_off == Some(CancelReason::Deadline);
         let by_deadline = plan.waits_for_deadline() && call.deadline_at.is_some();
         let guest = self.ends[end].reference.is_some() || self.ends[end ^ 1].reference.is_some();
-        if call.open && !busy && !by_deadline && !ends_soon && !cut_off && !guest {
+        let busy = busy || guest && self.reference_is_at_work(call);
+        // A reference says nothing where a handler of ours would refuse.
+        let refuses = !plan.stream && plan.answer == Answer::Refuse;
+        let silent = refuses && self.ends[end ^ 1].reference.is_some();
+        let by_deadline = by_deadline || silent && call.deadline_at.is_some();
+        if call.open && !busy && !by_deadline && !ends_soon && !cut_off {
             return Err(format!(
                 "call {nonce} waits for nothing: sent {} of {}, received {} of {} (handler: {:?})",
                 call.sent, plan.items_in, call.received, call.handler_sent, call.handler
             ));
         }
-        if handler.is_some() && !call.open && !at_work && !guest {
+        // Nor does it where it gives a single request up, or opens a stream for a call that has failed already: our handler
+        // works on until the deadline, or until it misses four pings; those of a reference are 15 s apart.
+        let pings = 60 * SECOND;
+        let limit = match plan.deadline {
+            None if !plan.stream => 60 * SECOND,
+            Some(after) if !plan.stream || after <= 60 * SECOND => after,
+            _ => pings,
+        };
+        let unaware = guest && handler.is_some_and(|handler| self.now <= handler.since + limit);
+        if handler.is_some() && !call.open && !at_work && !unaware {
             return Err(format!(
                 "the handler of call {nonce} waits for ever: {:?}",
                 call.handler
+            ));
+        }
+        Ok(())
+    }
+
+    /// A peer that owes nobody an answer: its silence ends a stream that pings it. The deadlines of calls are checked as
+    /// everywhere, and those of what it has asked for in `hostile.rs`.
+    fn check_waits_for_hostile(&self, call: &Call) -> Outcome {
+        let period = self.style.stream_ping.as_micros() as u64;
+        let long = call.plan.deadline.is_none_or(|after| after > period);
+        if call.open && call.plan.stream && long && self.now > call.heard + 2 * period {
+            return Err(format!(
+                "stream {} doesn't notice that its peer gives no sign since {} us",
+                call.plan.nonce,
+                self.now - call.heard
             ));
         }
         Ok(())

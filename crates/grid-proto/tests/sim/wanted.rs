@@ -88,5 +88,9 @@ pub(crate) const WANTED: &[(&str, u64)] = &[
     ("close: lost", 3_000),
     ("close: decode", 100),
     ("close: peer silent", 200),
-    ("close: other", 500),
+    ("close: local", 200),
+    ("close: shutting down", 200),
+    ("bandwidth: limited", 800),
+    ("bandwidth: waits behind others", 1_000),
+    ("bandwidth: the writer waits", 50),
 ];

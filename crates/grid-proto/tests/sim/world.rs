@@ -85,6 +85,8 @@ pub(crate) struct Call {
     /// The socket that it was made on.
     pub(crate) socket: u32,
     pub(crate) deadline_at: Option<u64>,
+    /// When it left, or something came for its number, where the peer is hostile.
+    pub(crate) heard: u64,
     pub(crate) cancel_armed: bool,
     pub(crate) sent: u32,
     pub(crate) finished: bool,
@@ -105,6 +107,7 @@ pub(crate) struct Call {
 #[derive(Debug)]
 pub(crate) struct Handler {
     pub(crate) end: usize,
+    pub(crate) since: u64,
     /// The connection of the end that it belongs to.
     pub(crate) epoch: u32,
     pub(crate) id: Served,
@@ -195,6 +198,9 @@ impl World {
             steps: 0,
             over: false,
         };
+        if world.style.bandwidth > 0 {
+            world.seen.saw("bandwidth: limited");
+        }
         note!(world, "seed {seed}: {:?}", world.style);
         for (index, node) in world.nodes.iter().enumerate() {
             note!(world, "node {index}: {node:?}");

@@ -30,6 +30,7 @@ mod call;
 mod serve;
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, VecDeque},
     time::Duration,
 };
@@ -44,7 +45,7 @@ use grid_proto::{
 
 use crate::{
     history::SECOND,
-    world::{Action, Outcome, World},
+    world::{Action, Call, Outcome, World},
 };
 use call::Calling;
 use serve::{Asked, Serving};
@@ -96,6 +97,29 @@ impl World {
             message.flags = Flags::CRC;
         }
         message
+    }
+
+    /// Whether a reference at either end of a call is about to do something for it, other than to give it up.
+    pub(crate) fn reference_is_at_work(&self, call: &Call) -> bool {
+        let (caller, server) = (call.plan.end, call.plan.end ^ 1);
+        let asked = |key: &u64| {
+            let reference = self.ends[server].reference.as_ref();
+            let asked = reference.and_then(|reference| reference.asked.get(key));
+            asked.is_some_and(|asked| asked.nonce == call.plan.nonce)
+        };
+        self.timers.iter().any(|Reverse((_, _, action))| {
+            let Action::Reference(end, due, key, process) = action else {
+                return false;
+            };
+            let lives = self.nodes[self.ends[*end].node].process == *process;
+            lives
+                && match due {
+                    Due::Answer => *end == server && asked(key),
+                    Due::ServeStep => *end == server && *key == call.mux,
+                    Due::CallStep | Due::CallReads => *end == caller && *key == call.mux,
+                    Due::ServeDeadline | Due::CallDeadline => false,
+                }
+        })
     }
 
     fn reference_arms(&mut self, end: usize, after: u64, due: Due, key: u64) {

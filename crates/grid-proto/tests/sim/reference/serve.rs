@@ -19,7 +19,7 @@ use crate::{
 /// A single request that is worked on.
 #[derive(Debug)]
 pub(super) struct Asked {
-    nonce: u32,
+    pub(super) nonce: u32,
     mux: u64,
     seq: u32,
     /// When nobody waits for the answer any more.
