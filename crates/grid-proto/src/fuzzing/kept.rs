@@ -1,14 +1,17 @@
-//! The corpora that the repository keeps; a packaged crate has none.
+//! The corpora that the repository keeps, where it keeps any; a packaged crate has none.
 
 use std::{fs, path::Path};
 
 /// The inputs kept for a target, one behind the other in `fuzz/corpus/NAME.bin`, each after its length as four bytes, the
-/// lowest first. `manifest` is the folder of a crate of the workspace.
+/// lowest first. `manifest` is the folder of a crate of the workspace. Where there is a folder of corpora each target has
+/// some.
 pub fn kept(manifest: &str, target: &str) -> Vec<Vec<u8>> {
-    let file = Path::new(manifest).join(format!("../../fuzz/corpus/{target}.bin"));
-    let Ok(bytes) = fs::read(file) else {
+    let folder = Path::new(manifest).join("../../fuzz/corpus");
+    if !folder.is_dir() {
         return Vec::new();
-    };
+    }
+    let file = folder.join(format!("{target}.bin"));
+    let bytes = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let mut rest = &bytes[..];
     let mut inputs = Vec::new();
     while let Some((len, after)) = rest.split_first_chunk::<4>() {
@@ -18,5 +21,6 @@ pub fn kept(manifest: &str, target: &str) -> Vec<Vec<u8>> {
         rest = after;
     }
     assert!(rest.is_empty(), "the corpus of {target} is cut short");
+    assert!(!inputs.is_empty(), "the corpus of {target} is empty");
     inputs
 }
