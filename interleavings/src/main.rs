@@ -1,4 +1,5 @@
-//! Checks the hand-made synchronisation of grid-transport in every order that its steps can come in.
+//! Checks the hand-made synchronisation of grid-transport in every order that its steps can come in, or, of the models that
+//! have too many, in every order within so many preemptions: each line says which.
 //!
 //! `interleavings` runs all, `interleavings guard shipped` one. What is checked are the very files that are shipped,
 //! with the types of a model checker in place of their imports; and copies with a fault planted, each of which has to
@@ -50,9 +51,9 @@ fn check(variant: &Variant) -> ExitCode {
     }
     for (name, check) in variant.checks {
         let began = Instant::now();
-        let histories = check();
+        let explored = check();
         println!(
-            "{}: {name}: {histories} histories, {:.1?}",
+            "{}: {name}: {explored}, {:.1?}",
             variant.subject,
             began.elapsed()
         );

@@ -23,6 +23,13 @@ fn run(subject: &str, fault: &str) -> (bool, String) {
 fn check(subject: &str) {
     let (holds, told) = run(subject, "shipped");
     assert!(holds, "{subject}: {told}");
+    for line in told.lines().filter(|line| line.contains(" histories, ")) {
+        assert!(
+            line.contains(" histories, every order"),
+            "which orders? {line}"
+        );
+    }
+    assert!(told.contains(" histories, "), "{subject}: {told}");
     let faults = FAULTS.lines().filter_map(|line| line.strip_prefix("=== "));
     let mut count = 0;
     for head in faults.filter(|head| head.split(' ').next() == Some(subject)) {

@@ -4,18 +4,18 @@ use loom::{future::block_on, thread};
 
 use super::guard::Guard;
 use crate::{
-    explore::explore,
+    explore::{Explored, explore},
     sync::{Arc, AtomicBool, Ordering},
 };
 
-pub(crate) const CHECKS: &[(&str, fn() -> usize)] = &[
+pub(crate) const CHECKS: &[(&str, fn() -> Explored)] = &[
     ("nobody is inside once it is gone", nobody_is_inside),
     ("each of two who leave may be the last", two_leave),
     ("two close it and one is first", two_close),
     ("one who does not leave is abandoned", abandoned),
 ];
 
-fn nobody_is_inside() -> usize {
+fn nobody_is_inside() -> Explored {
     explore(|| {
         let guard = Arc::new(Guard::<u8>::new());
         let gone = Arc::new(AtomicBool::new(false));
@@ -40,7 +40,7 @@ fn nobody_is_inside() -> usize {
     })
 }
 
-fn two_leave() -> usize {
+fn two_leave() -> Explored {
     explore(|| {
         let guard = Arc::new(Guard::<u8>::new());
         let members = [1, 1].map(|label| {
@@ -55,7 +55,7 @@ fn two_leave() -> usize {
     })
 }
 
-fn two_close() -> usize {
+fn two_close() -> Explored {
     explore(|| {
         let guard = Arc::new(Guard::<u8>::new());
         let pass = guard.enter(1);
@@ -70,7 +70,7 @@ fn two_close() -> usize {
     })
 }
 
-fn abandoned() -> usize {
+fn abandoned() -> Explored {
     explore(|| {
         let guard = Arc::new(Guard::<u8>::new());
         let stays = guard.enter(7).unwrap();

@@ -6,11 +6,11 @@ use loom::{future::block_on, thread};
 
 use super::inbox::{Inbox, Part, Weigh};
 use crate::{
-    explore::explore,
+    explore::{Explored, explore},
     sync::{Arc, AtomicBool, Mutex, Ordering},
 };
 
-pub(crate) const CHECKS: &[(&str, fn() -> usize)] = &[
+pub(crate) const CHECKS: &[(&str, fn() -> Explored)] = &[
     ("an item reaches one who sleeps", one_item),
     ("every item, in order, and then the end", all_items),
     ("an end of the input alone", input_end),
@@ -44,29 +44,28 @@ fn wake(waker: Option<std::task::Waker>) {
     }
 }
 
-fn one_item() -> usize {
+/// An inbox, and the reader that fills it.
+fn filled(fill: impl FnOnce(&Shared) + Send + 'static) -> (Shared, thread::JoinHandle<()>) {
+    let inbox: Shared = Arc::new(Inbox::new());
+    let filling = inbox.clone();
+    (inbox, thread::spawn(move || fill(&filling)))
+}
+
+fn one_item() -> Explored {
     explore(|| {
-        let inbox: Shared = Arc::new(Inbox::new());
-        let reader = {
-            let inbox = inbox.clone();
-            thread::spawn(move || wake(inbox.push(1)))
-        };
+        let (inbox, reader) = filled(|inbox| wake(inbox.push(1)));
         assert_eq!(recv(&inbox, &mut Part::default()), Some(Ok(1)));
         reader.join().unwrap();
     })
 }
 
-fn all_items() -> usize {
+fn all_items() -> Explored {
     explore(|| {
-        let inbox: Shared = Arc::new(Inbox::new());
-        let reader = {
-            let inbox = inbox.clone();
-            thread::spawn(move || {
-                wake(inbox.push(1));
-                wake(inbox.push(2));
-                wake(inbox.end(Ok(())));
-            })
-        };
+        let (inbox, reader) = filled(|inbox| {
+            wake(inbox.push(1));
+            wake(inbox.push(2));
+            wake(inbox.end(Ok(())));
+        });
         let mut taken = Part::default();
         assert_eq!(recv(&inbox, &mut taken), Some(Ok(1)));
         assert_eq!(recv(&inbox, &mut taken), Some(Ok(2)));
@@ -76,29 +75,21 @@ fn all_items() -> usize {
     })
 }
 
-fn input_end() -> usize {
+fn input_end() -> Explored {
     explore(|| {
-        let inbox: Shared = Arc::new(Inbox::new());
-        let reader = {
-            let inbox = inbox.clone();
-            thread::spawn(move || wake(inbox.end_input()))
-        };
+        let (inbox, reader) = filled(|inbox| wake(inbox.end_input()));
         assert_eq!(recv(&inbox, &mut Part::default()), None);
         assert_eq!(inbox.over(), None, "only the input has ended");
         reader.join().unwrap();
     })
 }
 
-fn error_after_items() -> usize {
+fn error_after_items() -> Explored {
     explore(|| {
-        let inbox: Shared = Arc::new(Inbox::new());
-        let reader = {
-            let inbox = inbox.clone();
-            thread::spawn(move || {
-                wake(inbox.push(1));
-                wake(inbox.end(Err("lost")));
-            })
-        };
+        let (inbox, reader) = filled(|inbox| {
+            wake(inbox.push(1));
+            wake(inbox.end(Err("lost")));
+        });
         let mut taken = Part::default();
         assert_eq!(recv(&inbox, &mut taken), Some(Ok(1)));
         assert_eq!(recv(&inbox, &mut taken), Some(Err("lost")));
@@ -108,7 +99,7 @@ fn error_after_items() -> usize {
 }
 
 /// As a session does it: the reader finds the stream in a table under a lock, and whoever cancels takes it out first.
-fn cancelled() -> usize {
+fn cancelled() -> Explored {
     explore(|| {
         let inbox: Shared = Arc::new(Inbox::new());
         let table = Arc::new(Mutex::new(Some(inbox.clone())));

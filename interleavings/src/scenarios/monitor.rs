@@ -9,11 +9,11 @@ use loom::{future::block_on, thread};
 
 use super::monitor::{Monitor, Now, Sleepers, State};
 use crate::{
-    explore::{explore, explore_to},
+    explore::{Explored, explore, explore_to},
     sync::Arc,
 };
 
-pub(crate) const CHECKS: &[(&str, fn() -> usize)] = &[
+pub(crate) const CHECKS: &[(&str, fn() -> Explored)] = &[
     ("the writer hears of what is queued", writer),
     ("two submit and the writer hears of both", two_submitters),
     ("one who finds no room hears of it", room),
@@ -135,7 +135,8 @@ async fn write(session: &Session, until: usize) -> usize {
     }
 }
 
-fn writer() -> usize {
+/// Within four preemptions.
+fn writer() -> Explored {
     explore_to(4, || {
         let session = session(2);
         let caller = {
@@ -147,7 +148,8 @@ fn writer() -> usize {
     })
 }
 
-fn two_submitters() -> usize {
+/// Within three preemptions.
+fn two_submitters() -> Explored {
     explore_to(3, || {
         let session = session(2);
         let callers = [0, 1].map(|_| {
@@ -161,7 +163,7 @@ fn two_submitters() -> usize {
     })
 }
 
-fn room() -> usize {
+fn room() -> Explored {
     explore(|| {
         let session = session(1);
         assert_eq!(submit(&session), Submitted::Done);
@@ -174,7 +176,7 @@ fn room() -> usize {
     })
 }
 
-fn end_without_room() -> usize {
+fn end_without_room() -> Explored {
     explore(|| {
         let session = session(0);
         let reader = {
@@ -186,7 +188,7 @@ fn end_without_room() -> usize {
     })
 }
 
-fn end_reaches_the_writer() -> usize {
+fn end_reaches_the_writer() -> Explored {
     explore(|| {
         let session = session(1);
         let reader = {
@@ -199,7 +201,8 @@ fn end_reaches_the_writer() -> usize {
     })
 }
 
-fn two_ends() -> usize {
+/// Within three preemptions.
+fn two_ends() -> Explored {
     explore_to(3, || {
         let session = session(1);
         let ends = ["lost", "replaced"].map(|cause| {
@@ -216,7 +219,7 @@ fn two_ends() -> usize {
 }
 
 /// The model has no time: the timer is done when it has seen the earlier one.
-fn timer() -> usize {
+fn timer() -> Explored {
     let now = Instant::now();
     let late = now + Duration::from_secs(10);
     explore(move || {
@@ -244,7 +247,7 @@ fn timer() -> usize {
     })
 }
 
-fn drained() -> usize {
+fn drained() -> Explored {
     explore(|| {
         let session = session(1);
         assert_eq!(submit(&session), Submitted::Done);
@@ -259,7 +262,7 @@ fn drained() -> usize {
     })
 }
 
-fn end_is_drained() -> usize {
+fn end_is_drained() -> Explored {
     explore(|| {
         let session = session(1);
         assert_eq!(submit(&session), Submitted::Done);

@@ -4,16 +4,16 @@ use loom::{future::block_on, thread};
 
 use super::permits::Permits;
 use crate::{
-    explore::{explore, explore_to},
+    explore::{Explored, explore, explore_to},
     sync::{Arc, AtomicUsize, Ordering},
 };
 
-pub(crate) const CHECKS: &[(&str, fn() -> usize)] = &[
+pub(crate) const CHECKS: &[(&str, fn() -> Explored)] = &[
     ("never more than the limit, of a child or its parent", limit),
     ("one who waits until none is out", unused),
 ];
 
-fn limit() -> usize {
+fn limit() -> Explored {
     explore(|| {
         let node = Permits::new(1);
         let running = Arc::new(AtomicUsize::new(0));
@@ -35,7 +35,8 @@ fn limit() -> usize {
     })
 }
 
-fn unused() -> usize {
+/// Within three preemptions.
+fn unused() -> Explored {
     explore_to(3, || {
         let node = Permits::new(2);
         let link = Permits::child(&node, 2);

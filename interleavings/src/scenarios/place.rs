@@ -3,15 +3,15 @@
 use loom::{future::block_on, thread};
 
 use super::place::Place;
-use crate::{explore::{explore, explore_to}, sync::Arc};
+use crate::{explore::{Explored, explore, explore_to}, sync::Arc};
 
-pub(crate) const CHECKS: &[(&str, fn() -> usize)] = &[
+pub(crate) const CHECKS: &[(&str, fn() -> Explored)] = &[
     ("the taker gets the newest in the end", newest),
     ("two offer at once and each is taken or returned", two_offer),
     ("a closed place keeps nothing", closed),
 ];
 
-fn newest() -> usize {
+fn newest() -> Explored {
     explore(|| {
         let place = Arc::new(Place::new());
         let offers = {
@@ -31,7 +31,8 @@ fn newest() -> usize {
     })
 }
 
-fn two_offer() -> usize {
+/// Within three preemptions.
+fn two_offer() -> Explored {
     explore_to(3, || {
         let place = Arc::new(Place::new());
         let offers = [1, 2].map(|thing| {
@@ -48,7 +49,7 @@ fn two_offer() -> usize {
     })
 }
 
-fn closed() -> usize {
+fn closed() -> Explored {
     explore(|| {
         let place = Arc::new(Place::new());
         let offer = {

@@ -15,11 +15,11 @@ use super::{
     reconnect::{Rounds, keep_up},
 };
 use crate::{
-    explore::{explore, explore_to},
+    explore::{Explored, explore, explore_to},
     sync::{Arc, AtomicUsize, CancellationToken, Notify, Ordering},
 };
 
-pub(crate) const CHECKS: &[(&str, fn() -> usize)] = &[
+pub(crate) const CHECKS: &[(&str, fn() -> Explored)] = &[
     ("stopped in a pause that has no end", stopped_in_a_pause),
     ("stopped while nobody dials", stopped_while_waiting),
     ("a wish ends a pause", wish_ends_a_pause),
@@ -211,7 +211,7 @@ impl Rounds for Model {
     }
 }
 
-fn stopped_in_a_pause() -> usize {
+fn stopped_in_a_pause() -> Explored {
     explore(|| {
         let link = Link::new();
         let owner = {
@@ -225,7 +225,7 @@ fn stopped_in_a_pause() -> usize {
     })
 }
 
-fn stopped_while_waiting() -> usize {
+fn stopped_while_waiting() -> Explored {
     explore(|| {
         let link = Link::new();
         let owner = {
@@ -237,8 +237,8 @@ fn stopped_while_waiting() -> usize {
     })
 }
 
-/// The wish may come before the pause, in it, or while the attempt still fails.
-fn wish_ends_a_pause() -> usize {
+/// The wish may come before the pause, in it, or while the attempt still fails. Within three preemptions.
+fn wish_ends_a_pause() -> Explored {
     explore_to(3, || {
         let link = Link::new();
         let user = {
@@ -255,7 +255,8 @@ fn wish_ends_a_pause() -> usize {
     })
 }
 
-fn stopped_in_a_session() -> usize {
+/// Within two preemptions.
+fn stopped_in_a_session() -> Explored {
     explore_to(2, || {
         let link = Link::new();
         let owner = {
@@ -271,8 +272,8 @@ fn stopped_in_a_session() -> usize {
     })
 }
 
-/// A second connection comes while the first is up or goes down, and is run when nothing is left of it.
-fn replaced() -> usize {
+/// A second connection comes while the first is up or goes down, and is run when nothing is left of it. Within two preemptions.
+fn replaced() -> Explored {
     explore_to(2, || {
         let link = Link::new();
         link.place.put(1);
@@ -292,8 +293,8 @@ fn replaced() -> usize {
     })
 }
 
-/// A call is made at the moment of the end: it is refused, or it is told.
-fn ended() -> usize {
+/// A call is made at the moment of the end: it is refused, or it is told. Within three preemptions.
+fn ended() -> Explored {
     explore_to(3, || {
         let session = Session::new();
         let caller = {

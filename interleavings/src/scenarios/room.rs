@@ -4,11 +4,11 @@ use loom::{future::block_on, thread};
 
 use super::room::NodeRoom;
 use crate::{
-    explore::{explore, explore_to},
+    explore::{Explored, explore, explore_to},
     sync::{Arc, AtomicUsize, Ordering},
 };
 
-pub(crate) const CHECKS: &[(&str, fn() -> usize)] = &[
+pub(crate) const CHECKS: &[(&str, fn() -> Explored)] = &[
     ("one who waits hears of the room", one_waits),
     ("two who wait both hear of it", two_wait),
 ];
@@ -52,7 +52,7 @@ impl Budget {
     }
 }
 
-fn one_waits() -> usize {
+fn one_waits() -> Explored {
     explore(|| {
         let budget = Budget::full();
         let other_link = {
@@ -64,7 +64,8 @@ fn one_waits() -> usize {
     })
 }
 
-fn two_wait() -> usize {
+/// Within three preemptions.
+fn two_wait() -> Explored {
     explore_to(3, || {
         let budget = Budget::full();
         let waits = {
