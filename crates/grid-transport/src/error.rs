@@ -198,11 +198,9 @@ impl SendError {
 
 /// What a handler answers instead of a result: a text that the caller gets.
 ///
-/// Every error converts into it by `?`, with its `Display` as the text. It is no
-/// [`std::error::Error`] itself, so that this conversion can exist.
-///
-/// A text that ends a stream is cut, between two characters, to 16 KiB, and to 1 KiB while the queue
-/// of the link or the node is full.
+/// Every error converts into it by `?`, with its `Display` as the text. It is no [`std::error::Error`]
+/// itself, so that this conversion can exist. A text that ends a stream is cut, between two characters,
+/// to 16 KiB, and to 1 KiB while the queue of the link or the node is full.
 pub struct HandlerError(Text);
 
 impl HandlerError {
@@ -383,10 +381,8 @@ mod tests {
             error.to_string(),
             "handler 9 under subroute \"disk1\" is registered twice"
         );
-        let error = RegisterError::InvalidId {
-            id: HandlerId::new(0),
-            subroute: None,
-        };
+        let id = HandlerId::new(0);
+        let error = RegisterError::InvalidId { id, subroute: None };
         assert_eq!(
             error.to_string(),
             "handler id 0 can't be registered: 0 is never a handler"

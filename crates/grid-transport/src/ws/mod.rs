@@ -5,6 +5,7 @@
 
 mod control;
 mod head;
+mod header;
 mod mask;
 mod parts;
 mod reader;

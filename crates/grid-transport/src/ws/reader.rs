@@ -1,8 +1,8 @@
 //! From bytes to messages.
 
-use std::{fmt, io::Cursor, mem, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tungstenite::protocol::frame::{
     FrameHeader,
@@ -10,7 +10,7 @@ use tungstenite::protocol::frame::{
 };
 
 use super::{
-    Meter, ReadHalf, Role, TOO_LARGE, WsError,
+    Meter, ReadHalf, Role, WsError,
     control::Control,
     mask,
     parts::{Large, Partial, grow, make_room},
@@ -26,24 +26,21 @@ const MIN_ROOM: usize = 1024;
 /// A frame larger than this gets a buffer of its own, which grows as bytes arrive.
 pub(crate) const LARGE_FRAME: usize = 64 * 1024;
 
-/// A close frame's status and reason, at most.
-const MAX_CONTROL: u64 = 125;
-
 /// The reading half: whole messages, whatever frames they came in.
 pub(crate) struct WsReader {
     io: ReadHalf,
-    role: Role,
+    pub(super) role: Role,
     /// What was read and not taken yet.
-    buffer: BytesMut,
+    pub(super) buffer: BytesMut,
     /// How much to read at once: between [`SMALL_READ`] and `max_read`, as much as comes.
     next_read: usize,
     max_read: usize,
     allocated: usize,
-    max_message: usize,
+    pub(super) max_message: usize,
     frame: Option<Frame>,
     /// The fragments of an unfinished message.
-    partial: Option<Partial>,
-    control: Arc<Control>,
+    pub(super) partial: Option<Partial>,
+    pub(super) control: Arc<Control>,
     meter: Arc<Meter>,
     ended: bool,
 }
@@ -64,11 +61,11 @@ enum Arrived {
 }
 
 /// A frame whose header was read.
-struct Frame {
-    header: FrameHeader,
-    len: usize,
+pub(super) struct Frame {
+    pub(super) header: FrameHeader,
+    pub(super) len: usize,
     /// The payload so far, where it is a large one.
-    large: Option<Large>,
+    pub(super) large: Option<Large>,
 }
 
 impl WsReader {
@@ -272,79 +269,6 @@ impl WsReader {
             };
             if arrived.is_some() {
                 return Ok(arrived);
-            }
-        }
-    }
-
-    fn parse_header(&mut self) -> Result<Option<Frame>, WsError> {
-        let mut cursor = Cursor::new(&self.buffer[..]);
-        let parsed = FrameHeader::parse(&mut cursor)
-            .map_err(|_| WsError::Protocol("websocket frame of an unknown kind"))?;
-        let Some((header, len)) = parsed else {
-            return Ok(None);
-        };
-        let header_len = usize::try_from(cursor.position()).unwrap_or(usize::MAX);
-        let len = self.check_header(&header, len)?;
-        self.buffer.advance(header_len.min(self.buffer.len()));
-
-        let large = (len > LARGE_FRAME).then(|| {
-            let mut bytes = match &mut self.partial {
-                Some(partial) => mem::take(&mut partial.bytes),
-                None => Vec::new(),
-            };
-            let (start, end) = (bytes.len(), bytes.len() + len);
-            let arrived = self.buffer.split_to(len.min(self.buffer.len()));
-            grow(&mut bytes, arrived.len(), end);
-            bytes.extend_from_slice(&arrived);
-            Large { bytes, start, end }
-        });
-        Ok(Some(Frame { header, len, large }))
-    }
-
-    fn check_header(&self, header: &FrameHeader, len: u64) -> Result<usize, WsError> {
-        if header.rsv1 || header.rsv2 || header.rsv3 {
-            return Err(WsError::Protocol("websocket frame with reserved bits"));
-        }
-        match (self.role, header.mask) {
-            (Role::Server, None) => {
-                return Err(WsError::Protocol("websocket frame without a mask"));
-            }
-            (Role::Client, Some(_)) => {
-                return Err(WsError::Protocol("websocket frame with a mask"));
-            }
-            _ => {}
-        }
-        match (header.opcode, &self.partial) {
-            (OpCode::Control(_), _) if !header.is_final => {
-                return Err(WsError::Protocol("fragmented control frame"));
-            }
-            (OpCode::Control(_), _) if len > MAX_CONTROL => {
-                return Err(WsError::Protocol("control frame above 125 bytes"));
-            }
-            (OpCode::Data(Data::Continue), None) => {
-                return Err(WsError::Protocol("websocket fragment without a beginning"));
-            }
-            (OpCode::Data(Data::Text | Data::Binary), Some(_)) => {
-                return Err(WsError::Protocol("websocket message inside another one"));
-            }
-            _ => {}
-        }
-        let before = match header.opcode {
-            OpCode::Data(_) => self
-                .partial
-                .as_ref()
-                .map_or(0, |partial| partial.bytes.len()),
-            OpCode::Control(_) => 0,
-        };
-        let total = len.saturating_add(before as u64);
-        match usize::try_from(len) {
-            Ok(len) if total <= self.max_message as u64 => Ok(len),
-            _ => {
-                self.control.owe_close(Some(TOO_LARGE));
-                Err(WsError::TooLarge {
-                    len: total,
-                    limit: self.max_message,
-                })
             }
         }
     }

@@ -9,6 +9,7 @@ mod probe;
 #[path = "../common/raw.rs"]
 mod raw;
 
+mod dropped;
 mod forged;
 mod long;
 mod numbers;

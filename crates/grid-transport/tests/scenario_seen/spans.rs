@@ -2,7 +2,7 @@
 
 use std::{
     future::IntoFuture,
-    sync::{Arc, Mutex, OnceLock, mpsc},
+    sync::{Arc, OnceLock, mpsc},
     thread,
     time::Duration,
 };
@@ -21,7 +21,7 @@ use crate::{
     record::{Span, Spans},
 };
 
-const STUCK: HandlerId = HandlerId::new(200);
+pub(crate) const STUCK: HandlerId = HandlerId::new(200);
 const BLOCKING: HandlerId = HandlerId::new(201);
 
 /// Its one span on the caller's node, and its one on the handler's.
@@ -47,7 +47,7 @@ fn check(span: &Span, local: &str, peer: &str, handler: HandlerId, subroute: Opt
 
 /// Bytes in, bytes out and outcome.
 #[track_caller]
-fn ended(span: &Span, bytes_in: usize, bytes_out: usize, outcome: &str) {
+pub(crate) fn ended(span: &Span, bytes_in: usize, bytes_out: usize, outcome: &str) {
     assert_eq!(span.get("outcome"), Some(outcome), "{span:?}");
     let bytes = (span.number("bytes_in"), span.number("bytes_out"));
     assert_eq!(bytes, (bytes_in as f64, bytes_out as f64), "{span:?}");
@@ -252,88 +252,6 @@ async fn t01_handlers_of_every_kind_give_one_span_pair() {
         ended(&call, 3, 3, "ok");
         ended(&handle, 3, 3, "ok");
         check(&handle, pair.b.local(), pair.a.local(), BLOCKING, None);
-    })
-    .await;
-}
-
-/// Nobody is left to see the end of a stream whose receiver is gone, however long its sender is kept.
-#[tokio::test(start_paused = true)]
-async fn t01_the_span_of_a_stream_ends_with_its_receiver_pair() {
-    ends(async {
-        let (spans, _guard) = Spans::capture(Level::DEBUG);
-        let pair = pair().await;
-        spans.clear();
-        for finished in [false, true] {
-            let stream = pair
-                .a_to_b()
-                .stream(TWO_WAY_100, BOTH_100, "abc")
-                .await
-                .unwrap();
-            let (mut sender, receiver) = stream.split();
-            sender.send("item").await.unwrap();
-            if finished {
-                sender.finish();
-            }
-            assert!(!spans.named("grid.call")[0].closed);
-            drop(receiver);
-            let span = spans.one("grid.call");
-            ended(&span, 0, 7, "cancelled");
-            drop(sender);
-            // It is told once.
-            assert_eq!(spans.one("grid.call").fields, span.fields);
-            pair.a_to_b().request(ECHO, "fence").await.unwrap();
-            spans.clear();
-        }
-        // The other half alone is nobody who could see the end, and the end is not there yet.
-        let stream = pair.a_to_b().stream(TWO_WAY_100, BOTH_100, "abc").await;
-        let (sender, mut receiver) = stream.unwrap().split();
-        drop(sender);
-        assert!(!spans.named("grid.call")[0].closed);
-        assert!(receiver.recv().await.unwrap().is_err());
-        ended(&spans.one("grid.call"), 0, 3, "cancelled");
-    })
-    .await;
-}
-
-/// Calls something when it is dropped.
-struct OnDrop<F: Fn()>(F);
-
-impl<F: Fn()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
-
-/// What a handler's values log when it is dropped at an await point belongs to its call, as what it logs itself.
-#[tokio::test(start_paused = true)]
-async fn t01_a_handler_is_dropped_inside_of_its_span_pair() {
-    ends(async {
-        let (spans, _guard) = Spans::capture(Level::DEBUG);
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (inside, all) = (spans.clone(), seen.clone());
-        let look = move || {
-            let name = inside.inside().map(|span| span.name);
-            all.lock().unwrap().push(name);
-        };
-        let pair = testing::pair(move |builder| {
-            let look = look.clone();
-            let stuck = StreamHandler::new(STUCK, Capacity::new(0, 1), move |call| {
-                let kept = OnDrop(look.clone());
-                async move {
-                    std::future::pending::<()>().await;
-                    drop((kept, call));
-                    Ok(())
-                }
-            });
-            probe(builder).register(stuck)
-        })
-        .await
-        .unwrap();
-        let stream = pair.a_to_b().stream(STUCK, OUT_1, "x").await.unwrap();
-        pair.a_to_b().request(ECHO, "fence").await.unwrap();
-        drop(stream);
-        wait_while(|| seen.lock().unwrap().is_empty()).await;
-        assert_eq!(*seen.lock().unwrap(), [Some("grid.handle")]);
     })
     .await;
 }
