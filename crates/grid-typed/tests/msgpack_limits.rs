@@ -133,6 +133,18 @@ fn only_what_is_open_counts_as_depth() {
 #[serde(rename = "_ExtStruct")]
 struct Extension<T>(T);
 
+/// An extension inside of as many arrays as are asked for.
+struct DeepExtension(usize);
+
+impl Serialize for DeepExtension {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            0 => Extension((9i8, serde_bytes::Bytes::new(&[7]))).serialize(serializer),
+            levels => [Self(levels - 1)].serialize(serializer),
+        }
+    }
+}
+
 /// An extension in an extension in an extension, without end.
 struct Endless;
 
@@ -162,6 +174,11 @@ fn extensions_take_the_shortest_form() {
             (head, head.len() + len)
         );
     }
+    // However deep it stands: what can be read can be written.
+    let deep = [vec![0x91; msgpack::MAX_DEPTH], vec![0xd4, 9, 7]].concat();
+    msgpack::from_slice::<IgnoredAny>(&deep).expect("as deep as allowed");
+    let deepest = DeepExtension(msgpack::MAX_DEPTH);
+    assert_eq!(msgpack::to_vec(&deepest).expect("the same"), deep);
     let error = msgpack::to_vec(&Extension("text")).expect_err("no extension");
     assert_eq!(
         error.to_string(),

@@ -13,6 +13,8 @@ use crate::EncodeError;
 pub(super) struct Serializer<'o> {
     pub(super) out: &'o mut Vec<u8>,
     pub(super) levels_left: usize,
+    /// It writes the parts of an extension, among which there is no other one.
+    in_extension: bool,
 }
 
 impl<'o> Serializer<'o> {
@@ -20,6 +22,7 @@ impl<'o> Serializer<'o> {
         Self {
             out,
             levels_left: MAX_DEPTH,
+            in_extension: false,
         }
     }
 
@@ -178,12 +181,14 @@ impl<'s, 'o> ser::Serializer for &'s mut Serializer<'o> {
         // The value writes itself as the array of a number and bytes; read back, it gives the parts
         // of the extension.
         let mut pair = Vec::new();
-        let Some(levels_left) = self.levels_left.checked_sub(1) else {
+        if self.in_extension {
             return Err(EncodeError::TooDeep);
-        };
+        }
         value.serialize(&mut Serializer {
             out: &mut pair,
-            levels_left,
+            // What is written in the end is no array: it is no deeper than a number would be.
+            levels_left: 1,
+            in_extension: true,
         })?;
         let (kind, bytes): (i8, ByteBuf) = super::from_slice(&pair)
             .map_err(|_| EncodeError::refused("an extension that isn't a type and bytes"))?;
