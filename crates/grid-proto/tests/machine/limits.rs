@@ -11,7 +11,7 @@ use grid_proto::{
     wire::{Flags, Message, MuxConnectError, MuxRejection, Op},
 };
 
-use crate::tools::{HANDLER, Machine, call, item, millis};
+use crate::tools::{HANDLER, Machine, call, item, millis, with_flags};
 
 fn rejection(message: &Message) -> MuxRejection {
     assert_eq!(message.op, Op::MuxConnectError);
@@ -257,18 +257,16 @@ fn above_the_inbound_budget_calls_are_refused() {
 }
 
 #[test]
-fn an_error_counts_like_an_answer_while_nobody_has_taken_it() {
-    let budget = Budget::new(1 << 20);
-    let mut machine = Machine::with(|config| config.inbound = Arc::clone(&budget));
-    let mux = machine.request();
-    machine.sends();
-    let mut failed = item(Op::Response, mux, 0, 5_000);
-    failed.flags |= Flags::EOF | Flags::PAYLOAD_IS_ERR;
-    machine.gets(failed);
-    let answer = machine.event();
-    assert_eq!(budget.used(), 5_000);
-    drop(answer);
-    assert_eq!(budget.used(), 0);
+fn what_the_peer_answers_to_calls_of_ours_counts_nowhere() {
+    for flags in [Flags::EOF, Flags::EOF | Flags::PAYLOAD_IS_ERR] {
+        let budget = Budget::new(1 << 20);
+        let mut machine = Machine::with(|config| config.inbound = Arc::clone(&budget));
+        let mux = machine.request();
+        machine.sends();
+        machine.gets(with_flags(item(Op::Response, mux, 0, 5_000), flags));
+        assert_eq!(budget.used(), 0);
+        assert!(matches!(machine.event(), Event::Answered { .. }));
+    }
 }
 
 #[test]
