@@ -122,8 +122,8 @@ settings! {
     /// periods. Default 10 s.
     ping_interval: Duration = Duration::from_secs(10);
     /// The period of a stream's pings. The stream ends when nothing of it came for two
-    /// periods; while pings of the link are answered late too, after sixteen at the most.
-    /// Default 15 s.
+    /// periods; while pings of the link that left no earlier are answered late too, after
+    /// sixteen at the most. Default 15 s.
     stream_ping_interval: Duration = Duration::from_secs(15);
     /// The deadline of a single request that sets none. Default 60 s.
     default_deadline: Duration = Duration::from_secs(60);

@@ -31,8 +31,9 @@ pub struct Config {
     /// How often the link is pinged; it is lost when no byte came for two periods (10 s).
     pub ping_interval: Duration,
     /// How often a long stream is pinged by its caller; lost when nothing came for two periods (15 s), or sixteen
-    /// where pings of the link are not answered in time either, since pongs wait behind bulk data. Other nodes stop
-    /// a handler that has not been pinged for 60 s, so more than half of that is too much.
+    /// where pings of the link that left no earlier are not answered in time either, since pongs wait behind bulk
+    /// data; with less than `ping_interval` there may be none that did. Other nodes stop a handler that has not been
+    /// pinged for 60 s, so more than half of that is too much.
     pub stream_ping_interval: Duration,
     /// The deadline of a single request that sets none (60 s).
     pub default_deadline: Duration,

@@ -25,10 +25,18 @@ pub(super) struct Keepalive {
     next_id: u64,
     awaited: VecDeque<Sent>,
     round_trip: Option<Duration>,
-    /// When the ping left that was answered last, and when its pong came.
-    answered: Option<(Instant, Instant)>,
-    /// When the newest ping left whose pong came a while ago.
+    /// The latest pongs, and those before them.
+    answered: [Option<Answered>; 2],
+    /// When the newest ping left whose pong came before those.
     settled: Option<Instant>,
+}
+
+/// What came within an eighth of a period.
+#[derive(Debug, Clone, Copy)]
+struct Answered {
+    since: Instant,
+    /// When the newest ping left that was answered.
+    left: Instant,
 }
 
 /// A ping that has left and was not answered yet.
@@ -50,7 +58,7 @@ impl Keepalive {
             next_id: 0,
             awaited: VecDeque::new(),
             round_trip: None,
-            answered: None,
+            answered: [None; 2],
             settled: None,
         }
     }
@@ -86,38 +94,50 @@ impl Keepalive {
             None => (!self.awaited.is_empty()).then_some(0),
         };
         let count = answered.map_or(0, |newest| newest + 1);
-        if let Some(sent) = answered.and_then(|newest| self.awaited.get(newest)) {
-            self.round_trip = Some(now.saturating_duration_since(sent.at));
-            let (before, settling) = (self.answered, self.is_settling(now));
-            // Whoever asks for many pings must not keep all of them from settling.
-            if !settling {
-                self.settled = before.map(|(left, _)| left);
-                self.answered = Some((sent.at, now));
-            }
+        if let Some(left) = answered.and_then(|newest| self.awaited.get(newest).map(|sent| sent.at))
+        {
+            self.round_trip = Some(now.saturating_duration_since(left));
+            self.note_answered(now, left);
         }
         self.awaited
             .drain(..count)
             .map(move |sent| (sent.id, now.saturating_duration_since(sent.at)))
     }
 
+    /// Whoever asks for many pings must not keep all of them from settling, so the pongs of a while settle together.
+    fn note_answered(&mut self, now: Instant, left: Instant) {
+        let [latest, before] = &mut self.answered;
+        match latest {
+            Some(latest) if now.saturating_duration_since(latest.since) < self.period / 8 => {
+                latest.left = latest.left.max(left);
+            }
+            _ => {
+                self.settled = before.map(|before| before.left).max(self.settled);
+                *before = latest.replace(Answered { since: now, left });
+            }
+        }
+    }
+
     /// Whether the answer to what left at this time, or has not left yet, may still be on its way although the peer is
-    /// well: pings of the link are late too. What left before a ping that has been answered is none the less missing.
-    pub(super) fn is_late(&self, now: Instant, left: Option<Instant>) -> bool {
+    /// well: so are those to the pings of the link that left no earlier, or the first of them has come just now, a
+    /// quarter of a period ago at the most, and may have passed it. `owed` is a ping that is due and has not left.
+    pub(super) fn is_late(&self, now: Instant, left: Option<Instant>, owed: bool) -> bool {
         let Some(left) = left else {
             return true;
         };
-        let settling = self.is_settling(now);
-        let settled = match self.answered {
-            Some((answered, _)) if !settling => Some(answered),
-            _ => self.settled,
-        };
-        settled.is_none_or(|answered| answered < left) && (settling || !self.awaited.is_empty())
-    }
-
-    /// Whether a pong of the link has come just now: it may have passed those of streams, which then come next.
-    fn is_settling(&self, now: Instant) -> bool {
-        self.answered
-            .is_some_and(|(_, came)| now.saturating_duration_since(came) < self.period / 8)
+        let answered = self
+            .answered
+            .iter()
+            .flatten()
+            .filter(|answered| answered.left >= left);
+        let has_settled =
+            |answered: &Answered| now.saturating_duration_since(answered.since) >= self.period / 4;
+        if self.settled.is_some_and(|settled| settled >= left) || answered.clone().any(has_settled)
+        {
+            return false;
+        }
+        let awaited = self.awaited.back().is_some_and(|newest| newest.at >= left);
+        owed || awaited || answered.count() > 0
     }
 
     /// The id of the next ping to leave.

@@ -62,7 +62,10 @@ impl Connection {
         if let Some(next) = stream.next_ping {
             let silence = now.saturating_duration_since(stream.heard);
             if silence >= interval * SILENT_AT_MOST
-                || silence >= interval * SILENT && !self.keepalive.is_late(now, stream.pinged)
+                || silence >= interval * SILENT
+                    && !self
+                        .keepalive
+                        .is_late(now, stream.pinged, self.link_ping_owed)
             {
                 return self.fail_call(mux, CallError::NoPong);
             }

@@ -228,3 +228,54 @@ fn l28_pings_of_the_link_that_are_answered_late_excuse_a_stream_until_then() {
         }
     ));
 }
+
+/// Opens a stream that is pinged each second so long after the beginning, where a ping of the link left after 2 s and
+/// its next leaves after 10. None is answered before `answered`. Gives after how many tenths of a second it ends.
+fn lives(opened: u32, answered: u32) -> u32 {
+    let mut machine = Machine::with(|config| config.stream_ping_interval = secs(1));
+    machine.pass(secs(2));
+    machine.conn.ping();
+    let mut pings = machine.sends();
+    assert_eq!(pings.len(), 1);
+    machine.pass_alive(millis(100) * opened - secs(2));
+    machine.opened(0, 1);
+    for tenths in 1..=200 {
+        machine.pass_alive(millis(100));
+        let mut events = machine.events();
+        events.retain(|event| !matches!(event, Event::Ponged { .. }));
+        match &events[..] {
+            [] => {}
+            [
+                Event::Ended {
+                    outcome: Err(CallError::NoPong),
+                    ..
+                },
+            ] => return tenths,
+            other => panic!("{other:?}"),
+        }
+        let sent = machine.sends();
+        pings.extend(
+            sent.into_iter()
+                .filter(|sent| sent.mux == MuxId::CONNECTION),
+        );
+        if tenths + opened >= answered {
+            pings
+                .drain(..)
+                .for_each(|ping| machine.gets(link_pong(&ping)));
+        }
+    }
+    panic!("it never ends");
+}
+
+#[test]
+fn l28_a_ping_of_the_link_that_left_before_a_streams_excuses_nothing() {
+    assert_eq!(lives(70, 1_000), 20, "none has left since its own did");
+    assert_eq!(lives(85, 1_000), 160, "one has");
+    // A pong may have passed that of the stream, which is given a quarter of a period.
+    assert_eq!(lives(85, 120), 60);
+    assert_eq!(
+        lives(70, 89),
+        20,
+        "what has left before tells nothing by its answer either"
+    );
+}

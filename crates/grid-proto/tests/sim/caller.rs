@@ -226,6 +226,7 @@ impl Call {
             started: false,
             deadline_at: None,
             heard: 0,
+            pinged: None,
             sent: 0,
             finished: false,
             received: 0,

@@ -15,6 +15,7 @@ use crate::{
     monitor::Monitor,
     node::{Kind, Phase, config},
     rng::mix,
+    signs::Signs,
     world::{Action, Outcome, World, note},
 };
 
@@ -199,6 +200,7 @@ impl World {
         this.room.clear();
         this.returned.clear();
         this.pings.clear();
+        this.signs = Signs::default();
         this.writer_ready = now;
         note!(self, "end {end} is up; its peer has restarted: {restarted}");
         let socket = self.ends[end].socket;

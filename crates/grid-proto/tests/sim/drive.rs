@@ -225,10 +225,10 @@ impl World {
                     continue;
                 }
             }
-            let this = &mut self.ends[end];
-            if !honest && let Some(nonce) = this.by_mux.get(&message.mux.get()) {
-                self.calls[*nonce as usize].heard = self.now;
+            if !honest {
+                self.hears_sign(end, &message);
             }
+            let this = &mut self.ends[end];
             if honest {
                 let served = (message.op == Op::ConnectMux).then(|| {
                     Registry
@@ -312,10 +312,8 @@ impl World {
         let honest = ours && self.peer(end).kind != Kind::Hostile;
         for message in &out {
             note!(self, "end {end} -> {message:?}");
-            if message.op == Op::ConnectMux
-                && let Some(nonce) = self.ends[end].by_mux.get(&message.mux.get())
-            {
-                self.calls[*nonce as usize].heard = self.now;
+            if ours && !honest {
+                self.asks_for_sign(end, message);
             }
             if honest {
                 let this = &mut self.ends[end];

@@ -27,6 +27,7 @@ mod reference;
 mod rng;
 mod run;
 mod shrink;
+mod signs;
 mod stranger;
 mod style;
 mod suite;

@@ -19,6 +19,7 @@ use crate::{
     plan::{CAPACITIES, SINGLE, STREAM},
     reference::Reference,
     rng::{Fast, mix},
+    signs::Signs,
     style::Style,
     world::Tune,
 };
@@ -104,6 +105,8 @@ pub(crate) struct End {
     pub(crate) hostile: Option<Box<Hostile>>,
     /// What an application keeps of the calls of a hostile peer.
     pub(crate) victim: Victim,
+    /// What is known of the signs of life of such a peer.
+    pub(crate) signs: Signs,
 }
 
 impl Node {
@@ -183,6 +186,7 @@ impl End {
             reference: (of.kind == Kind::Reference).then(Box::default),
             hostile: (of.kind == Kind::Hostile).then(|| Box::new(Hostile::new(index))),
             victim: Victim::default(),
+            signs: Signs::default(),
         }
     }
 

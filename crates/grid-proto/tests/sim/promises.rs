@@ -178,21 +178,6 @@ impl World {
         Ok(())
     }
 
-    /// A peer that owes nobody an answer: its silence ends a stream that pings it. The deadlines of calls are checked as
-    /// everywhere, and those of what it has asked for in `hostile.rs`.
-    fn check_waits_for_hostile(&self, call: &Call) -> Outcome {
-        let period = self.style.stream_ping.as_micros() as u64;
-        let long = call.plan.deadline.is_none_or(|after| after > period);
-        if call.open && call.plan.stream && long && self.now > call.heard + 2 * period {
-            return Err(format!(
-                "stream {} doesn't notice that its peer gives no sign since {} us",
-                call.plan.nonce,
-                self.now - call.heard
-            ));
-        }
-        Ok(())
-    }
-
     /// After the last operation all that was begun ends by itself.
     pub(crate) fn rest(&mut self) -> Outcome {
         note!(self, "no more operations");

@@ -85,8 +85,10 @@ pub(crate) struct Call {
     /// The socket that it was made on.
     pub(crate) socket: u32,
     pub(crate) deadline_at: Option<u64>,
-    /// When it left, or something came for its number, where the peer is hostile.
+    /// When it left, or something came of it, where the peer is hostile.
     pub(crate) heard: u64,
+    /// When the first ping of it left since then.
+    pub(crate) pinged: Option<u64>,
     pub(crate) cancel_armed: bool,
     pub(crate) sent: u32,
     pub(crate) finished: bool,
