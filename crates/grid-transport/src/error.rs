@@ -200,7 +200,8 @@ impl SendError {
 ///
 /// Every error converts into it by `?`, with its `Display` as the text. It is no [`std::error::Error`]
 /// itself, so that this conversion can exist. A text that ends a stream is cut, between two characters,
-/// to 16 KiB, and to 1 KiB while the queue of the link or the node is full.
+/// to 16 KiB; to 1 KiB while the queue of the link or the node is full, and where the caller has yet to
+/// take items before there is credit for the end.
 pub struct HandlerError(Text);
 
 impl HandlerError {

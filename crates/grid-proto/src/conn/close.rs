@@ -31,7 +31,7 @@ impl Connection {
         for (mux, stream) in self.incoming.drain() {
             match stream.ending {
                 Ending::Open => incoming.push((mux, stream.serial)),
-                Ending::Held(end, _) => unsent_end(&mut self.events, end),
+                Ending::Held(end) => unsent_end(&mut self.events, end),
                 Ending::Queued => {}
             }
         }

@@ -26,8 +26,9 @@ const LONGEST_HEAD: usize = 64;
 /// The longest text that ends a stream: such an end always goes in, so there may be as many as streams.
 const LONGEST_END: usize = 16 << 10;
 
-/// The same while the queue is full: what is left then of the room that a stream is counted with.
-const LONGEST_END_WHEN_FULL: usize = 1 << 10;
+/// The same of one that nothing else counts, since it waits for a credit or the queue is full: what is left of the room
+/// that a stream is counted with.
+const LONGEST_UNCOUNTED_END: usize = 1 << 10;
 
 impl Connection {
     /// Answers a single request.
@@ -189,8 +190,9 @@ impl Connection {
     /// The handler of a stream returned. Always succeeds: the end goes out behind the items, once there is a credit
     /// for it.
     ///
-    /// A text is cut, between two characters, to 16 KiB, to 1 KiB while the queue has no room, and in any case to what
-    /// fits into a message. Until it has left it counts in the queue.
+    /// A text is cut, between two characters, to 16 KiB; to 1 KiB where there is no credit yet or the queue has no
+    /// room; and in any case to what fits into a message. It counts in the queue once it is there, and while it waits
+    /// for its credit nowhere.
     pub fn serve_finish(&mut self, stream: ServeId, end: Result<(), Text>) {
         #[cfg(feature = "__faults")]
         let (forget, clean) = (
@@ -199,32 +201,32 @@ impl Connection {
         );
         #[cfg(feature = "__faults")]
         let end = if clean { Ok(()) } else { end };
-        let end = end.map_err(|text| self.cut_end(text));
         let open = open_stream(&mut self.incoming, stream);
         let Some(open) = open.filter(|open| open.ending.is_open()) else {
             return unsent_end(&mut self.events, end);
         };
-        if open.credits.take() {
-            open.ending = Ending::Queued;
-            self.queue_end(stream, end);
+        open.ending = Ending::Queued;
+        let credit = open.credits.take();
+        let longest = if credit && self.queue.has_room() {
+            LONGEST_END
         } else {
-            #[cfg(feature = "__faults")]
-            if forget {
-                open.ending = Ending::Queued;
-                return;
-            }
-            let bytes = end.as_ref().map_or_else(Text::len, |()| 0);
-            open.ending = Ending::Held(end, self.queue.hold(bytes));
+            LONGEST_UNCOUNTED_END
+        };
+        let end = end.map_err(|text| self.cut_end(text, longest));
+        if credit {
+            return self.queue_end(stream, end);
+        }
+        #[cfg(feature = "__faults")]
+        if forget {
+            return;
+        }
+        if let Some(open) = open_stream(&mut self.incoming, stream) {
+            open.ending = Ending::Held(end);
         }
     }
 
     /// As much of a text as may end a stream, in a buffer of its own where that is not all of it.
-    fn cut_end(&mut self, text: Text) -> Text {
-        let longest = if self.queue.has_room() {
-            LONGEST_END
-        } else {
-            LONGEST_END_WHEN_FULL
-        };
+    fn cut_end(&mut self, text: Text, longest: usize) -> Text {
         let fits = self.config.max_message.saturating_sub(LONGEST_HEAD);
         let longest = longest.min(fits);
         if text.len() <= longest {
@@ -301,9 +303,8 @@ impl Connection {
         self.timers.clear(TimerKey::Incoming(mux), stream.timer);
         self.ended_incoming.remember(mux);
         if matches!(stream.ending, Ending::Held(..))
-            && let Ending::Held(end, held) = std::mem::replace(&mut stream.ending, Ending::Queued)
+            && let Ending::Held(end) = std::mem::replace(&mut stream.ending, Ending::Queued)
         {
-            self.queue.let_go(&held);
             unsent_end(&mut self.events, end);
         }
         self.let_go(Lane::Handler(ServeId {

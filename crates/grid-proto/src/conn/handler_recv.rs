@@ -211,8 +211,7 @@ impl Connection {
             _ => None,
         };
         self.counters.excess_credit += u64::from(excess);
-        if let Some(Ending::Held(end, held)) = end {
-            self.queue.let_go(&held);
+        if let Some(Ending::Held(end)) = end {
             self.queue_end(stream, end);
         } else if writable {
             self.events.push_back(Event::ServeWritable { stream });

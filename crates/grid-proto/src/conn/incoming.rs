@@ -9,7 +9,7 @@ use crate::{
     wire::{Flags, Message, Op, Text},
 };
 
-use super::{config::Capacity, credit::Credits, event::Ticket, queue::Held};
+use super::{config::Capacity, credit::Credits, event::Ticket};
 
 /// What a call said of itself, which its refusal repeats (protocol section 6).
 #[derive(Debug, Clone, Copy)]
@@ -105,8 +105,8 @@ pub(super) struct Incoming {
 pub(super) enum Ending {
     /// The handler is at work.
     Open,
-    /// The handler has returned; its end waits for a credit, and counts in the queue.
-    Held(Result<(), Text>, Held),
+    /// The handler has returned; its end, which is short, waits for a credit.
+    Held(Result<(), Text>),
     /// The message that ends the stream is in the queue.
     Queued,
 }

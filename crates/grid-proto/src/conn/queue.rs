@@ -24,13 +24,6 @@ pub(super) struct Queued {
     _node: Charge,
 }
 
-/// What counts in the queue and comes into it later.
-#[derive(Debug)]
-pub(super) struct Held {
-    cost: usize,
-    _node: Charge,
-}
-
 #[cfg(test)]
 impl Queued {
     /// An item of a stream that is served.
@@ -93,14 +86,16 @@ impl OutQueue {
     /// goes in, one at the most for each.
     pub(super) fn push(&mut self, message: Message, serial: u64) {
         let bytes = message.encoded_len();
-        let Held { cost, _node } = self.hold(message.payload.len());
+        let cost = message.payload.len() + QUEUED_COST;
+        let node = self.node.as_ref().map(|node| node.charge_over(cost));
         self.bytes += bytes;
+        self.cost += cost;
         let queued = Queued {
             message,
             serial,
             bytes,
             cost,
-            _node,
+            _node: node.unwrap_or_default(),
         };
         if self.lanes.is_empty() && self.first_bytes < self.first_limit {
             self.first_bytes += bytes;
@@ -108,22 +103,6 @@ impl OutQueue {
         } else {
             self.lanes.push(queued);
         }
-    }
-
-    /// Counts a payload that will come into the queue; [`let_go`](Self::let_go) of it first, then.
-    pub(super) fn hold(&mut self, bytes: usize) -> Held {
-        let cost = bytes + QUEUED_COST;
-        self.cost += cost;
-        let node = self.node.as_ref().map(|node| node.charge_over(cost));
-        Held {
-            cost,
-            _node: node.unwrap_or_default(),
-        }
-    }
-
-    /// What was held is in the queue or gone.
-    pub(super) fn let_go(&mut self, held: &Held) {
-        self.cost -= held.cost;
     }
 
     /// The next to be written, and the lane that was found full and isn't any more.

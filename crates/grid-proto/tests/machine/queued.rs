@@ -101,15 +101,21 @@ fn c16_what_waits_of_a_call_of_ours_goes_with_it() {
     assert_eq!((items(&sent, large.mux()), items(&sent, ours)), (100, 0));
 }
 
-/// The longest text that ends a stream, and the longest while the queue is full.
+/// The longest text that ends a stream, and the longest without credit or while the queue is full.
 const LONG: usize = 16 << 10;
 const SHORT: usize = 1 << 10;
 
 #[test]
 fn c21_the_text_that_ends_a_stream_has_a_limit() {
-    let ends = |len: usize, full: bool| {
+    let ends = |len: usize, full: bool, credit: bool| {
         let mut machine = Machine::with(|config| config.max_queued_bytes = 1);
+        machine.capacity = Capacity::new(0, 1);
         let stream = machine.serves_stream(1);
+        if !credit {
+            let sent = machine.conn.serve_send(stream, Payload::from(""));
+            assert_eq!(sent, Ok(()));
+            machine.sends();
+        }
         if full {
             machine.request();
         }
@@ -117,7 +123,9 @@ fn c21_the_text_that_ends_a_stream_has_a_limit() {
         let finish = Err(Text::from(text.clone()));
         machine.conn.serve_finish(stream, finish);
         let whole = machine.unsent();
-        let sent = machine.sends();
+        let mut sent = machine.sends();
+        machine.gets(message(Op::UnblockSrvMux, stream.mux(), 1));
+        sent.extend(machine.sends());
         let end = sent.iter().find(|sent| sent.op == Op::MuxServerMsg);
         let payload = end.map(|end| end.payload.clone()).unwrap_or_default();
         assert!(text.as_bytes().starts_with(&payload));
@@ -129,9 +137,18 @@ fn c21_the_text_that_ends_a_stream_has_a_limit() {
         );
         payload.len()
     };
-    for (full, limit) in [(false, LONG), (true, SHORT)] {
-        let arrives = [limit - 1, limit, limit + 1, 1 << 20].map(|len| ends(len, full));
-        assert_eq!(arrives, [limit - 1, limit, limit, limit], "full: {full}");
+    for (full, credit, limit) in [
+        (false, true, LONG),
+        (true, true, SHORT),
+        (false, false, SHORT),
+        (true, false, SHORT),
+    ] {
+        let arrives = [limit - 1, limit, limit + 1, 1 << 20].map(|len| ends(len, full, credit));
+        assert_eq!(
+            arrives,
+            [limit - 1, limit, limit, limit],
+            "full: {full}, credit: {credit}"
+        );
     }
     let mut machine = Machine::new();
     let stream = machine.serves_stream(1);
@@ -141,27 +158,64 @@ fn c21_the_text_that_ends_a_stream_has_a_limit() {
     assert_eq!(end.payload, text.as_bytes()[..LONG - 1], "whole characters");
 }
 
-/// Streams that have used all their credit fail with long texts, while their peer takes nothing.
+/// Streams that have used all their credit fail with long texts, while their peer gives none.
 #[test]
-fn c10_the_texts_of_ends_that_wait_count_in_the_queue() {
-    const STREAMS: usize = 500;
+fn c10_ends_that_wait_for_credit_take_no_room_in_the_queue() {
+    const STREAMS: u64 = 500;
+    let node = Budget::new(1 << 20);
+    let machine = || {
+        Machine::with(|config| {
+            config.max_queued_bytes = 1 << 20;
+            config.queued = Some(Arc::clone(&node));
+        })
+    };
+    let (mut machine, other) = (machine(), machine());
+    machine.capacity = Capacity::new(0, 1);
+    let mut cut = 0;
+    let streams: Vec<_> = (1..=STREAMS)
+        .map(|mux| {
+            let stream = machine.serves_stream(mux);
+            let sent = machine.conn.serve_send(stream, Payload::from("x"));
+            assert_eq!(sent, Ok(()));
+            machine.sends();
+            let text = "e".repeat(64 << 10);
+            machine.conn.serve_finish(stream, Err(text.into()));
+            cut += machine.unsent().len();
+            stream
+        })
+        .collect();
+    assert_eq!((machine.conn.queued_bytes(), node.used()), (0, 0));
+    assert!(machine.conn.has_room() && other.conn.has_room());
+    assert_eq!(cut, streams.len());
+    asks(&mut machine);
+    machine.sends();
+
+    // One that is given up is gone, and one that gets its credit counts until it is written.
+    machine.gets(message(Op::DisconnectServerMux, streams[0].mux(), 0));
+    assert_eq!(machine.unsent().len(), 1);
+    machine.gets(message(Op::UnblockSrvMux, streams[1].mux(), 1));
+    assert_eq!(node.used(), SHORT + QUEUED_COST);
+    let sent = machine.sends();
+    let end = sent.iter().find(|sent| sent.op == Op::MuxServerMsg);
+    assert_eq!(end.map(|end| end.payload.len()), Some(SHORT));
+    assert_eq!(node.used(), 0);
+    machine.conn.close(grid_proto::conn::CloseReason::Local);
+    assert_eq!(machine.unsent().len(), streams.len() - 2);
+    assert_eq!(node.used(), 0);
+}
+
+/// Streams that have credit fail with long texts, while their peer takes nothing.
+#[test]
+fn c10_the_texts_of_ends_that_are_queued_count() {
+    const STREAMS: u64 = 500;
     const LIMIT: usize = 1 << 20;
     let node = Budget::new(1 << 30);
     let mut machine = Machine::with(|config| {
         config.max_queued_bytes = LIMIT;
         config.queued = Some(Arc::clone(&node));
     });
-    machine.capacity = Capacity::new(0, 1);
-    let streams: Vec<_> = (1..=STREAMS as u64)
-        .map(|mux| {
-            let stream = machine.serves_stream(mux);
-            let sent = machine.conn.serve_send(stream, Payload::from("x"));
-            assert_eq!(sent, Ok(()));
-            machine.sends();
-            stream
-        })
-        .collect();
-    assert_eq!(node.used(), 0);
+    let streams = (1..=STREAMS).map(|mux| machine.serves_stream(mux));
+    let streams: Vec<_> = streams.collect();
     for (before, stream) in streams.iter().enumerate() {
         let room = machine.conn.has_room();
         assert_eq!(room, before * (LONG + QUEUED_COST) < LIMIT);
@@ -169,23 +223,9 @@ fn c10_the_texts_of_ends_that_wait_count_in_the_queue() {
         machine.conn.serve_finish(*stream, Err(text.into()));
     }
     let whole = LIMIT.div_ceil(LONG + QUEUED_COST);
-    let held = whole * (LONG + QUEUED_COST) + (STREAMS - whole) * (SHORT + QUEUED_COST);
+    let short = streams.len() - whole;
+    let held = whole * (LONG + QUEUED_COST) + short * (SHORT + QUEUED_COST);
     assert_eq!(node.used(), held);
-    assert_eq!(machine.unsent().len(), STREAMS, "all were cut");
-
-    // One that is given up is held no longer, and one that gets its credit is held once.
-    machine.gets(message(Op::DisconnectServerMux, streams[0].mux(), 0));
-    assert_eq!(machine.unsent().len(), 1);
-    assert_eq!(node.used(), held - LONG - QUEUED_COST);
-    machine.gets(message(Op::UnblockSrvMux, streams[1].mux(), 1));
-    assert_eq!(node.used(), held - LONG - QUEUED_COST);
-    let sent = machine.sends();
-    let end = sent.iter().find(|sent| sent.op == Op::MuxServerMsg);
-    assert_eq!(end.map(|end| end.payload.len()), Some(LONG));
-    assert_eq!(node.used(), held - 2 * (LONG + QUEUED_COST));
-    machine.conn.close(grid_proto::conn::CloseReason::Local);
-    assert_eq!(machine.unsent().len(), STREAMS - 2);
-    assert_eq!(node.used(), 0);
 }
 
 const STREAMS: usize = 64;
