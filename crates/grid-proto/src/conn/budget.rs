@@ -19,7 +19,11 @@ const KEPT: usize = 4;
 /// Children can't take everything from each other: a quarter of the parent's limit, divided among the children that
 /// there are, is each one's share. What keeps a child within its share is admitted whatever the others hold; beyond it
 /// a child is admitted while the parent has more left than the shares of the others. So all of them together stay
-/// within the parent's limit as before, and an only child may have all of it.
+/// within the parent's limit and one thing more, as before, and an only child may have all of it.
+///
+/// A child that is added finds what the others hold already. Its share is admitted on top of that, until all of them
+/// together hold a quarter more than the parent's limit and one thing, the largest that there was: beyond that not even
+/// shares are, until something is given back.
 ///
 /// ```
 /// use grid_proto::conn::Budget;
@@ -42,6 +46,8 @@ pub struct Budget {
     limit: usize,
     used: AtomicUsize,
     children: AtomicUsize,
+    /// The largest thing that was ever charged.
+    largest: AtomicUsize,
     parent: Option<Arc<Self>>,
 }
 
@@ -53,6 +59,7 @@ impl Budget {
             limit,
             used: AtomicUsize::new(0),
             children: AtomicUsize::new(0),
+            largest: AtomicUsize::new(0),
             parent: None,
         })
     }
@@ -65,6 +72,7 @@ impl Budget {
             limit,
             used: AtomicUsize::new(0),
             children: AtomicUsize::new(0),
+            largest: AtomicUsize::new(0),
             parent: Some(Arc::clone(parent)),
         })
     }
@@ -97,7 +105,8 @@ impl Budget {
             return true;
         };
         let (share, kept) = parent.shares();
-        let within_share = self.used().saturating_sub(freed).saturating_add(amount) <= share;
+        let after = |budget: &Self| budget.used().saturating_sub(freed).saturating_add(amount);
+        let within_share = after(self) <= share && after(parent) <= parent.most_with_shares();
         (within_share || parent.used().saturating_sub(freed) < parent.limit - kept)
             && parent.parent_admits(amount, freed)
     }
@@ -107,6 +116,15 @@ impl Budget {
         let children = self.children.load(Relaxed).max(1);
         let share = self.limit / KEPT / children;
         (share, share * (children - 1))
+    }
+
+    /// What it holds at the most after admitting something within a share. Shares get smaller as children are added, and
+    /// what the earlier ones hold by then stays. What was admitted below the limit and is above it must not count here:
+    /// a child with one large thing would take the shares of all others.
+    fn most_with_shares(&self) -> usize {
+        self.limit
+            .saturating_add(self.limit / KEPT)
+            .saturating_add(self.largest.load(Relaxed))
     }
 
     /// Charges `amount`, or nothing when this budget is at its limit, or a parent is for this one.
@@ -127,6 +145,9 @@ impl Budget {
 
     fn add(&self, amount: usize) {
         self.used.fetch_add(amount, Relaxed);
+        if amount > self.largest.load(Relaxed) {
+            self.largest.fetch_max(amount, Relaxed);
+        }
         if let Some(parent) = &self.parent {
             parent.add(amount);
         }
@@ -255,5 +276,35 @@ mod tests {
         let _full = other.charge(900).unwrap();
         assert!(one.charge(125).is_some());
         assert!(one.charge(126).is_none());
+    }
+
+    /// Each has its whole share while there are few, and what it holds then is more than its share later.
+    #[test]
+    fn children_that_come_later_add_a_quarter_at_most() {
+        let node = Budget::new(1_000);
+        let one = Budget::child(&node, 10_000);
+        let mut first: Vec<_> = (0..100).map(|_| one.charge(10).unwrap()).collect();
+        let mut held = Vec::new();
+        let later: Vec<_> = (2..100)
+            .map(|children| {
+                let child = Budget::child(&node, 10_000);
+                held.extend(std::iter::from_fn(|| child.charge(2)));
+                assert!(node.used() <= 1_260, "{} with {children}", node.used());
+                child
+            })
+            .collect();
+        assert!(node.used() > 1_200, "the first of them have had theirs");
+        first.clear();
+        assert!(later.iter().all(|child| child.has_room()));
+    }
+
+    #[test]
+    fn one_thing_above_the_limit_takes_no_share() {
+        let node = Budget::new(1_000);
+        let (one, two) = (Budget::child(&node, 10_000), Budget::child(&node, 10_000));
+        let _most = one.charge(800).unwrap();
+        let _large = one.charge(600).unwrap();
+        let _share = two.charge(125).unwrap();
+        assert!(!two.has_room());
     }
 }
