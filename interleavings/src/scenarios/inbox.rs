@@ -16,6 +16,7 @@ pub(crate) const CHECKS: &[(&str, fn() -> Explored)] = &[
     ("an end of the input alone", input_end),
     ("an error comes after the items", error_after_items),
     ("nothing is delivered after a cancel", cancelled),
+    ("no clean end where items were taken away", given_up),
 ];
 
 type Shared = Arc<Inbox<u8, &'static str>>;
@@ -135,5 +136,36 @@ fn cancelled() -> Explored {
         taken.items.push_back(2);
         let next = block_on(poll_fn(|cx| inbox.poll_take(&mut taken, cx.waker())));
         assert!(next.is_err() && taken.items.is_empty(), "delivered after the cancel");
+    })
+}
+
+/// Its input had ended, and it held too much: who did not get all of it has to know.
+fn given_up() -> Explored {
+    explore(|| {
+        let inbox: Shared = Arc::new(Inbox::new());
+        wake(inbox.push(1));
+        wake(inbox.push(2));
+        wake(inbox.end_input());
+        let session = {
+            let inbox = inbox.clone();
+            thread::spawn(move || {
+                let (items, waker) = inbox.give_up("overloaded");
+                wake(waker);
+                items.len()
+            })
+        };
+        let (mut taken, mut got) = (Part::default(), 0);
+        let end = loop {
+            match recv(&inbox, &mut taken) {
+                Some(Ok(_)) => got += 1,
+                end => break end,
+            }
+        };
+        let missing = session.join().unwrap();
+        assert_eq!(got + missing, 2);
+        if missing > 0 {
+            assert_eq!(end, Some(Err("overloaded")), "taken for a clean end");
+        }
+        assert_eq!(inbox.over(), Some(Err("overloaded")));
     })
 }

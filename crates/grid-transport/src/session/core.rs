@@ -125,12 +125,15 @@ impl Core {
             }
             Event::Ended { mux, outcome } => {
                 if let Some(pipe) = self.streams.remove(&mux) {
-                    let crowded = outcome == Err(Failure::Closed) && effects.is_crowded(session);
-                    if crowded || outcome == Err(Failure::Overloaded) {
-                        effects.give_up(&pipe);
+                    let gives_up = match &outcome {
+                        Err(Failure::Overloaded) => true,
+                        Err(Failure::Closed) => effects.is_crowded(session),
+                        _ => false,
+                    };
+                    match outcome.map_err(|failure| outcome::call_error(failure, cause)) {
+                        Err(error) if gives_up => effects.give_up(&pipe, error),
+                        outcome => effects.wakes.add(pipe.end(outcome)),
                     }
-                    let outcome = outcome.map_err(|failure| outcome::call_error(failure, cause));
-                    effects.wakes.add(pipe.end(outcome));
                 }
             }
             Event::Request(request) => {
@@ -180,12 +183,13 @@ impl Core {
             }
             Event::Cancelled { stream, why } => {
                 if let Some((pipe, token)) = self.serving.remove(&stream) {
-                    if why == CancelReason::Overloaded {
-                        effects.give_up(&pipe);
+                    let gives_up = why == CancelReason::Overloaded;
+                    let error = outcome::cancelled(why, cause);
+                    if gives_up {
+                        effects.give_up(&pipe, error);
+                    } else {
+                        effects.wakes.add(pipe.end(Err(error)));
                     }
-                    effects
-                        .wakes
-                        .add(pipe.end(Err(outcome::cancelled(why, cause))));
                     effects.fire.push(token);
                 }
             }
@@ -276,10 +280,11 @@ impl Effects {
         budget.used().saturating_sub(self.given_up_bytes) > budget.limit() / 2
     }
 
-    fn give_up(&mut self, pipe: &Pipe) {
-        let given_up = pipe.give_up_items();
+    fn give_up(&mut self, pipe: &Pipe, error: CallError) {
+        let (given_up, wakes) = pipe.give_up(error);
         self.given_up_bytes += given_up.bytes();
         self.given_up.push(given_up);
+        self.wakes.add(wakes);
     }
 
     /// Does all of it but for what the peer calls, which is left to the caller.

@@ -125,12 +125,14 @@ impl Pipe {
         (self.inbox.end(outcome), Some(self.writable.clone()))
     }
 
-    /// Takes away what nobody has read, for a stream that was ended because it held too much: the
-    /// room is needed now, and its consumer may never look.
-    pub(crate) fn give_up_items(&self) -> GivenUp {
-        GivenUp {
-            items: self.inbox.take_items(),
-        }
+    /// Ends it and takes away what nobody has read, for a stream that was ended because it held too
+    /// much: the room is needed now, and its consumer may never look.
+    pub(crate) fn give_up(
+        &self,
+        error: CallError,
+    ) -> (GivenUp, (Option<Waker>, Option<Arc<Notify>>)) {
+        let (items, reader) = self.inbox.give_up(error);
+        (GivenUp { items }, (reader, Some(self.writable.clone())))
     }
 
     pub(crate) fn writable(&self) -> (Option<Waker>, Option<Arc<Notify>>) {
