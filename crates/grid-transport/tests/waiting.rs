@@ -175,3 +175,42 @@ async fn open_calls_of_a_node_that_ends_may_have_been_executed() {
     assert!(matches!(error, CallError::ShuttingDown), "{error:?}");
     assert!(error.may_have_executed(), "its handler runs");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_told_of_the_room_that_a_dropped_stream_of_another_link_leaves() {
+    let names = ["http://a:9000", "http://b:9000", "http://c:9000"];
+    let net = Net::new();
+    let settings = Settings::new()
+        .max_queued_node(1_000_000)
+        .write_timeout(LONG)
+        .ping_interval(LONG);
+    let nodes = names.map(|name| {
+        let made = testing::node_on(&net, name, &names, |builder| {
+            probe(builder).settings(settings.clone())
+        });
+        made.unwrap()
+    });
+    let [b, c] = [1, 2].map(|n| nodes[0].connection(names[n]).unwrap());
+    b.connected().await.unwrap();
+    c.connected().await.unwrap();
+    let both = Capacity::new(100, 100);
+    let mut stream = b.stream(TWO_WAY_100, both, "x").await.unwrap();
+    // With the first answer there is credit.
+    stream.send("1").await.unwrap();
+    assert!(stream.recv().await.unwrap().is_ok());
+    net.freeze(names[0], names[1], true);
+    let full = async {
+        loop {
+            stream.send(vec![1; 100_000]).await.unwrap();
+        }
+    };
+    let second = Duration::from_secs(1);
+    assert!(tokio::time::timeout(second, full).await.is_err());
+    assert!(b.stats().queued_bytes > 900_000, "it waits for room");
+    let began = Instant::now();
+    let mut waits = tokio::spawn(c.request(ECHO, "x").timeout(LONG).into_future());
+    assert!(tokio::time::timeout(second, &mut waits).await.is_err());
+    drop(stream);
+    assert_eq!(waits.await.unwrap().unwrap().as_ref(), b"x");
+    assert_eq!(began.elapsed().as_secs(), 1, "as soon as there is room");
+}

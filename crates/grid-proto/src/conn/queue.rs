@@ -142,6 +142,10 @@ impl OutQueue {
         self.bytes
     }
 
+    pub(super) fn cost(&self) -> usize {
+        self.cost
+    }
+
     /// Empties the queue and gives what was in it.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Message> + use<> {
         (self.bytes, self.first_bytes, self.cost) = (0, 0, 0);

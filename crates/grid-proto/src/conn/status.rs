@@ -70,6 +70,14 @@ impl Connection {
         self.queue.bytes() + self.control_bytes
     }
 
+    /// What counts against [`Config::max_queued_bytes`](super::Config::max_queued_bytes): [`QUEUED_COST`](super::QUEUED_COST)
+    /// for each message beside its payload, and texts that will come into the queue. When it falls there may be room
+    /// in [`Config::queued`](super::Config::queued), also for other connections.
+    #[must_use]
+    pub fn queued_cost(&self) -> usize {
+        self.queue.cost()
+    }
+
     /// The round-trip time that the last ping of the link measured.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {

@@ -267,6 +267,8 @@ pub(crate) struct Effects {
     done: Vec<(Arc<Pipe>, CancellationToken)>,
     cause: Option<Arc<LinkCause>>,
     sleepers: monitor::Wakes,
+    /// The queue takes less than before, and so does that of the node.
+    freed: bool,
 }
 
 impl Effects {
@@ -313,6 +315,9 @@ impl Effects {
         self.given_up.clear();
         self.done.clear();
         session.monitor.ring(&self.sleepers);
+        if self.freed {
+            session.link.node.offer_room();
+        }
     }
 }
 
@@ -339,14 +344,16 @@ impl Session {
             if core.broken {
                 return None;
             }
+            let queued = core.conn.queued_cost();
             // A panic of the machine ends this session and nothing else.
             let result = catch_unwind(AssertUnwindSafe(|| {
                 let result = f(core, now);
                 core.settle(self, &mut effects);
                 result
             }));
-            if result.is_err() {
-                core.break_down(self, &mut effects);
+            match &result {
+                Ok(_) => effects.freed = core.conn.queued_cost() < queued,
+                Err(_) => core.break_down(self, &mut effects),
             }
             effects.cause = core.cause.clone();
             result.ok()

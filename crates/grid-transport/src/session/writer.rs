@@ -64,7 +64,6 @@ impl Session {
             core.conn.poll_transmit(now, messages, limit);
             core.sleepers.writer_takes(messages.is_empty());
         });
-        self.link.node.offer_room();
         taken.is_some() && !messages.is_empty()
     }
 
