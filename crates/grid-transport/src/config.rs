@@ -143,7 +143,8 @@ settings! {
     /// The longest gap. Default 30 s.
     redial_max: Duration = Duration::from_secs(30);
     /// A second connection of the same remote takes the place of the live one when that is this
-    /// old; until then it waits, and of those waiting only the newest is kept. Default 1 s.
+    /// old; until then it waits. Of those waiting the newest is kept, and beside it the newest of another process or
+    /// address than the live one, which goes first. Default 1 s.
     replace_after: Duration = Duration::from_secs(1);
     /// The longest time for which a live connection is kept from being replaced. Each one that takes the place of another
     /// which did not live that long doubles the time that it lives itself, from [`replace_after`](Self::replace_after) on.

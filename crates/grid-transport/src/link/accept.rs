@@ -1,10 +1,12 @@
 //! The acceptor's handshake (protocol section 2), and which of several connections of one remote is the one.
 //!
 //! A connection that has passed every check is a candidate. It becomes the remote's session when there is none, or when
-//! the live one is old enough to be replaced; of several candidates only the newest is kept. It gets its yes only then,
-//! when nothing of the session before is left: so what it sends can't meet what came before (protocol section 9).
+//! the live one is old enough to be replaced. Of several candidates the newest is kept, and beside it the newest of those
+//! that are not of whom the live one is: who dials all the time must not displace the other who waits. A candidate gets
+//! its yes only then, when nothing of the session before is left: so what it sends can't meet what came before (protocol
+//! section 9).
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc};
+use std::{convert::Infallible, future::pending, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use grid_proto::{
@@ -218,7 +220,8 @@ pub(crate) fn accept_slot(settings: &Settings) -> (AcceptHandle, AcceptSlot) {
             protection: Protection::new(settings.replace_after, settings.replace_max),
             live: None,
             replacing: None,
-            kept: None,
+            same: None,
+            another: None,
         },
     )
 }
@@ -243,33 +246,49 @@ pub(crate) struct AcceptSlot {
     live: Option<Who>,
     /// Who has made the live connection end.
     replacing: Option<Who>,
-    /// The newest, taken out while another connection was live.
-    kept: Option<Candidate>,
+    /// The newest of whom the live connection is, taken out beside it.
+    same: Option<Candidate>,
+    /// The newest of anybody else, who goes first.
+    another: Option<Candidate>,
 }
 
 impl AcceptSlot {
-    /// The newest candidate, or the next one.
+    /// The newest candidate of another than the one before, or else the newest, or the next one.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> Candidate {
-        let kept = self.kept.take();
-        // One that has been kept is older, and its peer has dialed again.
-        let candidate = match self.place.try_take().or(kept) {
+        if let Some(newest) = self.place.try_take() {
+            self.keep(newest);
+        }
+        let candidate = match self.another.take().or_else(|| self.same.take()) {
             Some(candidate) => candidate,
             None => self.place.take().await,
         };
         self.live = Some(candidate.who());
+        // It waits on, beside another now.
+        if let Some(left) = self.same.take() {
+            self.keep(left);
+        }
         candidate
     }
 
-    /// Beside a connection that is live since `since`: keeps the newest candidate, and fires `replaced` when that may
-    /// take over. One whose peer leaves meanwhile replaces nobody.
+    /// Keeps it in the place of an older one of its kind.
+    fn keep(&mut self, candidate: Candidate) {
+        if self.live.as_ref() == Some(&candidate.who()) {
+            self.same = Some(candidate);
+        } else {
+            self.another = Some(candidate);
+        }
+    }
+
+    /// Beside a connection that is live since `since`: keeps the newest candidate of either kind, and fires
+    /// `replaced` when one may take over. One whose peer leaves meanwhile replaces nobody.
     ///
     /// # Cancel safety
     ///
-    /// The candidate is kept for [`next`](Self::next).
+    /// The candidates are kept for [`next`](Self::next).
     pub(super) async fn supervise(
         &mut self,
         since: Instant,
@@ -277,22 +296,32 @@ impl AcceptSlot {
     ) -> Infallible {
         let due = since + self.protection.time();
         loop {
-            let Some(candidate) = &mut self.kept else {
-                self.kept = Some(self.place.take().await);
-                continue;
-            };
+            let first = self.another.as_ref().or(self.same.as_ref());
+            let first = first.map(Candidate::who);
             tokio::select! {
                 biased;
-                newer = self.place.take() => self.kept = Some(newer),
-                // A panic in there is one of the byte stream, and must not reach the live connection.
-                _ = AssertUnwindSafe(candidate.ws.reader.closed()).catch_unwind() => self.kept = None,
+                newer = self.place.take() => self.keep(newer),
+                () = left(&mut self.same) => self.same = None,
+                () = left(&mut self.another) => self.another = None,
                 // tidy: sleep: the live connection may be that old before it is replaced
-                () = sleep_until(due), if !replaced.is_cancelled() => {
-                    self.replacing = Some(candidate.who());
+                () = sleep_until(due), if first.is_some() && !replaced.is_cancelled() => {
+                    self.replacing = first;
                     replaced.cancel();
                 }
             }
         }
+    }
+}
+
+/// Waits until the peer of a candidate has left.
+async fn left(candidate: &mut Option<Candidate>) {
+    match candidate {
+        // A panic in there is one of the byte stream, and must not reach the live connection.
+        Some(candidate) => {
+            let closed = AssertUnwindSafe(candidate.ws.reader.closed());
+            drop(closed.catch_unwind().await);
+        }
+        None => pending().await,
     }
 }
 
@@ -313,8 +342,8 @@ impl AcceptSlot {
             return None;
         };
         // The one that comes in at last counts as well as the one for which there had to be room, which may have left.
-        let newest = self.kept.as_ref().map(Candidate::who);
-        let other = [Some(&first), newest.as_ref()]
+        let last = self.another.as_ref().map(Candidate::who);
+        let other = [Some(&first), last.as_ref()]
             .into_iter()
             .flatten()
             .find(|who| self.live.as_ref() != Some(*who));

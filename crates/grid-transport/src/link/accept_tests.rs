@@ -228,3 +228,88 @@ async fn an_honest_peer_is_back_within_replace_max() {
     slot.ended(since.elapsed());
     assert_eq!(number(&slot.next().await), 2);
 }
+
+/// Who dials all the time is the newest whenever a live connection may be replaced, be it its own; the other is let in
+/// each second time all the same, and that counts.
+#[tokio::test(start_paused = true)]
+async fn who_dials_all_the_time_does_not_keep_the_other_out() {
+    const TICK: Duration = Duration::from_millis(5);
+    let (handle, mut slot) = accept_slot(&Settings::new());
+    let (mut honest, mut others, mut peers) = (0, 0, Vec::new());
+    let began = Instant::now();
+    let mut offer = |number| {
+        let (candidate, peer) = candidate(number);
+        peers.push(peer);
+        handle.offer(candidate);
+    };
+    offer(1);
+    for _ in 0..20 {
+        honest += usize::from(number(&slot.next().await) == 2);
+        let (since, replaced) = (Instant::now(), CancellationToken::new());
+        let mut ticks = 0;
+        while !replaced.is_cancelled() {
+            // The node each second, and the other one 20 times as often.
+            if ticks % 200 == 4 {
+                offer(2);
+            }
+            if ticks % 10 == 5 {
+                offer(1);
+            }
+            supervise(&mut slot, since, &replaced, TICK).await;
+            ticks += 1;
+        }
+        others += usize::from(slot.ended(since.elapsed()).unwrap().another);
+    }
+    assert_eq!((honest, others), (10, 20));
+    // 1 + 2 + 4 + 8 + 16 s, and every 30 s then.
+    assert!(began.elapsed() >= 14 * 30 * SECOND, "{:?}", began.elapsed());
+}
+
+/// Nor does it by hanging up before the other one's time has come.
+#[tokio::test(start_paused = true)]
+async fn who_hangs_up_is_followed_by_the_other_and_not_by_itself() {
+    let (handle, mut slot) = accept_slot(&Settings::new());
+    let (since, replaced) = (Instant::now(), CancellationToken::new());
+    let (live, _live_peer) = candidate(1);
+    handle.offer(live);
+    drop(slot.next().await);
+    let (other, _other_peer) = candidate(2);
+    let (again, _again_peer) = candidate(1);
+    let (newest, _newest_peer) = candidate(1);
+    for candidate in [other, again] {
+        handle.offer(candidate);
+        supervise(&mut slot, since, &replaced, SECOND / 10).await;
+    }
+    handle.offer(newest);
+    assert_eq!(slot.ended(since.elapsed()), None);
+    assert_eq!(number(&slot.next().await), 2);
+    // What was kept waits on, beside a live one of another now.
+    let replaced = CancellationToken::new();
+    supervise(&mut slot, Instant::now(), &replaced, 2 * SECOND).await;
+    assert!(replaced.is_cancelled());
+    assert!(slot.ended(SECOND).unwrap().another);
+    assert_eq!(number(&slot.next().await), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_each_kind_only_the_newest_waits() {
+    let (handle, mut slot) = accept_slot(&Settings::new());
+    let (since, replaced) = (Instant::now(), CancellationToken::new());
+    let (live, _live_peer) = candidate(0);
+    handle.offer(live);
+    drop(slot.next().await);
+    let mut peers = Vec::new();
+    for number in [0, 1, 0, 2, 3, 0] {
+        let (candidate, peer) = candidate(number);
+        peers.push(peer);
+        handle.offer(candidate);
+        supervise(&mut slot, since, &replaced, SECOND / 100).await;
+    }
+    let mut waiting = Vec::new();
+    for (index, peer) in peers.iter_mut().enumerate() {
+        if !is_closed(peer).await {
+            waiting.push(index);
+        }
+    }
+    assert_eq!(waiting, [4, 5]);
+}
