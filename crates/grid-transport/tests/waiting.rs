@@ -5,11 +5,15 @@ mod probe;
 use std::{future::IntoFuture, time::Duration};
 
 use grid_transport::{
-    CallError, Capacity, HandlerId, Manager, NoAuth, SendError, Settings,
+    CallError, Capacity, Connection, HandlerId, Manager, NoAuth, Refusal, SendError, Settings,
+    Stream,
     testing::{self, NAMES, Net},
 };
 use probe::*;
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
 #[tokio::test(start_paused = true)]
 async fn the_default_deadline_holds_for_the_wait_and_the_call_together() {
@@ -176,41 +180,82 @@ async fn open_calls_of_a_node_that_ends_may_have_been_executed() {
     assert!(error.may_have_executed(), "its handler runs");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_call_is_told_of_the_room_that_a_dropped_stream_of_another_link_leaves() {
-    let names = ["http://a:9000", "http://b:9000", "http://c:9000"];
+const SECOND: Duration = Duration::from_secs(1);
+const THREE: [&str; 3] = ["http://a:9000", "http://b:9000", "http://c:9000"];
+
+/// A node, and its links to two others that are up.
+async fn three(settings: Settings) -> (Net, [Manager; 3], [Connection; 2]) {
     let net = Net::new();
-    let settings = Settings::new()
-        .max_queued_node(1_000_000)
-        .write_timeout(LONG)
-        .ping_interval(LONG);
-    let nodes = names.map(|name| {
-        let made = testing::node_on(&net, name, &names, |builder| {
+    let nodes = THREE.map(|name| {
+        let made = testing::node_on(&net, name, &THREE, |builder| {
             probe(builder).settings(settings.clone())
         });
         made.unwrap()
     });
-    let [b, c] = [1, 2].map(|n| nodes[0].connection(names[n]).unwrap());
-    b.connected().await.unwrap();
-    c.connected().await.unwrap();
+    let links = [1, 2].map(|n| nodes[0].connection(THREE[n]).unwrap());
+    for link in &links {
+        link.connected().await.unwrap();
+    }
+    (net, nodes, links)
+}
+
+/// Sends to one that reads no more until that waits for room.
+async fn fill(net: &Net, to: &Connection) -> Stream {
     let both = Capacity::new(100, 100);
-    let mut stream = b.stream(TWO_WAY_100, both, "x").await.unwrap();
+    let mut stream = to
+        .stream(TWO_WAY_100, both, "x")
+        .timeout(LONG)
+        .await
+        .unwrap();
     // With the first answer there is credit.
     stream.send("1").await.unwrap();
     assert!(stream.recv().await.unwrap().is_ok());
-    net.freeze(names[0], names[1], true);
+    net.freeze(THREE[0], to.name(), true);
     let full = async {
         loop {
             stream.send(vec![1; 100_000]).await.unwrap();
         }
     };
-    let second = Duration::from_secs(1);
-    assert!(tokio::time::timeout(second, full).await.is_err());
-    assert!(b.stats().queued_bytes > 900_000, "it waits for room");
+    assert!(timeout(SECOND, full).await.is_err());
+    assert!(to.stats().queued_bytes > 900_000, "it waits for room");
+    stream
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_told_of_the_room_that_a_dropped_stream_of_another_link_leaves() {
+    let settings = Settings::new().max_queued_node(1_000_000);
+    let (net, _nodes, [b, c]) = three(settings.write_timeout(LONG).ping_interval(LONG)).await;
+    let stream = fill(&net, &b).await;
     let began = Instant::now();
     let mut waits = tokio::spawn(c.request(ECHO, "x").timeout(LONG).into_future());
-    assert!(tokio::time::timeout(second, &mut waits).await.is_err());
+    assert!(timeout(SECOND, &mut waits).await.is_err());
     drop(stream);
     assert_eq!(waits.await.unwrap().unwrap().as_ref(), b"x");
-    assert_eq!(began.elapsed().as_secs(), 1, "as soon as there is room");
+    assert_eq!(began.elapsed(), SECOND, "as soon as there is room");
+}
+
+/// What a node may have waiting has no parts for its links: one that does not read holds up the others until its own time
+/// is over.
+#[tokio::test(start_paused = true)]
+async fn one_that_does_not_read_holds_up_others_until_its_write_timeout() {
+    let settings = Settings::new()
+        .max_queued_node(1_000_000)
+        .write_timeout(20 * SECOND)
+        .ping_interval(LONG);
+    let (net, nodes, [b, c]) = three(settings).await;
+    let back = nodes[2].connection(THREE[0]).unwrap();
+    let _stream = fill(&net, &b).await;
+    let began = Instant::now();
+    let answer = back.request(ECHO, "x").timeout(LONG).into_future();
+    let answer = tokio::spawn(answer);
+    let refused = c.request(ECHO, "x").timeout(LONG).await.unwrap_err();
+    assert!(
+        matches!(refused, CallError::Refused(Refusal::Overloaded)),
+        "{refused:?}"
+    );
+    assert_eq!(began.elapsed(), 5 * SECOND, "room_timeout");
+    assert_eq!(answer.await.unwrap().unwrap().as_ref(), b"x");
+    let waited = began.elapsed();
+    assert!(waited > 15 * SECOND && waited <= 20 * SECOND, "{waited:?}");
+    c.request(ECHO, "x").await.unwrap();
 }
