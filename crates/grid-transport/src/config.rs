@@ -91,7 +91,8 @@ settings! {
     /// dropped, and its caller told by an error of the remote. Default 128 MiB.
     max_inbound: usize = 128 * MIB;
     /// Bytes held inbound on all links together; a quarter of them is kept for links that hold
-    /// little, an even part for each. Default 1 GiB.
+    /// little, an even part for each, those that were removed included while a
+    /// [`Connection`](crate::Connection) to them is kept. Default 1 GiB.
     max_inbound_node: usize = GIB;
     /// Pings, and messages for muxes that never were, of unknown kinds or wrongly nested, that a peer may
     /// send within one [`ping_interval`](Self::ping_interval); with them count texts, pings, pongs and empty

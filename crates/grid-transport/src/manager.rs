@@ -114,7 +114,10 @@ impl Manager {
     }
 
     /// Takes a remote off the list while the node runs: its link is closed, and calls that are
-    /// open on it fail.
+    /// open on it fail. The part of
+    /// [`Settings::max_inbound_node`](crate::Settings#structfield.max_inbound_node) that is kept
+    /// for it is the others' once nothing of it runs or is held and the last [`Connection`] to it
+    /// is dropped.
     ///
     /// # Errors
     ///
