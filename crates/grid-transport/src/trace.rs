@@ -64,7 +64,7 @@ impl fmt::Write for Bounded {
 /// Whether a character does something else than being shown: controls, ends of lines, and changes of direction.
 fn speaks(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl Bounded {
@@ -278,9 +278,9 @@ mod tests {
 
     #[test]
     fn t05_what_speaks_to_a_terminal_is_written_out_unit() {
-        let text = "a\r\nb\t\u{1b}[2K\u{7f}\u{9b}1m\0\u{2028}\u{202e}\u{2066}é\\n🦀";
+        let text = "a\r\nb\t\u{1b}[2K\u{7f}\u{9b}1m\0\u{2028}\u{202e}\u{2066}\u{61c}\u{200e}\u{200f}é\\n🦀";
         let shown = Cut(text).to_string();
-        let wanted = "a\\r\\nb\\t\\u{1b}[2K\\u{7f}\\u{9b}1m\\u{0}\\u{2028}\\u{202e}\\u{2066}é\\n🦀";
+        let wanted = "a\\r\\nb\\t\\u{1b}[2K\\u{7f}\\u{9b}1m\\u{0}\\u{2028}\\u{202e}\\u{2066}\\u{61c}\\u{200e}\\u{200f}é\\n🦀";
         assert_eq!(shown, wanted);
         // Written out it is longer, and cut all the same.
         for len in [511, 512, 513, 1 << 20] {

@@ -15,12 +15,20 @@ use crate::{
 };
 
 /// What would end a line, begin one, wipe one out, color and turn the rest.
-const FORGED: &str = "x\n2026-11-26T00:00:00.000000Z  WARN grid::accept: FORGED\r\u{1b}[2K\u{9b}31m\u{2028}\u{202e}FORGED";
+const FORGED: &str = "x\n2026-11-26T00:00:00.000000Z  WARN grid::accept: FORGED\r\u{1b}[2K\u{9b}31m\u{2028}\u{202e}\u{61c}\u{200e}\u{200f}\u{2066}FORGED";
 
 /// Each line is one that was logged, and shows the text somewhere.
 fn nothing_forged(logs: &Logs, shown: &[&str]) {
     let text = logs.text();
-    let speaks = |c: char| (c.is_control() && c != '\n') || ('\u{2028}'..='\u{202e}').contains(&c);
+    let turns = |c: char| {
+        matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2066}'..='\u{2069}'
+        )
+    };
+    let speaks = |c: char| {
+        (c.is_control() && c != '\n') || ('\u{2028}'..='\u{202e}').contains(&c) || turns(c)
+    };
     assert!(!text.contains(speaks), "{text:?}");
     for line in text.lines() {
         assert!(!line.starts_with("2026-11-26T00:00:00.000000Z"), "{text}");
