@@ -58,8 +58,8 @@ pub struct LinkStats {
     pub refused: u64,
     /// Answers for which nobody waited any more.
     pub discarded_answers: u64,
-    /// Answers that were dropped, and an error sent in their place, because the remote left too
-    /// much unread.
+    /// Answers that were dropped, and an error sent in their place, because too much waited to be
+    /// read: by the remote, or by others of those that share the queue of the node.
     pub dropped_answers: u64,
     /// Messages for calls that are not open; normal after a reconnect.
     pub unknown_mux: u64,

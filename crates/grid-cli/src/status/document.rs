@@ -55,8 +55,13 @@ pub(crate) struct LinkStatus {
     pub(crate) queued_bytes: u64,
     pub(crate) refused: u64,
     pub(crate) discarded_answers: u64,
+    /// As [`unreadable`](Self::unreadable), not there in the first documents of this version.
+    #[serde(default)]
+    pub(crate) dropped_answers: u64,
     pub(crate) unknown_mux: u64,
     pub(crate) ignored: u64,
+    #[serde(default)]
+    pub(crate) unreadable: u64,
     pub(crate) abandoned_handlers: u64,
 }
 
@@ -121,8 +126,10 @@ impl From<&LinkStats> for LinkStatus {
             queued_bytes: stats.queued_bytes as u64,
             refused: stats.refused,
             discarded_answers: stats.discarded_answers,
+            dropped_answers: stats.dropped_answers,
             unknown_mux: stats.unknown_mux,
             ignored: stats.ignored,
+            unreadable: stats.unreadable,
             abandoned_handlers: stats.abandoned_handlers,
         }
     }
@@ -169,8 +176,10 @@ pub(crate) fn sample_status<'a>(remotes: impl IntoIterator<Item = &'a str>) -> S
         queued_bytes: 0,
         refused: 0,
         discarded_answers: 0,
+        dropped_answers: 0,
         unknown_mux: 0,
         ignored: 0,
+        unreadable: 0,
         abandoned_handlers: 0,
     };
     Status {

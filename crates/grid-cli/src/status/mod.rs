@@ -99,10 +99,11 @@ mod tests {
         }
     }
 
-    /// The names in the first cells of the page's table of fields.
-    fn documented(page: &str) -> BTreeSet<String> {
+    /// The names in the first cells of the page's first table that begins so behind a heading.
+    fn documented(page: &str, heading: &str, head: &str) -> BTreeSet<String> {
         page.lines()
-            .skip_while(|line| !line.starts_with("| status field |"))
+            .skip_while(|line| !line.starts_with(heading))
+            .skip_while(|line| !line.starts_with(head))
             .skip(2)
             .map_while(|line| line.strip_prefix('|')?.split('|').next())
             .flat_map(|cell| cell.split(','))
@@ -110,20 +111,51 @@ mod tests {
             .collect()
     }
 
+    /// Not there where the crate is alone, as in a package of it.
+    fn page() -> Option<String> {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        let page = docs.is_dir().then(|| docs.join("operations.md"))?;
+        Some(fs::read_to_string(page).unwrap())
+    }
+
     #[test]
     fn the_page_has_every_field_and_no_other() {
-        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-        if !docs.is_dir() {
-            // The crate is alone here, as in a package of it.
-            return;
-        }
-        let page = fs::read_to_string(docs.join("operations.md")).unwrap();
+        let Some(page) = page() else { return };
         let status = serde_json::to_value(sample_status(["http://a:1"])).unwrap();
         let mut told = BTreeSet::new();
         fields(&status, "", &mut told);
-        assert_eq!(documented(&page), told);
+        assert_eq!(documented(&page, "", "| status field |"), told);
         let version = format!("| `version` | of this document: {VERSION} |");
         assert!(page.contains(&version), "no row {version}");
+    }
+
+    #[test]
+    fn it_has_every_number_of_a_link() {
+        let Some(page) = page() else { return };
+        let link = &serde_json::to_value(sample_status(["http://a:1"])).unwrap()["links"][0];
+        let numbers = documented(&page, "**Numbers of a link.**", "| field |");
+        assert!(numbers.len() > 20, "{numbers:?}");
+        for number in numbers {
+            let in_seconds = format!("{number}_s");
+            let fields = [number.as_str(), in_seconds.as_str()];
+            assert!(
+                fields.iter().any(|field| link.get(*field).is_some()),
+                "{number}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_document_of_before_is_read() {
+        let mut status = serde_json::to_value(sample_status(["http://a:1"])).unwrap();
+        let link = status["links"][0].as_object_mut().unwrap();
+        for later in ["dropped_answers", "unreadable"] {
+            link.remove(later).unwrap();
+        }
+        assert_eq!(
+            parse_status(status.to_string().as_bytes()),
+            Ok(sample_status(["http://a:1"]))
+        );
     }
 
     #[test]
