@@ -1,4 +1,5 @@
-//! The rows L01 to L27 of `docs/scenarios.md`: links that do not come up, are lost, and come back.
+//! The rows L01 to L28 of `docs/scenarios.md`: links that do not come up, are lost, and come back. L28 is tried on the
+//! machine alone, by `grid-proto`.
 
 #[path = "../common/held.rs"]
 mod held;
