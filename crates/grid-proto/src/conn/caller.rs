@@ -12,7 +12,6 @@ use super::Fault;
 use super::{
     Connection, Dirty, TimerKey,
     config::Capacity,
-    credit::held,
     error::{CallError, SendError, SubmitError},
     event::Event,
     lanes::Lane,
@@ -210,8 +209,8 @@ impl Connection {
         }
     }
 
-    /// Says that `items` items of a stream of ours, `bytes` in all, were handed to the user: their credit is returned.
-    pub fn consumed(&mut self, mux: MuxId, items: u32, bytes: usize) {
+    /// Says that `items` items of a stream of ours were handed to the user: their credit is returned.
+    pub fn consumed(&mut self, mux: MuxId, items: u32) {
         #[cfg(feature = "__faults")]
         let lose = self.faulty(Fault::CreditLost) && self.counters.messages_in % 8 == 7;
         let Some(Call::Stream(stream)) = self.calls.get_mut(&mux.get()) else {
@@ -219,7 +218,6 @@ impl Connection {
         };
         let items = items.min(stream.unconsumed);
         stream.unconsumed -= items;
-        stream.held_bytes = stream.held_bytes.saturating_sub(held(items, bytes));
         #[cfg(feature = "__faults")]
         if lose {
             return;

@@ -12,10 +12,10 @@ use super::Fault;
 use super::{
     Connection,
     caller::present,
-    credit::held,
     error::CallError,
     event::Event,
     outgoing::{Call, OutRequest, OutStream},
+    unread::Unread,
 };
 
 impl Connection {
@@ -122,10 +122,9 @@ impl Connection {
 
     fn deliver_item(&mut self, mux: u64, payload: Payload) {
         let payload = present(payload);
-        let bytes = held(1, payload.len());
+        let cost = Unread::cost(payload.len());
         if let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) {
             stream.unconsumed += 1;
-            stream.held_bytes += bytes;
             let full = stream.unconsumed == stream.capacity.output;
             #[cfg(feature = "__faults")]
             if full && stream.capacity.output > 1 && self.faulty(Fault::ItemDropped) {
@@ -133,22 +132,22 @@ impl Connection {
             }
             let _ = full;
         }
-        if self.has_to_shed(bytes) {
-            self.shed();
-            if !self.calls.contains_key(&mux) {
-                return;
-            }
+        if self.has_to_shed(cost) {
+            self.shed((mux, true, cost));
         }
         #[cfg(feature = "__faults")]
         if self.faulty(Fault::ItemTwice) && payload.len() % 16 == 7 {
-            let charge = self.config.inbound.charge_over(bytes);
+            let charge = self.config.inbound.charge_over(cost);
             self.events.push_back(Event::Item {
                 mux: MuxId::new(mux),
                 payload: payload.clone(),
                 charge,
             });
         }
-        let charge = self.config.inbound.charge_over(bytes);
+        let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) else {
+            return;
+        };
+        let charge = stream.unread.charge(&self.config.inbound, cost);
         self.events.push_back(Event::Item {
             mux: MuxId::new(mux),
             payload,

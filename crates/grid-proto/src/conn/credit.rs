@@ -4,13 +4,6 @@
 /// empty items would be held for nothing.
 pub const ITEM_COST: usize = 128;
 
-/// What `items` items of `bytes` in all count while nobody has taken them.
-pub(super) fn held(items: u32, bytes: usize) -> usize {
-    (items as usize)
-        .saturating_mul(ITEM_COST)
-        .saturating_add(bytes)
-}
-
 /// Credits in hand, never more than the capacity.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Credits {

@@ -12,7 +12,6 @@ use super::Fault;
 use super::{
     Connection, Dirty, TimerKey,
     caller::{numbered_len, present},
-    credit::held,
     error::{RespondError, SendError},
     event::{CancelReason, Event, ServeId, Ticket},
     incoming::{Ending, Head, Incoming, Served},
@@ -160,9 +159,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Says that `items` items of a stream that is being served, `bytes` in all, were handed to the handler: their
-    /// credit is returned.
-    pub fn serve_consumed(&mut self, stream: ServeId, items: u32, bytes: usize) {
+    /// Says that `items` items of a stream that is being served were handed to the handler: their credit is returned.
+    pub fn serve_consumed(&mut self, stream: ServeId, items: u32) {
         #[cfg(feature = "__faults")]
         let twice = self.faulty(Fault::CreditTwice);
         let Some(open) = open_stream(&mut self.incoming, stream) else {
@@ -170,7 +168,6 @@ impl Connection {
         };
         let items = items.min(open.unconsumed);
         open.unconsumed -= items;
-        open.held_bytes = open.held_bytes.saturating_sub(held(items, bytes));
         // As on the caller's side: more is owed to nobody who keeps to its credit.
         let owed = open.unblock_owed.saturating_add(items);
         open.unblock_owed = owed.min(open.capacity.input);

@@ -11,9 +11,10 @@ use crate::{
 use super::Fault;
 use super::{
     Connection, Dirty, TimerKey,
-    credit::{Credits, held},
+    credit::Credits,
     event::{CancelReason, Event, InboundRequest, InboundStream, Routes, ServeId, Ticket},
     incoming::{Ending, Head, Incoming, Served},
+    unread::Unread,
 };
 
 impl Connection {
@@ -103,7 +104,7 @@ impl Connection {
             credits: Credits::new(capacity.output, capacity.output),
             input_ended,
             unconsumed: 0,
-            held_bytes: 0,
+            unread: Unread::default(),
             ack_owed: true,
             unblock_owed: 0,
             pong_owed: None,
@@ -174,16 +175,15 @@ impl Connection {
             return self.break_off(mux, Text::from(stream_text::HANDLER_BLOCKED));
         }
         let payload = super::caller::present(message.content());
-        let bytes = held(1, payload.len());
+        let cost = Unread::cost(payload.len());
         open.unconsumed += 1;
-        open.held_bytes += bytes;
-        if self.has_to_shed(bytes) {
-            self.shed();
-            if !self.incoming.contains_key(&mux) {
-                return;
-            }
+        if self.has_to_shed(cost) {
+            self.shed((mux, false, cost));
         }
-        let charge = self.config.inbound.charge_over(bytes);
+        let Some(open) = self.incoming.get_mut(&mux) else {
+            return;
+        };
+        let charge = open.unread.charge(&self.config.inbound, cost);
         self.events.push_back(Event::Received {
             stream,
             payload,
@@ -315,11 +315,12 @@ impl Connection {
         !self.config.inbound.admits(bytes, self.shed_bytes)
     }
 
-    /// Makes room by ending the stream that holds most bytes unread. Where none holds any, others do, and ending one of
-    /// these would free nothing.
-    pub(super) fn shed(&mut self) {
+    /// Makes room by ending the stream that holds most bytes unread, with the item that comes: its mux, whether that is of
+    /// a call of ours, and what it counts. Where none holds any, others do, and ending one of these would free nothing.
+    pub(super) fn shed(&mut self, (of, by_us, cost): (u64, bool, usize)) {
+        let comes = |mux, ours| if (mux, ours) == (of, by_us) { cost } else { 0 };
         let call = self.calls.iter().filter_map(|(mux, call)| match call {
-            super::Call::Stream(stream) => Some((stream.held_bytes, *mux, true)),
+            super::Call::Stream(stream) => Some((stream.unread.held(), *mux, true)),
             super::Call::Request(_) => None,
         });
         let incoming = self
@@ -327,11 +328,15 @@ impl Connection {
             .iter()
             // What a handler that has returned or was stopped has not read went with it.
             .filter(|(_, open)| open.ending.is_open())
-            .map(|(mux, open)| (open.held_bytes, *mux, false));
-        match call.chain(incoming).max() {
+            .map(|(mux, open)| (open.unread.held(), *mux, false));
+        let most = call
+            .chain(incoming)
+            .map(|(held, mux, ours)| (held + comes(mux, ours), mux, ours, held))
+            .max();
+        match most {
             None | Some((0, ..)) => {}
-            Some((bytes, mux, ours)) => {
-                self.shed_bytes += bytes;
+            Some((_, mux, ours, held)) => {
+                self.shed_bytes += held;
                 if ours {
                     self.fail_call(mux, super::CallError::Overloaded);
                 } else {

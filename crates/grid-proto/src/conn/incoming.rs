@@ -9,7 +9,7 @@ use crate::{
     wire::{Flags, Message, Op, Text},
 };
 
-use super::{config::Capacity, credit::Credits, event::Ticket};
+use super::{config::Capacity, credit::Credits, event::Ticket, unread::Unread};
 
 /// What a call said of itself, which its refusal repeats (protocol section 6).
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +89,7 @@ pub(super) struct Incoming {
     pub(super) credits: Credits,
     pub(super) input_ended: bool,
     pub(super) unconsumed: u32,
-    pub(super) held_bytes: usize,
+    pub(super) unread: Unread,
     pub(super) ack_owed: bool,
     pub(super) unblock_owed: u32,
     pub(super) pong_owed: Option<Message>,

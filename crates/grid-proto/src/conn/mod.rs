@@ -58,6 +58,7 @@ mod table;
 mod time;
 mod timers;
 mod transmit;
+mod unread;
 
 use std::{
     collections::VecDeque,

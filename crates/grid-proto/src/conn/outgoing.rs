@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{config::Capacity, credit::Credits};
+use super::{config::Capacity, credit::Credits, unread::Unread};
 
 /// Periods after which the silence of a stream is judged.
 pub(super) const SILENT: u32 = 2;
@@ -71,9 +71,9 @@ pub(super) struct OutStream {
     pub(super) send_seq: u32,
     pub(super) recv_seq: u32,
     pub(super) credits: Credits,
-    /// Items delivered and not yet consumed, and their bytes.
+    /// Items delivered and not yet consumed.
     pub(super) unconsumed: u32,
-    pub(super) held_bytes: usize,
+    pub(super) unread: Unread,
     pub(super) unblock_owed: u32,
     pub(super) ping_owed: bool,
     pub(super) dirty: bool,
@@ -103,7 +103,7 @@ impl OutStream {
             recv_seq: 0,
             credits: Credits::new(0, capacity.input),
             unconsumed: 0,
-            held_bytes: 0,
+            unread: Unread::default(),
             unblock_owed: 0,
             ping_owed: false,
             dirty: false,

@@ -99,7 +99,7 @@ fn a_cancelled_handler_leaves_nothing_and_its_items_do_not_leave() {
         Err(SendError::Ended)
     );
     machine.conn.serve_finish(stream, Ok(()));
-    machine.conn.serve_consumed(stream, 1, 1);
+    machine.conn.serve_consumed(stream, 1);
     assert!(machine.conn.is_idle() && machine.conn.timers() == 0);
 }
 

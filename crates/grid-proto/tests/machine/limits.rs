@@ -347,11 +347,11 @@ fn no_more_streams_are_ended_than_it_takes() {
     for stream in &streams[1..] {
         machine.gets(item(Op::MuxClientMsg, stream.mux(), 2, 1));
     }
-    let ended: Vec<_> = machine
-        .events()
-        .into_iter()
+    let held = machine.events();
+    let ended: Vec<_> = held
+        .iter()
         .filter_map(|event| match event {
-            Event::Cancelled { stream, .. } => Some(stream),
+            Event::Cancelled { stream, .. } => Some(*stream),
             _ => None,
         })
         .collect();
@@ -366,4 +366,29 @@ fn no_more_streams_are_ended_than_it_takes() {
             ..
         ] if *stream == streams[1]
     ));
+}
+
+#[test]
+fn who_has_taken_what_came_is_not_the_one_that_makes_room() {
+    let budget = Budget::new(10_000);
+    let mut machine = Machine::with(|config| config.inbound = Arc::clone(&budget));
+    machine.capacity = Capacity::new(100, 1);
+    let [reads, stuck] = [1, 2].map(|mux| machine.serves_stream(mux));
+    // It takes all of them, and its credit is returned later.
+    for seq in 1..=24 {
+        machine.gets(item(Op::MuxClientMsg, reads.mux(), seq, 200));
+    }
+    assert_eq!(machine.events().len(), 24);
+    machine.gets(item(Op::MuxClientMsg, stuck.mux(), 1, 6_000));
+    let _held = machine.events();
+    let _elsewhere = budget.charge_over(4_000);
+    machine.gets(item(Op::MuxClientMsg, reads.mux(), 25, 1));
+    let events = machine.events();
+    assert!(
+        matches!(&events[..], [
+            Event::Cancelled { stream, why: CancelReason::Overloaded },
+            Event::Received { .. },
+        ] if *stream == stuck),
+        "{events:?}"
+    );
 }

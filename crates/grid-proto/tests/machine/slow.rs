@@ -123,9 +123,9 @@ impl Pair {
             }
             for event in self.a.events() {
                 match event {
-                    Event::Item { mux, payload, .. } => {
+                    Event::Item { mux, .. } => {
                         self.items += 1;
-                        self.a.conn.consumed(mux, 1, payload.len());
+                        self.a.conn.consumed(mux, 1);
                     }
                     Event::Ended { .. } => self.ended.push(event),
                     _ => {}

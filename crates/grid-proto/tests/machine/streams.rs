@@ -76,7 +76,7 @@ fn numbers_count_what_leaves_and_control_goes_first() {
     send(&mut machine, mux).expect("credit");
     machine.gets(item(Op::MuxServerMsg, mux, 1, 5));
     machine.events();
-    machine.conn.consumed(mux, 1, 5);
+    machine.conn.consumed(mux, 1);
     machine.conn.finish(mux);
     let sent: Vec<_> = machine
         .sends()
@@ -100,10 +100,10 @@ fn numbers_count_what_leaves_and_control_goes_first() {
 fn what_was_never_consumed_gives_no_credit_back() {
     let mut machine = Machine::new();
     let mux = machine.opened(4, 4);
-    machine.conn.consumed(mux, 3, 100);
+    machine.conn.consumed(mux, 3);
     assert_eq!(machine.sends(), []);
     machine.gets(item(Op::MuxServerMsg, mux, 1, 5));
-    machine.conn.consumed(mux, 7, 100);
+    machine.conn.consumed(mux, 7);
     assert_eq!(machine.sent_ops(), [Op::UnblockSrvMux]);
 }
 
@@ -277,7 +277,7 @@ fn an_absent_item_is_counted_and_arrives_empty() {
         Event::Item { payload, .. } => assert_eq!(payload, Payload::from("")),
         other => panic!("{other:?}"),
     }
-    machine.conn.consumed(mux, 1, 0);
+    machine.conn.consumed(mux, 1);
     assert_eq!(machine.sent_ops(), [Op::UnblockSrvMux]);
 }
 
@@ -325,8 +325,8 @@ fn a_peer_beyond_its_credit_is_not_paid_for_it() {
     for seq in 1..=10 {
         machine.gets(item(Op::MuxServerMsg, ours, seq, 1));
         machine.gets(item(Op::MuxClientMsg, theirs.mux(), seq, 1));
-        machine.conn.consumed(ours, 1, 1);
-        machine.conn.serve_consumed(theirs, 1, 1);
+        machine.conn.consumed(ours, 1);
+        machine.conn.serve_consumed(theirs, 1);
     }
     let sent = machine.sent_ops();
     let count = |op| sent.iter().filter(|sent| **sent == op).count();

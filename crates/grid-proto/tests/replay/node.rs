@@ -151,8 +151,8 @@ impl Node {
             }
             Act::Finish => self.connection.finish(mux),
             Act::Take(items) => {
-                let (count, bytes) = take(self.items.get_mut(&step.mux), items)?;
-                self.connection.consumed(mux, count, bytes);
+                let count = take(self.items.get_mut(&step.mux), items)?;
+                self.connection.consumed(mux, count);
             }
             Act::Cancel => {
                 let stream = self.connection.open_streams() > 0;
@@ -190,8 +190,8 @@ impl Node {
             }
             Act::Receive(items) => {
                 let stream = self.serving(step.mux)?;
-                let (count, bytes) = take(self.received.get_mut(&step.mux), items)?;
-                self.connection.serve_consumed(stream, count, bytes);
+                let count = take(self.received.get_mut(&step.mux), items)?;
+                self.connection.serve_consumed(stream, count);
             }
             Act::Return => {
                 let stream = self.serving(step.mux)?;
@@ -306,19 +306,18 @@ impl Node {
     }
 }
 
-/// Takes `items` from the front, which must hold just these; gives their number and bytes.
-fn take(from: Option<&mut VecDeque<Payload>>, items: &[Data]) -> Result<(u32, usize), String> {
+/// Takes `items` from the front, which must hold just these; gives their number.
+fn take(from: Option<&mut VecDeque<Payload>>, items: &[Data]) -> Result<u32, String> {
     let from = from.ok_or("no item came")?;
-    let (mut count, mut bytes) = (0, 0);
+    let mut count = 0;
     for item in items {
         let (there, item) = (from.pop_front(), item.payload());
         if there.as_ref() != Some(&item) {
             return Err(format!("{there:?} came"));
         }
         count += 1;
-        bytes += item.len();
     }
-    Ok((count, bytes))
+    Ok(count)
 }
 
 /// Nothing may be sent, for this reason.

@@ -151,12 +151,12 @@ impl World {
         self.seen.saw("event: item");
         let call = self.call(nonce);
         let index = call.received;
-        expect_item(nonce, OUTPUT, index, payload.clone())?;
+        expect_item(nonce, OUTPUT, index, payload)?;
         if index >= call.handler_sent && call.cut_off.is_none() {
             return Err(format!("call {nonce} gets item {index} before it is sent"));
         }
         call.received += 1;
-        call.unread.push_back((payload.len(), charge));
+        call.unread.push_back(charge);
         if !std::mem::replace(&mut call.read_armed, true) {
             let after = call.plan.read_out;
             self.arm(after, Action::CallerReads(nonce));
@@ -174,13 +174,13 @@ impl World {
             self.arm(pause, Action::CallerReads(nonce));
             return Ok(());
         }
-        let (items, bytes) = take_unread(&mut call.unread, call.plan.gulp);
+        let items = take_unread(&mut call.unread, call.plan.gulp);
         call.read_armed = !call.unread.is_empty();
         if call.open {
             let mux = MuxId::new(call.mux);
             let this = &mut self.ends[call.plan.end];
             this.dirty = true;
-            this.conn.consumed(mux, items, bytes);
+            this.conn.consumed(mux, items);
         }
         if self.calls[nonce as usize].read_armed {
             let after = self.calls[nonce as usize].plan.read_out;
@@ -261,12 +261,12 @@ pub(crate) fn expect_item(nonce: u32, kind: u8, index: u32, payload: Payload) ->
     ))
 }
 
-pub(crate) fn take_unread(unread: &mut VecDeque<(usize, Charge)>, all: bool) -> (u32, usize) {
+pub(crate) fn take_unread(unread: &mut VecDeque<Charge>, all: bool) -> u32 {
     let count = if all {
         unread.len()
     } else {
         unread.len().min(1)
     };
-    let bytes = unread.drain(..count).map(|(bytes, _)| bytes).sum();
-    (count as u32, bytes)
+    unread.drain(..count);
+    count as u32
 }

@@ -246,9 +246,9 @@ impl World {
             return Ok(());
         };
         let index = handler.got;
-        expect_item(nonce, INPUT, index, payload.clone())?;
+        expect_item(nonce, INPUT, index, payload)?;
         handler.got += 1;
-        handler.unread.push_back((payload.len(), charge));
+        handler.unread.push_back(charge);
         let armed = std::mem::replace(&mut handler.read_armed, true);
         let plan = &self.calls[nonce as usize].plan;
         if plan.reads_input && !armed {
@@ -263,12 +263,12 @@ impl World {
         let Some(handler) = call.handler.as_mut().filter(|handler| !handler.over) else {
             return Ok(());
         };
-        let (items, bytes) = take_unread(&mut handler.unread, call.plan.gulp);
+        let items = take_unread(&mut handler.unread, call.plan.gulp);
         handler.read_armed = !handler.unread.is_empty();
         if let Served::Stream(stream) = handler.id {
             let this = &mut self.ends[handler.end];
             this.dirty = true;
-            this.conn.serve_consumed(stream, items, bytes);
+            this.conn.serve_consumed(stream, items);
         }
         if handler.read_armed {
             let after = call.plan.read_in;

@@ -98,16 +98,12 @@ impl World {
                 self.seen.saw("hostile: ended");
                 self.ends(end, mux).map(|_| ())
             }
-            Event::Item {
-                mux,
-                payload,
-                charge,
-            } => {
+            Event::Item { mux, charge, .. } => {
                 self.seen.saw("hostile: item");
                 let nonce = self.open_call(end, mux, "Item")?;
                 let call = self.call(nonce);
                 call.received += 1;
-                call.unread.push_back((payload.len(), charge));
+                call.unread.push_back(charge);
                 if call.unread.len() > call.plan.caller_capacity.output as usize {
                     return Err(format!("call {nonce} gets more items than it may hold"));
                 }
@@ -172,7 +168,7 @@ impl World {
                 if chance.is_multiple_of(3) {
                     let items = std::mem::take(unread);
                     victim.held.clear();
-                    self.ends[end].conn.serve_consumed(stream, items, 100);
+                    self.ends[end].conn.serve_consumed(stream, items);
                 }
                 Ok(())
             }
@@ -280,9 +276,9 @@ impl World {
         let nonces: Vec<u32> = this.by_mux.values().copied().collect();
         for nonce in nonces {
             let call = &mut self.calls[nonce as usize];
-            let (items, bytes) = take_unread(&mut call.unread, true);
+            let items = take_unread(&mut call.unread, true);
             let mux = grid_proto::MuxId::new(call.mux);
-            self.ends[end].conn.consumed(mux, items, bytes);
+            self.ends[end].conn.consumed(mux, items);
         }
     }
 }

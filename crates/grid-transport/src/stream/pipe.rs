@@ -77,7 +77,6 @@ impl GivenUp {
 pub(crate) struct Taken {
     part: Part<Item>,
     unreturned: u32,
-    unreturned_bytes: usize,
 }
 
 /// Why an item waits.
@@ -156,7 +155,6 @@ impl Pipe {
             return Poll::Pending;
         };
         taken.unreturned += 1;
-        taken.unreturned_bytes += item.payload.len();
         // The last one gives all credit back, so that an idle consumer owes none.
         let was_last = taken.part.items.is_empty();
         if (was_last && !taken.part.more) || taken.unreturned >= self.capacity.div_ceil(4) {
@@ -271,13 +269,10 @@ impl Pipe {
     }
 
     fn return_credit(&self, taken: &mut Taken) {
-        let (items, bytes) = (
-            mem::take(&mut taken.unreturned),
-            mem::take(&mut taken.unreturned_bytes),
-        );
+        let items = mem::take(&mut taken.unreturned);
         self.with(|core, side| match side {
-            Side::Caller(mux) => core.conn.consumed(mux, items, bytes),
-            Side::Handler(stream) => core.conn.serve_consumed(stream, items, bytes),
+            Side::Caller(mux) => core.conn.consumed(mux, items),
+            Side::Handler(stream) => core.conn.serve_consumed(stream, items),
         });
     }
 

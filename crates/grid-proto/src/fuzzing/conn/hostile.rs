@@ -127,7 +127,7 @@ impl Game {
                         .calls
                         .get_mut(&mux)
                         .map_or(0, |call| std::mem::take(&mut call.1));
-                    self.conn.consumed(MuxId::new(mux), unread, usize::from(by));
+                    self.conn.consumed(MuxId::new(mux), unread);
                 }
             }
             6 => {
@@ -159,7 +159,7 @@ impl Game {
                         .served
                         .get_mut(&stream)
                         .map_or(0, |open| std::mem::take(&mut open.1));
-                    self.conn.serve_consumed(stream, unread, usize::from(by));
+                    self.conn.serve_consumed(stream, unread);
                 }
             }
             11 => {

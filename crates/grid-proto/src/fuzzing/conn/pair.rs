@@ -160,7 +160,7 @@ impl Pair {
         let this = &mut self.sides[side];
         if let Some((mux, call)) = mux.and_then(|mux| Some((mux, this.calls.get_mut(&mux)?))) {
             this.conn
-                .consumed(MuxId::new(mux), std::mem::take(&mut call.unread), 1);
+                .consumed(MuxId::new(mux), std::mem::take(&mut call.unread));
         }
     }
 
@@ -191,7 +191,7 @@ impl Pair {
             }
             11 => this
                 .conn
-                .serve_consumed(stream, std::mem::take(&mut call.handler_unread), 1),
+                .serve_consumed(stream, std::mem::take(&mut call.handler_unread)),
             _ => {
                 let good = !by.is_multiple_of(3);
                 this.conn
