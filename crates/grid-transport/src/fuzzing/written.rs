@@ -25,7 +25,9 @@ pub fn ws_written(data: &[u8]) {
         (Role::Client, TheirRole::Server)
     };
     let messages: Vec<Bytes> = rest.chunks(2).map(message).collect();
-    let feed = Feed::new(&[], 1 + usize::from(*piece) * 64);
+    // In a thousand pieces or so at most: byte by byte a large message takes longer than all else together.
+    let total: usize = messages.iter().map(Bytes::len).sum();
+    let feed = Feed::new(&[], (1 + usize::from(*piece) * 64).max(total / 1_024));
     let written = feed.written();
     let ws = Ws::new(Box::new(feed), BytesMut::new(), role, &Settings::new());
     let (_reader, mut writer) = ws.split();
@@ -66,5 +68,11 @@ fn message(description: &[u8]) -> Bytes {
         3 => 65_520 + few,
         _ => few * usize::from(fill),
     };
-    (0..len).map(|at| fill.wrapping_add(at as u8)).collect()
+    let bytes: [u8; 256] = std::array::from_fn(|at| fill.wrapping_add(at as u8));
+    let mut message = BytesMut::with_capacity(len);
+    while message.len() < len {
+        let left = len - message.len();
+        message.extend_from_slice(bytes.get(..left).unwrap_or(&bytes));
+    }
+    message.freeze()
 }
