@@ -180,7 +180,8 @@ pub enum CancelReason {
     Caller,
     /// The caller's deadline passed.
     Deadline,
-    /// The caller of a long stream has not pinged it for four periods.
+    /// The caller of a long stream has not pinged it for four periods, or for up to sixteen while pongs of the link are
+    /// late as well (protocol section 8).
     NoPing,
     /// The caller broke the rules of the stream; the text was sent to it.
     Protocol(Text),

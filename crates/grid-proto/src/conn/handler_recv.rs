@@ -13,7 +13,7 @@ use super::{
     Connection, Dirty, TimerKey,
     credit::Credits,
     event::{CancelReason, Event, InboundRequest, InboundStream, Routes, ServeId, Ticket},
-    incoming::{Ending, Head, Incoming, Served},
+    incoming::{Ending, Head, Incoming, Served, UNPINGED},
     unread::Unread,
 };
 
@@ -110,7 +110,8 @@ impl Connection {
             pong_owed: None,
             dirty: false,
             ending: Ending::Open,
-            ping_deadline: pinged.then(|| now + self.config.stream_ping_interval * 4),
+            heard: now,
+            ping_deadline: pinged.then(|| now + self.config.stream_ping_interval * UNPINGED),
             timer: None,
         };
         #[cfg(feature = "__faults")]

@@ -95,10 +95,15 @@ pub(super) struct Incoming {
     pub(super) pong_owed: Option<Message>,
     pub(super) dirty: bool,
     pub(super) ending: Ending,
-    /// When the handler is cancelled for want of pings; `None` where none are due.
+    /// When the caller last pinged it, or opened it.
+    pub(super) heard: Instant,
+    /// When the handler is cancelled for want of pings, or that is looked at again; `None` where none are due.
     pub(super) ping_deadline: Option<Instant>,
     pub(super) timer: Option<Instant>,
 }
+
+/// Periods without a ping after which a stream that ought to be pinged ends.
+pub(super) const UNPINGED: u32 = 4;
 
 /// How far the end of a served stream has come.
 #[derive(Debug)]

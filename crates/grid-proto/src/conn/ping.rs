@@ -6,7 +6,7 @@ use crate::wire::{Flags, Message, Op, Ping, Pong, Text, Timestamp};
 
 use super::{
     Connection, Dirty, Event, PingId, TimerKey, error::CallError, handler_recv::mismatch,
-    outgoing::Call,
+    incoming::UNPINGED, outgoing::Call,
 };
 
 impl Connection {
@@ -62,12 +62,12 @@ impl Connection {
             return self.answer(pong);
         }
         let pong = self.pong(message, false, None);
-        let patience = self.config.stream_ping_interval * 4;
+        let patience = self.config.stream_ping_interval * UNPINGED;
         let Some(open) = self.incoming.get_mut(&mux) else {
             return;
         };
         if open.ping_deadline.is_some() {
-            open.ping_deadline = Some(now + patience);
+            (open.heard, open.ping_deadline) = (now, Some(now + patience));
             let due = open.due();
             self.timers
                 .set(TimerKey::Incoming(mux), &mut open.timer, due);

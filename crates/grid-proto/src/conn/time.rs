@@ -97,9 +97,22 @@ impl Connection {
             return;
         };
         open.timer = None;
-        let again = now + self.config.stream_ping_interval;
+        let interval = self.config.stream_ping_interval;
+        let again = now + interval;
         if slept && let Some(deadline) = &mut open.ping_deadline {
             *deadline = again.max(*deadline);
+        }
+        if let Some(deadline) = open.ping_deadline.as_mut().filter(|at| **at <= now) {
+            // The ping that was due first takes the way of the link's pongs, and waits behind the same bulk data.
+            let first_due = open.heard + interval;
+            let at_most = open.heard + interval * SILENT_AT_MOST;
+            if now < at_most
+                && self
+                    .keepalive
+                    .is_late(now, Some(first_due), self.link_ping_owed)
+            {
+                *deadline = again.min(at_most);
+            }
         }
         let why = if open.deadline.is_some_and(|deadline| deadline <= now) {
             CancelReason::Deadline

@@ -8,7 +8,7 @@ use std::{
 
 use grid_proto::{
     MuxId, Payload,
-    conn::{CallError, Capacity, Event},
+    conn::{CallError, CancelReason, Capacity, Event},
     wire::{Message, Op},
 };
 
@@ -76,6 +76,10 @@ struct Pair {
     items: usize,
     /// A stream for which `b` answers no pings.
     lost: Option<MuxId>,
+    /// A stream on which `a` sends whatever there is room for, in place of `b`.
+    from_a: Option<MuxId>,
+    /// The handlers of `b` that were told to stop.
+    cancelled: Vec<Event>,
 }
 
 impl Pair {
@@ -83,7 +87,7 @@ impl Pair {
         let mut a = Machine::new();
         let mut b = Machine::new();
         b.now = a.now;
-        b.capacity = Capacity::new(0, 1_000);
+        b.capacity = Capacity::new(1_000, 1_000);
         a.capacity = b.capacity;
         let (to_b, to_a) = (Pipe::new(a.now), Pipe::new(a.now));
         Self {
@@ -95,6 +99,8 @@ impl Pair {
             ended: Vec::new(),
             items: 0,
             lost: None,
+            from_a: None,
+            cancelled: Vec::new(),
         }
     }
 
@@ -111,12 +117,22 @@ impl Pair {
             self.to_b.empty(&mut self.b);
             self.to_a.empty(&mut self.a);
             for event in self.b.events() {
-                if let Event::Opened(opened) = event {
-                    self.served.push(opened.stream);
+                match event {
+                    Event::Opened(opened) => self.served.push(opened.stream),
+                    Event::Received { stream, .. } => {
+                        self.items += 1;
+                        self.b.conn.serve_consumed(stream, 1);
+                    }
+                    Event::Cancelled { .. } => self.cancelled.push(event),
+                    _ => {}
                 }
             }
-            if let Some(bulk) = self.served.get(1) {
-                let item = Payload::from(vec![0; 32 << 10]);
+            let item = Payload::from(vec![0; 32 << 10]);
+            if let Some(bulk) = self.from_a {
+                while self.a.conn.queued_bytes() < 1 << 20
+                    && self.a.conn.send(bulk, item.clone()).is_ok()
+                {}
+            } else if let Some(bulk) = self.served.get(1) {
                 while self.b.conn.queued_bytes() < 1 << 20
                     && self.b.conn.serve_send(*bulk, item.clone()).is_ok()
                 {}
@@ -171,6 +187,48 @@ fn l28_a_stream_that_the_peer_has_lost_ends_on_a_slow_link_too_pair() {
     );
     // It may still have been on its way before a ping of the link that left later was answered.
     assert!(took > 60, "after {took} s");
+}
+
+#[test]
+fn l28_a_ping_behind_bulk_data_is_late_and_its_handler_goes_on_pair() {
+    let mut pair = Pair::new();
+    pair.a.open(1_000, 1_000, None);
+    pair.run(secs(1));
+    pair.from_a = Some(pair.a.open(1_000, 1_000, None));
+    pair.run(secs(300));
+    assert!(pair.cancelled.is_empty(), "{:?}", pair.cancelled);
+    assert!(pair.ended.is_empty(), "{:?}", pair.ended);
+    assert_eq!(pair.served.len(), 2);
+    let bytes = pair.items * (32 << 10);
+    assert!(bytes > RATE * 200, "{bytes}");
+    assert!(pair.b.conn.round_trip().is_some_and(|time| time > secs(50)));
+}
+
+#[test]
+fn l28_a_handler_whose_caller_stopped_pinging_ends_when_a_later_pong_has_come() {
+    // The first of its pings was due after 15 s, and the pings of the link leave every 10.
+    for (answered, ends) in [(0, 240), (20, 60), (80, 90), (230, 240)] {
+        let mut machine = Machine::new();
+        machine.serves_stream(4);
+        let (mut pings, mut took) = (Vec::new(), 0);
+        let why = loop {
+            machine.pass_alive(secs(1));
+            took += 1;
+            let mut events = machine.events();
+            if let Some(Event::Cancelled { why, .. }) = events.pop() {
+                break why;
+            }
+            assert!(took < 300, "it never ends");
+            let sent = machine.sends().into_iter();
+            pings.extend(sent.filter(|sent| sent.mux == MuxId::CONNECTION));
+            if answered > 0 && took >= answered {
+                pings
+                    .drain(..)
+                    .for_each(|ping| machine.gets(link_pong(&ping)));
+            }
+        };
+        assert_eq!((why, took), (CancelReason::NoPing, ends), "{answered}");
+    }
 }
 
 #[test]

@@ -81,8 +81,8 @@ fn promises_hold_in_every_history() {
     }
     println!("medians: {operations} operations, {cuts} cuts, {streams} streams a history");
     println!("{:?}", sum.seen.all());
-    assert!(operations >= 50 && cuts >= 3 && streams >= 4, "too short");
     if seeds >= SEEDS {
+        assert!(operations >= 50 && cuts >= 3 && streams >= 4, "too short");
         let missing = sum.seen.missing(wanted::WANTED);
         assert!(missing.is_empty(), "too seldom: {missing:?}");
     }

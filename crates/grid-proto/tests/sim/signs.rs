@@ -60,7 +60,7 @@ impl World {
                     signs.answered.extend(sent.map(|(left, _)| (left, now)));
                 }
             }
-            Op::Pong | Op::MuxServerMsg | Op::UnblockSrvMux => {
+            Op::Pong | Op::MuxServerMsg | Op::UnblockClMux => {
                 if let Some(nonce) = this.by_mux.get(&message.mux.get()) {
                     let call = &mut self.calls[*nonce as usize];
                     (call.heard, call.pinged) = (now, None);
