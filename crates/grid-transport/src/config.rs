@@ -170,10 +170,10 @@ settings! {
     /// Handlers are polled in place, without a task of their own, until a batch of messages has
     /// used up this time. Default 200 µs.
     in_place_time: Duration = Duration::from_micros(200);
-    /// The most handlers of one batch of messages that are polled in place. Default 64.
-    in_place_handlers: usize = 64;
-    /// A handler whose first poll took longer than this twice gets a task of its own from then
-    /// on. Default 1 ms.
+    /// The most handlers of one batch of messages that are polled in place. Default 256.
+    in_place_handlers: usize = 256;
+    /// A handler whose first polls take longer than this, two in a row or more than one of sixteen, gets a task of its
+    /// own for each call until they are quick again. Default 1 ms.
     slow_poll: Duration = Duration::from_millis(1);
 
     /// The same warning about the same remote is logged once in this time. Default 1 h.

@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc, time::Instant};
 use grid_proto::{HandlerId, Payload};
 use tokio_util::sync::CancellationToken;
 
+use crate::session::Watch;
+
 /// Who calls, what for, and for how long.
 ///
 /// Cheap to clone; a clone may outlive the handler.
@@ -14,7 +16,7 @@ pub struct Context {
     handler: HandlerId,
     subroute: Option<Arc<str>>,
     deadline: Option<Instant>,
-    cancelled: CancellationToken,
+    watch: Watch,
 }
 
 impl Context {
@@ -23,14 +25,14 @@ impl Context {
         handler: HandlerId,
         subroute: Option<Arc<str>>,
         deadline: Option<Instant>,
-        cancelled: CancellationToken,
+        watch: Watch,
     ) -> Self {
         Self {
             caller,
             handler,
             subroute,
             deadline,
-            cancelled,
+            watch,
         }
     }
 
@@ -62,13 +64,13 @@ impl Context {
     /// says so), the deadline has passed, or the connection has ended.
     #[must_use]
     pub fn token(&self) -> &CancellationToken {
-        &self.cancelled
+        self.watch.token()
     }
 
     /// Whether nobody waits for the outcome any more.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.is_cancelled()
+        self.token().is_cancelled()
     }
 
     /// Waits until nobody waits for the outcome any more.
@@ -77,7 +79,7 @@ impl Context {
     ///
     /// Safe: nothing is lost when the future is dropped.
     pub async fn cancelled(&self) {
-        self.cancelled.cancelled().await;
+        self.token().cancelled().await;
     }
 }
 
@@ -88,8 +90,7 @@ impl fmt::Debug for Context {
             .field("handler", &self.handler)
             .field("subroute", &self.subroute)
             .field("deadline", &self.deadline)
-            .field("cancelled", &self.cancelled.is_cancelled())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,9 +3,10 @@
 use std::{
     fmt,
     future::{Future, IntoFuture},
+    mem,
     pin::Pin,
     sync::{Arc, Weak},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -13,17 +14,13 @@ use grid_proto::{
     HandlerId, MuxId, Payload, SubrouteId,
     conn::{NewRequest, SubmitError},
 };
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     connection::Subroute,
     error::{CallError, Refusal},
     link::shared::LinkShared,
-    session::{Answer, Session, not_submitted},
-    state::LinkCause,
+    session::{Session, Waiter, not_submitted},
     trace::CallSpan,
 };
 
@@ -130,24 +127,29 @@ impl RequestFuture {
         loop {
             match &mut self.stage {
                 Stage::New(_) => {
-                    let Stage::New(call) = std::mem::replace(&mut self.stage, Stage::Done) else {
+                    let Stage::New(mut call) = mem::replace(&mut self.stage, Stage::Done) else {
                         continue;
                     };
                     self.span = CallSpan::new(&call);
-                    self.stage = match call.attempt(request) {
-                        Ok(in_flight) => Stage::InFlight(in_flight),
-                        Err(Attempt::Failed(error)) => return Poll::Ready(Err(error)),
-                        Err(Attempt::Later) => {
-                            // The wait and the call have one deadline together.
-                            let limit = call.link.node.settings.default_deadline;
-                            let deadline = call.deadline.unwrap_or_else(|| after(limit));
-                            let call = Call {
-                                deadline: Some(deadline),
-                                ..call
-                            };
-                            Stage::Waiting(Box::pin(call.submit(request)))
-                        }
-                    };
+                    // Cloned where no lock is held: it is code of the user.
+                    let mut waker = Some(cx.waker().clone());
+                    self.stage =
+                        match call.attempt(|session, call| request(session, call, waker.take())) {
+                            Ok(in_flight) => Stage::InFlight(in_flight),
+                            Err(Attempt::Failed(error)) => return Poll::Ready(Err(error)),
+                            Err(Attempt::Later) => {
+                                // The wait and the call have one deadline together.
+                                let limit = call.link.node.settings.default_deadline;
+                                let deadline = call.deadline.unwrap_or_else(|| after(limit));
+                                let call = Call {
+                                    deadline: Some(deadline),
+                                    ..call
+                                };
+                                Stage::Waiting(Box::pin(
+                                    call.submit(|session, call| request(session, call, None)),
+                                ))
+                            }
+                        };
                 }
                 Stage::Waiting(submitting) => {
                     let submitted = ready!(submitting.as_mut().poll(cx));
@@ -191,43 +193,46 @@ impl fmt::Debug for RequestFuture {
 struct InFlight {
     session: Weak<Session>,
     mux: MuxId,
-    answer: oneshot::Receiver<Answer>,
+    waiter: Arc<Waiter>,
     answered: bool,
 }
 
 impl InFlight {
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, CallError>> {
-        let answer = ready!(Pin::new(&mut self.answer).poll(cx));
+        let answer = ready!(self.waiter.poll(cx));
         self.answered = true;
-        Poll::Ready(match answer {
-            Ok(outcome) => outcome,
-            // The session was dropped whole, which only happens when the runtime goes down.
-            Err(_) => Err(CallError::Disconnected {
-                cause: Arc::new(LinkCause::Panicked),
-            }),
-        })
+        Poll::Ready(answer)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        if !self.answered
-            && let Some(session) = self.session.upgrade()
-        {
+        if self.answered {
+            return;
+        }
+        if let Some(session) = self.session.upgrade() {
             session.cancel_request(self.mux);
         }
+        self.waiter.leave();
     }
 }
 
-fn request(session: &Arc<Session>, call: &Call) -> Result<InFlight, SubmitError> {
-    let mut new = NewRequest::new(call.handler, call.payload.clone());
-    new.subroute = call.subroute;
-    new.deadline = call.deadline.map(Instant::into_std);
-    let (mux, answer) = session.request(new)?;
+fn request(
+    session: &Arc<Session>,
+    call: &mut Call,
+    waker: Option<Waker>,
+) -> Result<InFlight, SubmitError> {
+    let new = || {
+        let mut new = NewRequest::new(call.handler, mem::take(&mut call.payload));
+        new.subroute = call.subroute;
+        new.deadline = call.deadline.map(Instant::into_std);
+        new
+    };
+    let (mux, waiter) = session.request(new, waker)?;
     Ok(InFlight {
         session: Arc::downgrade(session),
         mux,
-        answer,
+        waiter,
         answered: false,
     })
 }
@@ -242,8 +247,8 @@ pub(crate) enum Attempt {
 impl Call {
     /// Tries to submit right now.
     pub(crate) fn attempt<T>(
-        &self,
-        submit: impl Fn(&Arc<Session>, &Self) -> Result<T, SubmitError>,
+        &mut self,
+        mut submit: impl FnMut(&Arc<Session>, &mut Self) -> Result<T, SubmitError>,
     ) -> Result<T, Attempt> {
         if self.link.node.shutdown.is_draining() {
             return Err(Attempt::Failed(CallError::ShuttingDown));
@@ -264,10 +269,11 @@ impl Call {
     /// Submits as soon as the link and its queue let it; waits for the link until the deadline,
     /// and for room a bounded time besides.
     pub(crate) async fn submit<T>(
-        self,
-        submit: impl Fn(&Arc<Session>, &Self) -> Result<T, SubmitError>,
+        mut self,
+        mut submit: impl FnMut(&Arc<Session>, &mut Self) -> Result<T, SubmitError>,
     ) -> Result<T, CallError> {
-        let node = &self.link.node;
+        let link = self.link.clone();
+        let node = &link.node;
         let deadline = self
             .deadline
             .unwrap_or_else(|| Instant::now() + node.settings.default_deadline);
@@ -281,7 +287,7 @@ impl Call {
             let room = session
                 .as_ref()
                 .map(|session| session.monitor.room.notified());
-            match self.attempt(&submit) {
+            match self.attempt(&mut submit) {
                 Ok(submitted) => return Ok(submitted),
                 Err(Attempt::Failed(error)) => return Err(error),
                 Err(Attempt::Later) => {}

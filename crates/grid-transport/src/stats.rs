@@ -254,8 +254,15 @@ pub(crate) struct HandlerCounters {
     slow: AtomicU8,
 }
 
-/// So many slow polls, and a handler is no longer polled where the reader stands.
-const SLOW_POLLS: u8 = 2;
+/// What a slow poll weighs against a quick one.
+const SLOW_POLL: u8 = 16;
+
+/// A handler that weighs this is not polled where the reader stands: two slow polls one after the other, or more of them
+/// among quick ones than come from other threads that take the processor.
+const SLOW: u8 = 2 * SLOW_POLL;
+
+/// So that a handler that has become quick is found to be so in as many polls.
+const SLOWEST: u8 = 4 * SLOW_POLL;
 
 impl HandlerCounters {
     pub(crate) fn begin(&self) {
@@ -264,21 +271,30 @@ impl HandlerCounters {
 
     pub(crate) fn end(&self, took: Duration, failed: bool, panicked: bool) {
         self.ended.fetch_add(1, Relaxed);
-        self.errors.fetch_add(u64::from(failed), Relaxed);
-        self.panics.fetch_add(u64::from(panicked), Relaxed);
+        if failed {
+            self.errors.fetch_add(1, Relaxed);
+        }
+        if panicked {
+            self.panics.fetch_add(1, Relaxed);
+        }
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.nanoseconds.fetch_add(nanoseconds, Relaxed);
     }
 
-    pub(crate) fn slow_poll(&self) {
-        self.slow_polls.fetch_add(1, Relaxed);
-        if self.slow.load(Relaxed) < SLOW_POLLS {
-            self.slow.fetch_add(1, Relaxed);
+    /// It was polled, wherever that was.
+    pub(crate) fn polled(&self, slowly: bool) {
+        // One that is lost because another thread counts too makes no difference.
+        let before = self.slow.load(Relaxed);
+        if slowly {
+            self.slow_polls.fetch_add(1, Relaxed);
+            self.slow.store((before + SLOW_POLL).min(SLOWEST), Relaxed);
+        } else if before > 0 {
+            self.slow.store(before - 1, Relaxed);
         }
     }
 
     pub(crate) fn is_slow(&self) -> bool {
-        self.slow.load(Relaxed) >= SLOW_POLLS
+        self.slow.load(Relaxed) >= SLOW
     }
 
     pub(crate) fn snapshot(

@@ -40,7 +40,7 @@ impl Connection {
         } else if message.flags.contains(Flags::PAYLOAD_IS_ERR) {
             Err(CallError::Remote(Text::from(message.payload).detached()))
         } else {
-            Ok(message.content())
+            Ok(message.into_content())
         };
         self.remove_call(mux);
         self.events.push_back(Event::Answered {
@@ -107,7 +107,7 @@ impl Connection {
             }
             return;
         }
-        let content = message.content();
+        let content = message.into_content();
         if !(eof && content.is_absent()) {
             if unconsumed >= capacity {
                 self.fail_call(mux, CallError::CapacityMismatch { capacity });

@@ -58,7 +58,7 @@ impl Connection {
             handler: message.handler,
             subroute: message.subroute,
             deadline,
-            payload: message.content(),
+            payload: message.into_content(),
             charge,
         }));
     }
@@ -135,7 +135,7 @@ impl Connection {
             handler: message.handler,
             subroute: message.subroute,
             deadline,
-            payload: message.content(),
+            payload: message.into_content(),
             capacity,
             charge,
         }));
@@ -175,7 +175,7 @@ impl Connection {
         if open.unconsumed >= open.capacity.input {
             return self.break_off(mux, Text::from(stream_text::HANDLER_BLOCKED));
         }
-        let payload = super::caller::present(message.content());
+        let payload = super::caller::present(message.into_content());
         let cost = Unread::cost(payload.len());
         open.unconsumed += 1;
         if self.has_to_shed(cost) {

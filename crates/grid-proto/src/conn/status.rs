@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::MuxId;
 
-use super::{Connection, counters::Counters, error::CloseReason};
+use super::{Connection, counters::Counters, error::CloseReason, event::Ticket};
 
 impl Connection {
     /// Why the connection ended, if it has.
@@ -50,6 +50,23 @@ impl Connection {
     #[must_use]
     pub fn serving_requests(&self) -> usize {
         self.served.len()
+    }
+
+    /// Whether somebody waits for the answer to this request; `None` where it has been answered. Nobody does once
+    /// [`Event::RequestCancelled`](super::Event::RequestCancelled) is told of it, or the connection has ended.
+    #[must_use]
+    pub fn is_awaited(&self, ticket: Ticket) -> Option<bool> {
+        if self.closed.is_some() {
+            return Some(false);
+        }
+        let served = self.served.get(&ticket.serial)?;
+        Some(!served.cancelled)
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) has something to give.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// Streams of the peer that are being served.

@@ -73,6 +73,16 @@ impl Message {
         }
     }
 
+    /// As [`content`](Self::content), without one more owner of the payload.
+    #[must_use]
+    pub fn into_content(self) -> Payload {
+        if self.payload.is_empty() && !self.flags.contains(Flags::PAYLOAD_IS_ZERO) {
+            Payload::Absent
+        } else {
+            Payload::Present(self.payload)
+        }
+    }
+
     /// The same message, borrowed.
     #[must_use]
     pub fn as_frame(&self) -> Frame<'_> {

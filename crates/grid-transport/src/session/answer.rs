@@ -107,17 +107,18 @@ impl Core {
             return;
         }
         let ticket = answer.ticket;
-        let mut responded = self.conn.respond(ticket, answer.response.clone());
-        if let Err(RespondError::TooLarge { len, limit }) = responded {
-            let text = format!("the answer of {len} bytes is over the limit of {limit}");
-            responded = self.conn.respond(ticket, Err(Text::from(text)));
-        }
-        if responded == Err(RespondError::QueueFull) {
+        if !self.conn.has_room() && self.conn.is_awaited(ticket) == Some(true) {
             self.sleepers.starve();
             answer.hold(&link.inbound);
             return;
         }
-        self.served.remove(&ticket);
+        let response = mem::replace(&mut answer.response, Ok(Payload::Absent));
+        if let Err(RespondError::TooLarge { len, limit }) = self.conn.respond(ticket, response) {
+            let text = format!("the answer of {len} bytes is over the limit of {limit}");
+            // There is room, and it is short.
+            let _ = self.conn.respond(ticket, Err(Text::from(text)));
+        }
+        self.unwatch(ticket);
         answer.over = true;
     }
 }

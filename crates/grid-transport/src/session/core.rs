@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foldhash::fast::RandomState;
 use grid_proto::{
     MuxId, Payload,
     conn::{
@@ -24,6 +25,7 @@ use super::{
     Session,
     monitor::{self, Now, Sleepers, State},
     outcome::{self, Waiting},
+    waiter::{Waiter, Waiters},
 };
 use crate::{
     error::CallError,
@@ -37,13 +39,13 @@ pub(crate) type Answer = Result<Payload, CallError>;
 pub(crate) struct Core {
     pub(crate) conn: Connection,
     /// Who waits for the answer of a request of ours.
-    pub(crate) calls: HashMap<MuxId, oneshot::Sender<Answer>>,
+    pub(crate) calls: Waiters,
     /// Streams of ours.
-    pub(crate) streams: HashMap<MuxId, Arc<Pipe>>,
-    /// Requests that are being served, with what tells their handler that nobody waits.
-    pub(crate) served: HashMap<Ticket, CancellationToken>,
+    pub(crate) streams: HashMap<MuxId, Arc<Pipe>, RandomState>,
+    /// Of the requests that are being served, those whose handlers want to be told when nobody waits any more.
+    pub(crate) watched: HashMap<Ticket, CancellationToken, RandomState>,
     /// Streams that are being served.
-    pub(crate) serving: HashMap<ServeId, (Arc<Pipe>, CancellationToken)>,
+    pub(crate) serving: HashMap<ServeId, (Arc<Pipe>, CancellationToken), RandomState>,
     /// Who waits for the answer of a ping.
     pub(crate) pings: Vec<Waiting>,
     /// Served streams that are over, to be dropped where no lock is held: a pipe may be the last
@@ -60,10 +62,10 @@ impl Core {
     pub(crate) fn new(conn: Connection) -> Self {
         Self {
             conn,
-            calls: HashMap::new(),
-            streams: HashMap::new(),
-            served: HashMap::new(),
-            serving: HashMap::new(),
+            calls: Waiters::default(),
+            streams: HashMap::default(),
+            watched: HashMap::default(),
+            serving: HashMap::default(),
             pings: Vec::new(),
             done: Vec::new(),
             cause: None,
@@ -92,14 +94,14 @@ impl Core {
 
     /// An idle link keeps no trace of its busiest moment.
     fn shrink(&mut self) {
-        fn shrink<K, V>(map: &mut HashMap<K, V>) {
+        fn shrink<K, V>(map: &mut HashMap<K, V, RandomState>) {
             if map.is_empty() && map.capacity() > 1024 {
-                *map = HashMap::new();
+                *map = HashMap::default();
             }
         }
-        shrink(&mut self.calls);
+        self.calls.shrink();
         shrink(&mut self.streams);
-        shrink(&mut self.served);
+        shrink(&mut self.watched);
         shrink(&mut self.serving);
     }
 
@@ -107,8 +109,9 @@ impl Core {
         let cause = self.cause.as_ref();
         match event {
             Event::Answered { mux, outcome } => {
-                let caller = self.calls.remove(&mux);
-                effects.answers.push((caller, outcome));
+                if let Some(waiter) = self.calls.answered(mux) {
+                    effects.answers.push((waiter, outcome));
+                }
             }
             Event::Item {
                 mux,
@@ -137,12 +140,10 @@ impl Core {
                 }
             }
             Event::Request(request) => {
-                let token = CancellationToken::new();
-                self.served.insert(request.ticket, token.clone());
-                effects.requests.push((request, token));
+                effects.requests.push(request);
             }
             Event::RequestCancelled { ticket, .. } => {
-                effects.fire.extend(self.served.remove(&ticket));
+                effects.fire.extend(self.watched.remove(&ticket));
             }
             Event::Opened(opened) => {
                 let token = CancellationToken::new();
@@ -205,8 +206,8 @@ impl Core {
             .get_or_insert_with(|| Arc::new(LinkCause::Panicked))
             .clone();
         session.guard.close();
-        for (_, caller) in self.calls.drain() {
-            effects.answers.push((Some(caller), Err(Failure::Closed)));
+        for waiter in self.calls.drain() {
+            effects.answers.push((waiter, Err(Failure::Closed)));
         }
         for (_, pipe) in self.streams.drain() {
             effects
@@ -215,7 +216,7 @@ impl Core {
         }
         effects
             .fire
-            .extend(self.served.drain().map(|(_, token)| token));
+            .extend(self.watched.drain().map(|(_, token)| token));
         for (_, (pipe, token)) in self.serving.drain() {
             effects
                 .wakes
@@ -248,13 +249,13 @@ impl State for Core {
     }
 }
 
-/// Who waits for an answer, if anybody still does, and what came.
-type Answered = (Option<oneshot::Sender<Answer>>, Result<Payload, Failure>);
+/// Who waits for an answer, and what came.
+type Answered = (Arc<Waiter>, Result<Payload, Failure>);
 
 /// What has to be done once the lock is released.
 #[derive(Default)]
 pub(crate) struct Effects {
-    pub(crate) requests: Vec<(InboundRequest, CancellationToken)>,
+    pub(crate) requests: Vec<InboundRequest>,
     pub(crate) opened: Vec<(InboundStream, Arc<Pipe>, CancellationToken)>,
     answers: Vec<Answered>,
     ponged: Vec<(oneshot::Sender<Result<Duration, CallError>>, Duration)>,
@@ -292,16 +293,11 @@ impl Effects {
     /// Does all of it but for what the peer calls, which is left to the caller.
     pub(crate) fn run(&mut self, session: &Session) {
         let cause = self.cause.take();
-        for (caller, outcome) in self.answers.drain(..) {
-            if let Some(caller) = caller {
-                let outcome =
-                    outcome.map_err(|failure| outcome::call_error(failure, cause.as_ref()));
-                // Nobody there: the call was dropped a moment ago.
-                drop(caller.send(outcome));
-            }
+        for (waiter, outcome) in self.answers.drain(..) {
+            waiter.answer(outcome.map_err(|failure| outcome::call_error(failure, cause.as_ref())));
         }
         for (caller, round_trip) in self.ponged.drain(..) {
-            // As above.
+            // Nobody there: the call was dropped a moment ago.
             drop(caller.send(Ok(round_trip)));
         }
         for waiting in self.lost_pings.drain(..) {
@@ -325,21 +321,22 @@ impl Session {
     /// Runs `f` under the lock, and after it all that follows; what the peer calls gets tasks.
     /// `None` when the machine is broken.
     pub(crate) fn with<R>(self: &Arc<Self>, f: impl FnOnce(&mut Core, Instant) -> R) -> Option<R> {
-        let (result, mut effects) = self.locked(f);
+        let mut effects = Effects::default();
+        let result = self.locked(&mut effects, f);
         effects.run(self);
         if !effects.requests.is_empty() || !effects.opened.is_empty() {
-            self.serve_in_tasks(effects);
+            self.serve_in_tasks(&mut effects);
         }
         result
     }
 
-    /// Runs `f` under the lock; the effects are left to the caller.
+    /// Runs `f` under the lock; what has to follow is added to `effects`, and left to the caller.
     pub(crate) fn locked<R>(
         self: &Arc<Self>,
+        effects: &mut Effects,
         f: impl FnOnce(&mut Core, Instant) -> R,
-    ) -> (Option<R>, Effects) {
+    ) -> Option<R> {
         let now = tokio::time::Instant::now().into_std();
-        let mut effects = Effects::default();
         let (result, sleepers) = self.monitor.change(|core| {
             if core.broken {
                 return None;
@@ -348,17 +345,19 @@ impl Session {
             // A panic of the machine ends this session and nothing else.
             let result = catch_unwind(AssertUnwindSafe(|| {
                 let result = f(core, now);
-                core.settle(self, &mut effects);
+                core.settle(self, effects);
                 result
             }));
             match &result {
                 Ok(_) => effects.freed = core.conn.queued_cost() < queued,
-                Err(_) => core.break_down(self, &mut effects),
+                Err(_) => core.break_down(self, effects),
             }
-            effects.cause = core.cause.clone();
+            if core.cause.is_some() {
+                effects.cause = core.cause.clone();
+            }
             result.ok()
         });
         effects.sleepers = sleepers;
-        (result, effects)
+        result
     }
 }

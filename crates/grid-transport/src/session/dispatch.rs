@@ -13,7 +13,7 @@ use grid_proto::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Inside, Session,
+    Inside, Session, Watch,
     answer::{Answer, Response},
     core::{Core, Effects},
     task::{Ended, Returned, Running},
@@ -40,38 +40,42 @@ struct Outcomes {
 
 /// How much is polled in place still.
 struct Turn {
-    began: Instant,
+    began: tokio::time::Instant,
+    /// When the last of them ended, which is when the next begins: to read the clock is not cheap.
+    now: tokio::time::Instant,
     left: usize,
 }
 
 impl Session {
     /// Polls handlers once where the reader stands, within limits; those that are not ready get
     /// tasks.
-    pub(super) fn serve_in_place(self: &Arc<Self>, effects: Effects) {
+    pub(super) fn serve_in_place(self: &Arc<Self>, effects: &mut Effects) {
         if effects.requests.is_empty() && effects.opened.is_empty() {
             return;
         }
         let left = self.link.node.settings.in_place_handlers;
+        let now = tokio::time::Instant::now();
         self.serve(
             effects,
             Some(Turn {
-                began: Instant::now(),
+                began: now,
+                now,
                 left,
             }),
         );
     }
 
     /// Gives each handler a task: for when the reader is somebody's call.
-    pub(super) fn serve_in_tasks(self: &Arc<Self>, effects: Effects) {
+    pub(super) fn serve_in_tasks(self: &Arc<Self>, effects: &mut Effects) {
         self.serve(effects, None);
     }
 
-    fn serve(self: &Arc<Self>, effects: Effects, mut turn: Option<Turn>) {
+    fn serve(self: &Arc<Self>, effects: &mut Effects, mut turn: Option<Turn>) {
         let mut outcomes = Outcomes::default();
-        for (request, token) in effects.requests {
-            self.serve_single(request, token, &mut turn, &mut outcomes);
+        for request in effects.requests.drain(..) {
+            self.serve_single(request, &mut turn, &mut outcomes);
         }
-        for (opened, pipe, token) in effects.opened {
+        for (opened, pipe, token) in effects.opened.drain(..) {
             self.serve_stream(opened, pipe, token, &mut turn, &mut outcomes);
         }
         self.report(outcomes);
@@ -80,7 +84,6 @@ impl Session {
     fn serve_single(
         self: &Arc<Self>,
         inbound: InboundRequest,
-        token: CancellationToken,
         turn: &mut Option<Turn>,
         outcomes: &mut Outcomes,
     ) {
@@ -90,7 +93,7 @@ impl Session {
             return;
         };
         let bytes = inbound.payload.len();
-        let context = self.context(entry, inbound.deadline, token.clone());
+        let context = self.context(entry, inbound.deadline, Watch::of(self, ticket));
         let request = Request::new(inbound.payload, context);
         let permit = self.link.handlers.try_acquire();
         let Some(mut running) = Running::new(entry, permit, inbound.charge, request) else {
@@ -104,7 +107,7 @@ impl Session {
                     outcomes.answers.push(Answer::new(ticket, answer));
                 }
             }
-            None => self.spawn_single(running, ticket, token),
+            None => self.spawn_single(running, ticket),
         }
     }
 
@@ -122,7 +125,7 @@ impl Session {
             return;
         };
         let bytes = opened.payload.len();
-        let context = self.context(entry, opened.deadline, token.clone());
+        let context = self.context(entry, opened.deadline, Watch::by(token.clone()));
         let call = StreamCall::new(opened.payload, context, pipe.clone());
         let permit = self.link.handlers.try_acquire();
         let Some(mut running) = Running::new(entry, permit, opened.charge, call) else {
@@ -145,14 +148,14 @@ impl Session {
         &self,
         entry: &Entry<C, T>,
         deadline: Option<Instant>,
-        token: CancellationToken,
+        watch: Watch,
     ) -> Context {
         Context::new(
             self.link.name.clone(),
             entry.id,
             entry.subroute.clone(),
             deadline,
-            token,
+            watch,
         )
     }
 
@@ -170,12 +173,14 @@ impl Session {
         turn.left -= 1;
         let id = entry.id;
         self.polling.store(id.get(), Ordering::Relaxed);
-        let (ended, took) = running.poll_once();
+        let ended = running.poll_once();
         self.polling.store(0, Ordering::Relaxed);
-        if took > settings.slow_poll {
-            running.entry().counters.slow_poll();
-        }
-        if turn.began.elapsed() > settings.in_place_time {
+        let now = tokio::time::Instant::now();
+        let took = now.saturating_duration_since(turn.now);
+        turn.now = now;
+        running.took(took);
+        running.entry().counters.polled(took > settings.slow_poll);
+        if now.saturating_duration_since(turn.began) > settings.in_place_time {
             turn.left = 0;
         }
         ended
@@ -195,7 +200,6 @@ impl Session {
         }
         let handed_in = self.with(|core, _| {
             for ticket in refused {
-                core.served.remove(&ticket);
                 core.conn.refuse(ticket, MuxRejection::Overloaded);
             }
             for (stream, end) in &ends {
@@ -229,6 +233,13 @@ impl Session {
 }
 
 impl Core {
+    /// Forgets who watches a request that is over.
+    pub(super) fn unwatch(&mut self, ticket: Ticket) {
+        if !self.watched.is_empty() {
+            self.watched.remove(&ticket);
+        }
+    }
+
     pub(super) fn finish_stream(&mut self, stream: ServeId, end: End) {
         self.done.extend(self.serving.remove(&stream));
         self.conn.serve_finish(stream, end);

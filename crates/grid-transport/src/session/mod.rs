@@ -23,6 +23,8 @@ mod spawn;
 mod task;
 #[cfg(test)]
 mod tests;
+mod waiter;
+mod watch;
 mod writer;
 
 use std::{
@@ -31,6 +33,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
+    task::Waker,
     time::Duration,
 };
 
@@ -44,11 +47,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::monitor::Monitor;
 pub(crate) use self::{
-    core::{Answer, Core},
+    core::{Answer, Core, Effects},
     outcome::not_submitted,
     permits::{Permit, Permits},
     run::run,
     task::panic_text,
+    waiter::Waiter,
+    watch::Watch,
 };
 use crate::{
     error::CallError,
@@ -132,25 +137,25 @@ impl Session {
         })
     }
 
-    /// Makes a single request; the answer comes by the channel.
+    /// Makes a single request, whose answer comes by the waiter and wakes `waker`. What is to be sent is asked for only
+    /// where there is room for it and the session goes on.
     pub(crate) fn request(
         self: &Arc<Self>,
-        new: NewRequest,
-    ) -> Result<(MuxId, oneshot::Receiver<Answer>), SubmitError> {
-        let (caller, answer) = oneshot::channel();
-        let mux = self
-            .with(|core, now| {
-                let submitted = core.conn.request(now, new);
-                if submitted == Err(SubmitError::QueueFull) {
-                    core.sleepers.starve();
-                }
-                if let Ok(mux) = submitted {
-                    core.calls.insert(mux, caller);
-                }
-                submitted
-            })
-            .unwrap_or(Err(SubmitError::Closed))?;
-        Ok((mux, answer))
+        new: impl FnOnce() -> NewRequest,
+        waker: Option<Waker>,
+    ) -> Result<(MuxId, Arc<Waiter>), SubmitError> {
+        self.with(|core, now| {
+            if core.cause.is_some() || core.conn.close_reason().is_some() {
+                return Err(SubmitError::Closed);
+            }
+            if !core.conn.has_room() {
+                core.sleepers.starve();
+                return Err(SubmitError::QueueFull);
+            }
+            let mux = core.conn.request(now, new())?;
+            Ok((mux, core.calls.add(mux, waker)))
+        })
+        .unwrap_or(Err(SubmitError::Closed))
     }
 
     /// Opens a stream.
@@ -189,11 +194,11 @@ impl Session {
 
     /// Gives up a single request.
     pub(crate) fn cancel_request(self: &Arc<Self>, mux: MuxId) {
-        let caller = self.with(|core, _| {
+        let waiter = self.with(|core, _| {
             core.conn.cancel(mux);
-            core.calls.remove(&mux)
+            core.calls.remove(mux)
         });
-        drop(caller);
+        drop(waiter);
     }
 
     /// To be called when the queue was full, before waiting for room in it: true when there is

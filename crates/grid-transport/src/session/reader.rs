@@ -12,7 +12,7 @@ use grid_proto::{
     wire::{DecodeError, Flags, Message, Op, Unfold, unfold},
 };
 
-use super::{Session, report};
+use super::{Effects, Session, report};
 use crate::{
     state::LinkCause,
     ws::{LARGE_FRAME, WsError, WsReader},
@@ -40,13 +40,14 @@ struct Batch {
 
 /// Reads until the session ends, or ends it. Gives the socket's half back.
 pub(super) async fn read(session: Arc<Session>, mut socket: WsReader) -> WsReader {
+    let (mut batch, mut effects) = (Batch::default(), Effects::default());
     loop {
         let received = tokio::select! {
             biased;
             () = session.monitor.closing.cancelled() => return socket,
             received = socket.next_or_noise() => received,
         };
-        let mut batch = Batch::default();
+        batch.bytes = 0;
         batch.take(&session, received);
         // What has arrived already goes in under the same lock.
         while batch.has_room()
@@ -54,8 +55,13 @@ pub(super) async fn read(session: Arc<Session>, mut socket: WsReader) -> WsReade
         {
             batch.take(&session, received);
         }
+        if batch.messages.len() < batch.messages.capacity() / 16 {
+            // An idle link keeps no trace of its busiest moment.
+            batch.messages.shrink_to(16);
+            effects = Effects::default();
+        }
         loop {
-            if batch.feed(&session).is_break() {
+            if batch.feed(&session, &mut effects).is_break() {
                 return socket;
             }
             if batch.rest.is_none() {
@@ -131,14 +137,14 @@ impl Batch {
 
     /// Feeds the machine with what was read, serves what was called, and ends the session where
     /// reading has failed.
-    fn feed(&mut self, session: &Arc<Session>) -> ControlFlow<()> {
+    fn feed(&mut self, session: &Arc<Session>, effects: &mut Effects) -> ControlFlow<()> {
         let routes: &dyn Routes = &*session.link.node.registry;
-        let messages = std::mem::take(&mut self.messages);
+        let messages = &mut self.messages;
         let noise = std::mem::take(&mut self.noise);
         self.copied = 0;
         if !messages.is_empty() || noise > 0 {
-            let (fed, mut effects) = session.locked(|core, now| {
-                for message in messages {
+            let fed = session.locked(effects, |core, now| {
+                for message in messages.drain(..) {
                     core.conn.handle_message(now, message, routes);
                 }
                 if noise > 0 {

@@ -19,23 +19,19 @@ use crate::{
 };
 
 impl Session {
-    pub(super) fn spawn_single(
-        self: &Arc<Self>,
-        running: RunningSingle,
-        ticket: Ticket,
-        token: CancellationToken,
-    ) {
+    pub(super) fn spawn_single(self: &Arc<Self>, mut running: RunningSingle, ticket: Ticket) {
         let options = running.entry().options;
         let attached = options.abort_on_cancel && !options.blocking;
         let Some(pass) = self.attach(attached, running.entry().id) else {
             return;
         };
-        let drop_on = options.abort_on_cancel.then(|| token.clone());
+        let token = (options.abort_on_cancel || options.blocking).then(|| self.watch(ticket));
+        running.goes_on(self.link.node.settings.slow_poll);
         let (link, session) = (self.link.clone(), Arc::downgrade(self));
         self.link.node.spawn(async move {
             let ended = link
                 .node
-                .run_handler(running, options, token, drop_on)
+                .run_handler(running, options, token, options.abort_on_cancel)
                 .await;
             match (session.upgrade(), single_answer(ended)) {
                 (Some(session), Some(answer)) => session.answer(ticket, answer).await,
@@ -50,7 +46,7 @@ impl Session {
 
     pub(super) fn spawn_stream(
         self: &Arc<Self>,
-        running: RunningStream,
+        mut running: RunningStream,
         stream: ServeId,
         token: CancellationToken,
     ) {
@@ -59,10 +55,12 @@ impl Session {
         let Some(pass) = self.attach(attached, running.entry().id) else {
             return;
         };
-        let drop_on = (!options.detached).then(|| token.clone());
+        running.goes_on(self.link.node.settings.slow_poll);
         let (node, session) = (self.link.node.clone(), Arc::downgrade(self));
         self.link.node.spawn(async move {
-            let ended = node.run_handler(running, options, token, drop_on).await;
+            let ended = node
+                .run_handler(running, options, Some(token), !options.detached)
+                .await;
             if let Some(session) = session.upgrade() {
                 let end = stream_end(ended);
                 session.with(|core, _| core.finish_stream(stream, end.clone()));
@@ -83,7 +81,7 @@ impl Session {
 
     fn forget(self: &Arc<Self>, ticket: Ticket) {
         self.with(|core, _| {
-            core.served.remove(&ticket);
+            core.unwatch(ticket);
             core.conn.forget(ticket);
         });
     }
@@ -95,16 +93,17 @@ impl NodeShared {
         self: &Arc<Self>,
         running: Running<C, T>,
         options: Options,
-        token: CancellationToken,
-        drop_on: Option<CancellationToken>,
+        token: Option<CancellationToken>,
+        drops: bool,
     ) -> Ended<T> {
+        let drop_on = token.clone().filter(|_| drops);
         if !options.blocking {
             return self.drive(running, drop_on).await;
         }
         let begun = tokio::select! {
             biased;
             // Nobody waits for it, and it has not begun.
-            () = token.cancelled() => None,
+            () = cancelled(token.as_ref()) => None,
             permit = self.blocking.clone().acquire_owned() => permit.ok(),
         };
         let Some(permit) = begun else {
@@ -127,18 +126,20 @@ impl NodeShared {
         mut running: Running<C, T>,
         drop_on: Option<CancellationToken>,
     ) -> Ended<T> {
-        let dropped = async {
-            match &drop_on {
-                Some(token) => token.cancelled().await,
-                None => std::future::pending().await,
-            }
-        };
         let ended = tokio::select! {
             biased;
-            () = dropped => None,
+            () = cancelled(drop_on.as_ref()) => None,
             () = self.shutdown.abort().cancelled() => None,
             ended = &mut running => Some(ended),
         };
         running.end(ended)
+    }
+}
+
+/// Returns when the token fires; never where there is none.
+async fn cancelled(token: Option<&CancellationToken>) {
+    match token {
+        Some(token) => token.cancelled().await,
+        None => std::future::pending().await,
     }
 }

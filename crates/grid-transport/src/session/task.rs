@@ -59,7 +59,10 @@ impl<T: Returned> Ended<T> {
 pub(super) struct Running<C, T: Returned> {
     entry: Arc<Entry<C, T>>,
     stage: Stage<C, T>,
-    started: tokio::time::Instant,
+    /// For how long it was polled in place, and since when it runs by itself.
+    took: Duration,
+    goes_on: Option<tokio::time::Instant>,
+    timed: Option<Duration>,
     counted: bool,
     span: Option<Box<HandleSpan>>,
     /// Of the link and node, and of the handler's own limit.
@@ -92,7 +95,9 @@ impl<C, T: Returned> Running<C, T> {
         Some(Self {
             entry: entry.clone(),
             stage: Stage::Called(call),
-            started: tokio::time::Instant::now(),
+            took: Duration::ZERO,
+            goes_on: None,
+            timed: None,
             counted: false,
             span: None,
             _permits: (permit, own),
@@ -109,20 +114,27 @@ impl<C, T: Returned> Running<C, T> {
         &self.entry
     }
 
-    /// Polls once, and says how long that took; what is not ready has to be polled again by a
-    /// task, with a waker that counts.
-    pub(super) fn poll_once(&mut self) -> (Option<Ended<T>>, Duration)
+    /// Polls once; what is not ready has to be polled again by a task, with a waker that counts.
+    pub(super) fn poll_once(&mut self) -> Option<Ended<T>>
     where
         Self: Unpin,
     {
-        let before = Instant::now();
         let mut cx = Context::from_waker(Waker::noop());
-        let polled = self.poll_stage(&mut cx);
-        let took = before.elapsed();
-        match polled {
-            Poll::Ready(ended) => (Some(ended), took),
-            Poll::Pending => (None, took),
+        match self.poll_stage(&mut cx) {
+            Poll::Ready(ended) => Some(ended),
+            Poll::Pending => None,
         }
+    }
+
+    /// How long that took.
+    pub(super) fn took(&mut self, took: Duration) {
+        self.took = took;
+    }
+
+    /// It runs by itself from now on. Where it was not polled in place its first poll is timed, and a slow one counts.
+    pub(super) fn goes_on(&mut self, slow_poll: Duration) {
+        self.goes_on = Some(tokio::time::Instant::now());
+        self.timed = matches!(self.stage, Stage::Called(_)).then_some(slow_poll);
     }
 
     /// Drops what is left of the handler, counts it, and gives back what it held.
@@ -145,11 +157,10 @@ impl<C, T: Returned> Running<C, T> {
     }
 
     fn count(&mut self, ended: &Ended<T>) {
+        let took = self.took + self.goes_on.map_or(Duration::ZERO, |since| since.elapsed());
         let failed = !matches!(ended, Ended::Returned(Ok(_)));
         let panicked = matches!(ended, Ended::Panicked(_));
-        self.entry
-            .counters
-            .end(self.started.elapsed(), failed, panicked);
+        self.entry.counters.end(took, failed, panicked);
         self.counted = true;
         if let Some(span) = self.span.take() {
             ended.tell(*span);
@@ -184,7 +195,13 @@ impl<C, T: Returned> Future for Running<C, T> {
     type Output = Ended<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_stage(cx)
+        let Some(slow) = self.timed.take() else {
+            return self.poll_stage(cx);
+        };
+        let before = Instant::now();
+        let polled = self.poll_stage(cx);
+        self.entry.counters.polled(before.elapsed() > slow);
+        polled
     }
 }
 

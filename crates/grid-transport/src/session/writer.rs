@@ -1,11 +1,10 @@
 //! Machine to socket.
 
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use grid_proto::{
     conn::CloseReason,
-    wire::{MergedLen, Message, encode_merged},
+    wire::{MergedLen, Message, encode_merged_head, encode_merged_part},
 };
 
 use super::Session;
@@ -69,7 +68,11 @@ impl Session {
 
     fn is_busy(&self) -> bool {
         let core = self.monitor.lock();
-        core.calls.len() + core.streams.len() + core.served.len() + core.serving.len() > 1
+        core.calls.len()
+            + core.streams.len()
+            + core.conn.serving_requests()
+            + core.conn.serving_streams()
+            > 1
     }
 
     /// More is queued than the writer takes at once.
@@ -94,42 +97,47 @@ async fn send(
     let limit = settings
         .merge_limit
         .min(settings.max_message.saturating_sub(MERGED_HEAD));
-    let mut rest = messages.as_mut_slice();
+    let mut rest = messages.as_slice();
     while !rest.is_empty() {
         let (count, bytes) = group(rest, limit);
-        let (together, later) = rest.split_at_mut(count);
-        let mut buffer = Vec::with_capacity(bytes);
-        match together {
-            [alone] => alone.encode(&mut buffer),
-            _ => encode_merged(together, &mut buffer),
-        }
-        // Not held twice for as long as the peer takes to read it.
-        for message in together {
-            drop(mem::take(&mut message.payload));
-        }
-        socket.send(Bytes::from(buffer)).await?;
+        let (together, later) = rest.split_at(count);
+        socket.put(bytes, |buffer| match together {
+            [alone] => alone.encode(buffer),
+            _ => {
+                encode_merged_head(count as u32, buffer);
+                for message in together.iter() {
+                    encode_merged_part(&message.as_frame(), buffer);
+                }
+            }
+        });
         rest = later;
     }
+    // Not held twice for as long as the peer takes to read it.
     messages.clear();
-    Ok(())
+    socket.send_put().await
 }
 
 /// How many of the first messages go together, and how many bytes they take.
 fn group(messages: &[Message], limit: usize) -> (usize, usize) {
-    let mut merged = MergedLen::default();
-    for (count, message) in messages.iter().enumerate() {
-        let before = merged;
-        merged.add(message.encoded_len());
+    let (mut merged, mut alone, mut count) = (MergedLen::default(), 0, 0);
+    for message in messages {
+        let (before, len) = (merged, message.encoded_len());
+        merged.add(len);
         if count > 0 && merged.total() > limit {
-            return (count, before.total());
+            merged = before;
+            break;
         }
+        (alone, count) = (len, count + 1);
     }
-    (messages.len(), merged.total())
+    (count, if count == 1 { alone } else { merged.total() })
 }
 
 #[cfg(test)]
 mod tests {
-    use grid_proto::{MuxId, wire::Op};
+    use grid_proto::{
+        MuxId,
+        wire::{Op, encode_merged},
+    };
 
     use super::*;
 
@@ -142,7 +150,14 @@ mod tests {
     #[test]
     fn a_large_message_goes_alone() {
         let messages = [message(10), message(10), message(100_000), message(10)];
-        assert_eq!(group(&messages, 65_536).0, 2);
+        let (count, bytes) = group(&messages, 65_536);
+        let mut merged = Vec::new();
+        encode_merged(&messages[..2], &mut merged);
+        assert_eq!((count, bytes), (2, merged.len()));
+        assert_eq!(
+            group(&messages[..1], 65_536),
+            (1, messages[0].encoded_len())
+        );
         assert_eq!(group(&messages[2..], 65_536).0, 1);
         assert_eq!(group(&messages[3..], 65_536).0, 1);
     }

@@ -85,7 +85,7 @@ impl IntoFuture for StreamBuilder {
         let Self { call, capacity } = self;
         Box::pin(async move {
             let open =
-                move |session: &Arc<Session>, call: &Call| -> Result<Arc<Pipe>, SubmitError> {
+                move |session: &Arc<Session>, call: &mut Call| -> Result<Arc<Pipe>, SubmitError> {
                     let mut new = NewStream::new(call.handler, capacity, call.payload.clone());
                     new.subroute = call.subroute;
                     new.deadline = call.deadline.map(Instant::into_std);

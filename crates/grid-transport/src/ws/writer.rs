@@ -15,6 +15,9 @@ use crate::config::Settings;
 /// Payloads up to this length are copied behind their header; larger ones are written from where they are.
 const COPIED: usize = 16 * 1024;
 
+/// What is kept of the room for messages once they are written.
+const MOST_KEPT: usize = 256 * 1024;
+
 /// The writing half: one frame a message.
 pub(crate) struct WsWriter {
     io: WriteHalf,
@@ -118,6 +121,36 @@ impl WsWriter {
         self.io.shutdown().await
     }
 
+    /// Adds a binary message of `len` bytes to what [`send_put`](Self::send_put) sends; `encode` appends exactly as many.
+    pub(crate) fn put(&mut self, len: usize, encode: impl FnOnce(&mut Vec<u8>)) {
+        let key = self.put_header(OpCode::Data(Data::Binary), len);
+        let start = self.head.len();
+        self.head.reserve(len);
+        encode(&mut self.head);
+        debug_assert_eq!(self.head.len(), start + len, "its header says so");
+        if let (Some(key), Some(payload)) = (key, self.head.get_mut(start..)) {
+            mask::apply(payload, key);
+        }
+    }
+
+    /// Sends what was [put](Self::put), behind it a pong if one is owed, and returns when the system has taken it all.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub(crate) async fn send_put(&mut self) -> Result<(), WsError> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(WsError::Io(io::ErrorKind::BrokenPipe.into()));
+        }
+        self.put_pong();
+        self.write_out(Bytes::new()).await?;
+        Ok(())
+    }
+
     fn begin(&mut self) -> Result<(), WsError> {
         if std::mem::replace(&mut self.broken, true) {
             return Err(WsError::Io(io::ErrorKind::BrokenPipe.into()));
@@ -171,6 +204,12 @@ impl WsWriter {
             .await
             .map_err(stalled)??;
         self.broken = false;
+        let room = self.head.capacity();
+        if room > MOST_KEPT || self.head.len() < room / 16 {
+            // An idle link keeps no trace of its busiest moment.
+            self.head = Vec::new();
+        }
+        self.head.clear();
         Ok(())
     }
 }

@@ -30,7 +30,7 @@ fn every_default_is_the_one_that_is_documented() {
         (of.max_leftovers as usize, 65_536),
         (of.merge_limit, 64 * KIB),
         (of.read_chunk, 64 * KIB),
-        (of.in_place_handlers, 64),
+        (of.in_place_handlers, 256),
         (of.max_remembered, 1_024),
     ];
     for (place, (value, wanted)) in sizes.into_iter().enumerate() {
