@@ -1,0 +1,98 @@
+//! Who is compared.
+
+use crate::point::{Point, What};
+
+/// One of those compared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    /// As the tables name it.
+    pub(crate) name: &'static str,
+    pub(crate) program: Program,
+    /// It has no mux: one operation at a time.
+    pub(crate) alone: bool,
+    pub(crate) streams: Streams,
+    /// Whether the quick run has it.
+    pub(crate) quick: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// `grid node` and `grid load`.
+    Grid,
+    /// One of this workspace, with the command line that the harness gives it.
+    Ours(&'static str),
+}
+
+/// Of what capacities it has streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Streams {
+    None,
+    Only(u32),
+    All,
+}
+
+impl Streams {
+    pub(crate) fn have(self, capacity: u32) -> bool {
+        match self {
+            Self::None => false,
+            Self::Only(only) => only == capacity,
+            Self::All => true,
+        }
+    }
+}
+
+pub(crate) const GRID: &str = "grid";
+pub(crate) const GRID_HTTPS: &str = "grid, both names https";
+pub(crate) const GRID_LIBRARY: &str = "grid, as a library";
+pub(crate) const PING_PONG: &str = "TCP, no mux";
+pub(crate) const RAW_MUX: &str = "TCP, smallest mux";
+pub(crate) const WEBSOCKET: &str = "tokio-tungstenite, that mux";
+pub(crate) const TARPC: &str = "tarpc";
+pub(crate) const TONIC: &str = "tonic";
+
+const fn ours(name: &'static str, binary: &'static str, streams: Streams, quick: bool) -> Peer {
+    Peer {
+        name,
+        program: Program::Ours(binary),
+        alone: false,
+        streams,
+        quick,
+    }
+}
+
+/// In the order in which they run.
+pub(crate) const PEERS: [Peer; 10] = [
+    Peer {
+        name: GRID,
+        program: Program::Grid,
+        alone: false,
+        streams: Streams::None,
+        quick: true,
+    },
+    ours(GRID_LIBRARY, "grid_http", Streams::All, true),
+    ours(GRID_HTTPS, "grid_https", Streams::None, false),
+    Peer {
+        alone: true,
+        ..ours(PING_PONG, "raw_ping_pong", Streams::None, true)
+    },
+    ours(RAW_MUX, "raw_mux", Streams::All, true),
+    ours(WEBSOCKET, "peer-websocket", Streams::None, false),
+    ours(TARPC, "peer-tarpc", Streams::None, true),
+    ours(TONIC, "peer-tonic", Streams::All, true),
+    ours("remoc", "peer-remoc", Streams::Only(100), false),
+    ours("jsonrpsee", "peer-jsonrpsee", Streams::None, false),
+];
+
+impl Peer {
+    /// Whether it can do what is asked at a point.
+    pub(crate) fn takes(&self, point: Point) -> bool {
+        match point.what {
+            What::Echo => !self.alone || point.callers == 1,
+            What::Items | What::EchoItems => self.streams.have(point.capacity),
+        }
+    }
+
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self.program, Program::Ours(_))
+    }
+}
