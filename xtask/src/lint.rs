@@ -3,12 +3,21 @@
 use crate::process;
 use crate::report::{Done, Outcome};
 
+/// The programs of `benches/peers` too: a workspace of their own, which nothing else of this looks at.
 pub(crate) fn fmt(check: bool) -> Outcome {
-    let mut command = process::cargo(["fmt", "--all"]);
-    if check {
-        command.arg("--check");
+    let ours = process::cargo(["fmt", "--all"]);
+    let peers = process::cargo([
+        "fmt",
+        "--all",
+        "--manifest-path",
+        "benches/peers/Cargo.toml",
+    ]);
+    for mut command in [ours, peers] {
+        if check {
+            command.arg("--check");
+        }
+        process::run(&mut command)?;
     }
-    process::run(&mut command)?;
     Ok(Done::Ok)
 }
 

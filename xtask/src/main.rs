@@ -20,6 +20,7 @@ mod msrv;
 mod outside;
 mod package;
 mod pages;
+mod peers;
 mod process;
 mod report;
 mod sanitize;
@@ -139,6 +140,24 @@ enum Task {
         #[arg(long, default_value_t = 0)]
         from: u64,
     },
+    /// This grid beside tarpc, tonic, remoc, jsonrpsee and bare TCP, with tables, ratios and plots
+    Peers {
+        /// Fewer of them, less than a second each: under two minutes once all is built
+        #[arg(long)]
+        quick: bool,
+        /// Allocations too, which takes another build
+        #[arg(long)]
+        count: bool,
+        /// Where the tables, the JSON and the plots go; `peers` in the target directory where nothing is said
+        #[arg(long)]
+        out: Option<std::path::PathBuf>,
+        /// Copies the JSON and the plots to docs/performance
+        #[arg(long)]
+        keep: bool,
+        /// Arguments for what compares, for example `--seconds 1 --rounds 5 --only tarpc --point "512 B"`
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
     /// Writes the man pages of `grid`
     Man {
         /// Where to; `man` in the target directory where nothing is said
@@ -183,6 +202,19 @@ fn main() -> ExitCode {
         Task::Stress { count, filter } => stress::run(count, filter.as_deref()),
         Task::Sanitize => sanitize::run(),
         Task::Sim { seeds, from } => sim::run(seeds, from),
+        Task::Peers {
+            quick,
+            count,
+            out,
+            keep,
+            args,
+        } => peers::run(&peers::Wanted {
+            quick,
+            count,
+            out,
+            keep,
+            args,
+        }),
         Task::Man { dir } => pages::man(dir),
         Task::CliDocs => pages::cli_docs(),
         Task::Demo { demo_args } => demo::run(&demo_args),
