@@ -2,14 +2,14 @@
 
 use crate::report::{Outcome, Report};
 use crate::{
-    deny, docs, examples, features, fuzz, lint, msrv, outside, package, scenarios, soak, tests,
-    tidy,
+    deny, docs, examples, features, fuzz, gate, lint, msrv, outside, package, scenarios, soak,
+    tests, tidy,
 };
 
 type Step = (&'static str, fn() -> Outcome);
 
 /// Cheap steps first; those that share artefacts next to each other.
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     ("fmt", || lint::fmt(true)),
     ("tidy", tidy::run),
     ("scenarios", || scenarios::run(true, false)),
@@ -18,6 +18,7 @@ const STEPS: [Step; 14] = [
     ("features", features::run),
     ("test", || tests::run(&[])),
     ("soak", soak::ci),
+    ("gate", || gate::run(false)),
     ("docs", docs::run),
     ("examples", examples::run),
     ("outside", outside::run),

@@ -15,6 +15,7 @@ mod docs;
 mod examples;
 mod features;
 mod fuzz;
+mod gate;
 mod lint;
 mod msrv;
 mod outside;
@@ -158,6 +159,12 @@ enum Task {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Instructions of what every message goes through, against the figures that are kept (needs valgrind)
+    Gate {
+        /// Keeps what it counts in docs/performance/gate.json
+        #[arg(long)]
+        keep: bool,
+    },
     /// Writes the man pages of `grid`
     Man {
         /// Where to; `man` in the target directory where nothing is said
@@ -215,6 +222,7 @@ fn main() -> ExitCode {
             keep,
             args,
         }),
+        Task::Gate { keep } => gate::run(keep),
         Task::Man { dir } => pages::man(dir),
         Task::CliDocs => pages::cli_docs(),
         Task::Demo { demo_args } => demo::run(&demo_args),
