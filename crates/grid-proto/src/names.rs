@@ -1,6 +1,6 @@
 //! What two nodes' names decide (protocol sections 1 and 3).
 
-use xxhash_rust::xxh3::Xxh3;
+use twox_hash::XxHash3_64;
 
 /// Whether the node named `local` opens the connection to the one named `remote`.
 ///
@@ -30,10 +30,7 @@ pub fn uses_checksums(local: &str, remote: &str) -> bool {
 }
 
 fn joined_hash(first: &str, second: &str) -> u64 {
-    let mut hash = Xxh3::new();
-    hash.update(first.as_bytes());
-    hash.update(second.as_bytes());
-    hash.digest()
+    XxHash3_64::oneshot(&[first.as_bytes(), second.as_bytes()].concat())
 }
 
 #[cfg(test)]
