@@ -6,6 +6,7 @@ use super::checksum::checksum;
 use super::error::{DecodeError, Field};
 use super::flags::Flags;
 use super::op::Op;
+use super::quick;
 use super::reader::Reader;
 use super::writer::{bin_len, put_bin, put_uint, uint_len};
 use crate::{HandlerId, MuxId, SubrouteId};
@@ -80,18 +81,23 @@ impl<'a> Frame<'a> {
 
     /// The message, where its array ends, and the bytes between there and its trailers.
     pub(super) fn decode_parts(bytes: &'a [u8]) -> Result<(Self, usize, &'a [u8]), DecodeError> {
-        let mut reader = Reader::new(bytes);
-        let mut frame = Self::read_array(&mut reader)?;
-        let mut rest = reader.rest();
+        let (mut frame, end) = match quick::read(bytes) {
+            Some(read) => read,
+            None => {
+                let mut reader = Reader::new(bytes);
+                (Self::read_array(&mut reader)?, reader.position())
+            }
+        };
+        let mut rest = bytes.get(end..).unwrap_or_default();
         if frame.flags.contains(Flags::CRC) {
-            rest = check(bytes, rest, reader.position())?;
+            rest = check(bytes, rest, end)?;
         }
         if frame.flags.contains(Flags::SUBROUTE) {
-            let (stray, id) = split_trailer(rest, reader.position(), Field::Subroute)?;
+            let (stray, id) = split_trailer(rest, end, Field::Subroute)?;
             frame.subroute = Some(SubrouteId::from_bytes(*id));
             rest = stray;
         }
-        Ok((frame, reader.position(), rest))
+        Ok((frame, end, rest))
     }
 
     /// The array alone, without the trailers that its flags promise.

@@ -27,6 +27,7 @@ mod mux_error;
 mod mux_reject;
 mod op;
 mod ping;
+mod quick;
 mod reader;
 mod reject;
 pub mod stream_text;
