@@ -62,6 +62,9 @@ impl Context {
 
     /// Fires when nobody waits for the outcome any more: the caller has cancelled (where its node
     /// says so), the deadline has passed, or the connection has ended.
+    ///
+    /// A context that was neither cloned nor asked for it before the request was over is told of nothing that
+    /// came before.
     #[must_use]
     pub fn token(&self) -> &CancellationToken {
         self.watch.token()

@@ -21,6 +21,7 @@ use crate::{
     error::{CallError, Refusal},
     link::shared::LinkShared,
     session::{Session, Waiter, not_submitted},
+    state::LinkCause,
     trace::CallSpan,
 };
 
@@ -134,7 +135,7 @@ impl RequestFuture {
                     // Cloned where no lock is held: it is code of the user.
                     let mut waker = Some(cx.waker().clone());
                     self.stage =
-                        match call.attempt(|session, call| request(session, call, waker.take())) {
+                        match call.attempt(|session, call| request(session, call, &mut waker)) {
                             Ok(in_flight) => Stage::InFlight(in_flight),
                             Err(Attempt::Failed(error)) => return Poll::Ready(Err(error)),
                             Err(Attempt::Later) => {
@@ -146,7 +147,7 @@ impl RequestFuture {
                                     ..call
                                 };
                                 Stage::Waiting(Box::pin(
-                                    call.submit(|session, call| request(session, call, None)),
+                                    call.submit(|session, call| request(session, call, &mut None)),
                                 ))
                             }
                         };
@@ -220,15 +221,14 @@ impl Drop for InFlight {
 fn request(
     session: &Arc<Session>,
     call: &mut Call,
-    waker: Option<Waker>,
+    waker: &mut Option<Waker>,
 ) -> Result<InFlight, SubmitError> {
-    let new = || {
-        let mut new = NewRequest::new(call.handler, mem::take(&mut call.payload));
-        new.subroute = call.subroute;
-        new.deadline = call.deadline.map(Instant::into_std);
-        new
-    };
-    let (mux, waiter) = session.request(new, waker)?;
+    let mut new = NewRequest::new(call.handler, mem::take(&mut call.payload));
+    new.subroute = call.subroute;
+    new.deadline = call.deadline.map(Instant::into_std);
+    let submitted = session.request(&mut new, waker);
+    call.payload = new.payload;
+    let (mux, waiter) = submitted?;
     Ok(InFlight {
         session: Arc::downgrade(session),
         mux,
@@ -253,6 +253,7 @@ impl Call {
         if self.link.node.shutdown.is_draining() {
             return Err(Attempt::Failed(CallError::ShuttingDown));
         }
+        let bytes = self.payload.len();
         let error = match self.link.session() {
             Some(session) => match submit(&session, self) {
                 Ok(submitted) => return Ok(submitted),
@@ -260,6 +261,12 @@ impl Call {
             },
             None => SubmitError::Closed,
         };
+        if self.payload.len() != bytes {
+            // It went with a panic of the machine, and nothing else may be sent in its place.
+            return Err(Attempt::Failed(CallError::Disconnected {
+                cause: Arc::new(LinkCause::Panicked),
+            }));
+        }
         if error == SubmitError::Closed && (!self.wait_ready || self.link.state().is_closed()) {
             return Err(Attempt::Failed(self.link.not_connected()));
         }

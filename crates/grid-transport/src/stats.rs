@@ -92,8 +92,7 @@ pub struct HandlerStats {
     /// The time from call to end, of all that have ended.
     pub time: Duration,
     /// Polls that took longer than
-    /// [`Settings::slow_poll`](crate::Settings#structfield.slow_poll); after two it always runs in
-    /// a task of its own.
+    /// [`Settings::slow_poll`](crate::Settings#structfield.slow_poll); while many do it runs in tasks of its own.
     pub slow_polls: u64,
 }
 
@@ -277,6 +276,13 @@ impl HandlerCounters {
         if panicked {
             self.panics.fetch_add(1, Relaxed);
         }
+        if !took.is_zero() {
+            self.ran(took);
+        }
+    }
+
+    /// It ran for this long, beside what [`end`](Self::end) was told.
+    pub(crate) fn ran(&self, took: Duration) {
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.nanoseconds.fetch_add(nanoseconds, Relaxed);
     }
@@ -316,5 +322,29 @@ impl HandlerCounters {
             time: Duration::from_nanos(self.nanoseconds.load(Relaxed)),
             slow_polls: self.slow_polls.load(Relaxed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handler_is_slow_by_its_share_of_slow_polls_and_only_while_it_is() {
+        let counters = HandlerCounters::default();
+        for poll in 0..1_000 {
+            counters.polled(poll % 20 == 0);
+            assert!(!counters.is_slow(), "one of twenty, as on a busy machine");
+        }
+        counters.polled(true);
+        counters.polled(true);
+        assert!(counters.is_slow(), "two in a row");
+        (0..100).for_each(|_| counters.polled(true));
+        let quick = (0..).take_while(|_| {
+            counters.polled(false);
+            counters.is_slow()
+        });
+        assert_eq!(quick.count(), 32);
+        assert_eq!(counters.slow_polls.load(Relaxed), 152);
     }
 }

@@ -82,7 +82,20 @@ impl Connection {
     ///
     /// # Errors
     /// Why nothing was sent.
-    pub fn request(&mut self, now: Instant, new: NewRequest) -> Result<MuxId, SubmitError> {
+    pub fn request(&mut self, now: Instant, mut new: NewRequest) -> Result<MuxId, SubmitError> {
+        self.try_request(now, &mut new)
+    }
+
+    /// As [`request`](Self::request), but takes the payload only where the request is admitted: who asks under a lock can
+    /// drop it elsewhere, or send it later.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request); the payload is still in `new`.
+    pub fn try_request(
+        &mut self,
+        now: Instant,
+        new: &mut NewRequest,
+    ) -> Result<MuxId, SubmitError> {
         if self.open_requests >= self.config.max_requests {
             return Err(SubmitError::TooManyOpen {
                 limit: self.config.max_requests,
@@ -92,13 +105,19 @@ impl Connection {
         message.flags |= Flags::EOF;
         message.handler = new.handler;
         message.subroute = new.subroute;
-        message.payload = new.payload.into_bytes();
+        let was_absent = new.payload.is_absent();
+        message.payload = std::mem::take(&mut new.payload).into_bytes();
         // What is left when the message leaves is no more, so its length is known now.
         message.deadline_ms = match new.deadline {
             Some(deadline) => millis_left(deadline, now),
             None => u32::try_from(self.config.default_deadline.as_millis()).unwrap_or(u32::MAX),
         };
-        self.admit(now, &message, new.deadline)?;
+        if let Err(error) = self.admit(now, &message, new.deadline) {
+            if !was_absent {
+                new.payload = Payload::Present(message.payload);
+            }
+            return Err(error);
+        }
         let deadline = new.deadline.unwrap_or(now + self.config.default_deadline);
         let mux = self.take_mux();
         let mut request = OutRequest {

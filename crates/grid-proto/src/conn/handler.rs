@@ -37,19 +37,21 @@ impl Connection {
     pub fn respond(
         &mut self,
         ticket: Ticket,
-        answer: Result<Payload, Text>,
+        mut answer: Result<Payload, Text>,
     ) -> Result<(), RespondError> {
-        let mut message = self.message(Op::Response, ticket.mux.get());
-        message.seq = ticket.seq;
-        message.flags |= Flags::EOF;
-        let message = match answer {
-            Ok(payload) => message.with_content(payload),
-            Err(text) => {
-                message.flags |= Flags::PAYLOAD_IS_ERR;
-                message.payload = text.into_bytes();
-                message
-            }
-        };
+        self.try_respond(ticket, &mut answer)
+    }
+
+    /// As [`respond`](Self::respond), but takes the answer only where it is admitted: who asks under a lock can drop it
+    /// elsewhere, or send it later.
+    ///
+    /// # Errors
+    /// As [`respond`](Self::respond); what was not sent is still in `answer`.
+    pub fn try_respond(
+        &mut self,
+        ticket: Ticket,
+        answer: &mut Result<Payload, Text>,
+    ) -> Result<(), RespondError> {
         let wanted = self
             .served
             .get(&ticket.serial)
@@ -66,16 +68,33 @@ impl Connection {
             self.counters.discarded_answers += 1;
             return Err(RespondError::Gone);
         }
+        let mut message = self.message(Op::Response, ticket.mux.get());
+        message.seq = ticket.seq;
+        message.flags |= Flags::EOF;
+        let message = match std::mem::replace(answer, Ok(Payload::Absent)) {
+            Ok(payload) => message.with_content(payload),
+            Err(text) => {
+                message.flags |= Flags::PAYLOAD_IS_ERR;
+                message.payload = text.into_bytes();
+                message
+            }
+        };
         let (len, limit) = (message.encoded_len(), self.config.max_message);
-        if len > limit {
-            return Err(RespondError::TooLarge { len, limit });
-        }
-        if !self.queue.has_room() {
-            return Err(RespondError::QueueFull);
-        }
-        self.abandon(ticket);
-        self.queue.push(message, 0);
-        Ok(())
+        let error = if len > limit {
+            RespondError::TooLarge { len, limit }
+        } else if !self.queue.has_room() {
+            RespondError::QueueFull
+        } else {
+            self.abandon(ticket);
+            self.queue.push(message, 0);
+            return Ok(());
+        };
+        *answer = if message.flags.contains(Flags::PAYLOAD_IS_ERR) {
+            Err(Text::from(message.payload))
+        } else {
+            Ok(message.into_content())
+        };
+        Err(error)
     }
 
     /// Refuses a single request that was never run.

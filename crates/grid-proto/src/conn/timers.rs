@@ -75,7 +75,15 @@ impl Timers {
 
     /// The earliest time.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.first().map(|(at, _)| at)
+        let mut earliest = self.tree.first().map(|(at, _)| *at);
+        for row in &self.rows {
+            if let Some((at, _)) = row.first()
+                && earliest.is_none_or(|earliest| at < earliest)
+            {
+                earliest = Some(at);
+            }
+        }
+        earliest
     }
 
     /// Takes one that is due. Its owner's field still holds the time, which means nothing any more.
@@ -121,9 +129,14 @@ impl Row {
     }
 
     fn remove(&mut self, entry: Entry) -> bool {
-        let found = self
-            .entries
-            .binary_search_by(|(other, _)| other.cmp(&entry));
+        // Most calls end in the order in which they began.
+        let found = match self.entries.front() {
+            None => return false,
+            Some((first, _)) if *first == entry => Ok(0),
+            Some(_) => self
+                .entries
+                .binary_search_by(|(other, _)| other.cmp(&entry)),
+        };
         let Some((_, over)) = found.ok().and_then(|index| self.entries.get_mut(index)) else {
             return false;
         };
@@ -138,9 +151,9 @@ impl Row {
             self.entries.retain(|(_, over)| !over);
             self.over = 0;
         }
-        if self.entries.capacity() > 1024 && self.entries.len() < 64 {
-            // An idle link keeps no trace of its busiest moment.
-            self.entries.shrink_to(64);
+        if self.entries.capacity() > 1024 && self.entries.len() < self.entries.capacity() / 16 {
+            // A link keeps no trace of its busiest moment.
+            self.entries.shrink_to(4 * self.entries.len());
         }
         true
     }

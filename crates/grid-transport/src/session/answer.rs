@@ -107,16 +107,15 @@ impl Core {
             return;
         }
         let ticket = answer.ticket;
-        if !self.conn.has_room() && self.conn.is_awaited(ticket) == Some(true) {
+        let mut responded = self.conn.try_respond(ticket, &mut answer.response);
+        if let Err(RespondError::TooLarge { len, limit }) = responded {
+            let text = format!("the answer of {len} bytes is over the limit of {limit}");
+            responded = self.conn.respond(ticket, Err(Text::from(text)));
+        }
+        if responded == Err(RespondError::QueueFull) {
             self.sleepers.starve();
             answer.hold(&link.inbound);
             return;
-        }
-        let response = mem::replace(&mut answer.response, Ok(Payload::Absent));
-        if let Err(RespondError::TooLarge { len, limit }) = self.conn.respond(ticket, response) {
-            let text = format!("the answer of {len} bytes is over the limit of {limit}");
-            // There is room, and it is short.
-            let _ = self.conn.respond(ticket, Err(Text::from(text)));
         }
         self.unwatch(ticket);
         answer.over = true;

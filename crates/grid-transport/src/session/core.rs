@@ -25,7 +25,7 @@ use super::{
     Session,
     monitor::{self, Now, Sleepers, State},
     outcome::{self, Waiting},
-    waiter::{Waiter, Waiters},
+    waiter::{Owed, Waiters},
 };
 use crate::{
     error::CallError,
@@ -82,13 +82,18 @@ impl Core {
             self.cause = Some(Arc::new(LinkCause::from(reason)));
             session.guard.close();
         }
-        while let Some(event) = self.conn.poll_event() {
-            self.on_event(session, event, effects);
+        if self.conn.has_events() {
+            let todo = effects.todo();
+            while let Some(event) = self.conn.poll_event() {
+                self.on_event(session, event, todo);
+            }
         }
-        if self.cause.is_some() {
-            effects.lost_pings.append(&mut self.pings);
+        if self.cause.is_some() && !self.pings.is_empty() {
+            effects.todo().lost_pings.append(&mut self.pings);
         }
-        effects.done.append(&mut self.done);
+        if !self.done.is_empty() {
+            effects.todo().done.append(&mut self.done);
+        }
         self.shrink();
     }
 
@@ -105,12 +110,12 @@ impl Core {
         shrink(&mut self.serving);
     }
 
-    fn on_event(&mut self, session: &Arc<Session>, event: Event, effects: &mut Effects) {
+    fn on_event(&mut self, session: &Arc<Session>, event: Event, todo: &mut Todo) {
         let cause = self.cause.as_ref();
         match event {
             Event::Answered { mux, outcome } => {
-                if let Some(waiter) = self.calls.answered(mux) {
-                    effects.answers.push((waiter, outcome));
+                if let Some(owed) = self.calls.answered(mux) {
+                    todo.answers.push((owed, outcome));
                 }
             }
             Event::Item {
@@ -118,68 +123,67 @@ impl Core {
                 payload,
                 charge,
             } => match self.streams.get(&mux) {
-                Some(pipe) => effects.wakes.add(pipe.push(payload, charge)),
-                None => effects.dropped.push(payload),
+                Some(pipe) => todo.wakes.add(pipe.push(payload, charge)),
+                None => todo.dropped.push(payload),
             },
             Event::Writable { mux } => {
                 if let Some(pipe) = self.streams.get(&mux) {
-                    effects.wakes.add(pipe.writable());
+                    todo.wakes.add(pipe.writable());
                 }
             }
             Event::Ended { mux, outcome } => {
                 if let Some(pipe) = self.streams.remove(&mux) {
                     let gives_up = match &outcome {
                         Err(Failure::Overloaded) => true,
-                        Err(Failure::Closed) => effects.is_crowded(session),
+                        Err(Failure::Closed) => todo.is_crowded(session),
                         _ => false,
                     };
                     match outcome.map_err(|failure| outcome::call_error(failure, cause)) {
-                        Err(error) if gives_up => effects.give_up(&pipe, error),
-                        outcome => effects.wakes.add(pipe.end(outcome)),
+                        Err(error) if gives_up => todo.give_up(&pipe, error),
+                        outcome => todo.wakes.add(pipe.end(outcome)),
                     }
                 }
             }
             Event::Request(request) => {
-                effects.requests.push(request);
+                todo.requests.push(request);
             }
             Event::RequestCancelled { ticket, .. } => {
-                effects.fire.extend(self.watched.remove(&ticket));
+                todo.fire.extend(self.watched.remove(&ticket));
             }
             Event::Opened(opened) => {
                 let token = CancellationToken::new();
                 let side = Side::Handler(opened.stream);
                 let pipe = Pipe::new(session, side, opened.capacity.input);
                 if opened.capacity.input == 0 {
-                    effects.wakes.add(pipe.end_input());
+                    todo.wakes.add(pipe.end_input());
                 }
                 self.serving
                     .insert(opened.stream, (pipe.clone(), token.clone()));
-                effects.opened.push((opened, pipe, token));
+                todo.opened.push((opened, pipe, token));
             }
             Event::Received {
                 stream,
                 payload,
                 charge,
             } => match self.serving.get(&stream) {
-                Some((pipe, _)) => effects.wakes.add(pipe.push(payload, charge)),
-                None => effects.dropped.push(payload),
+                Some((pipe, _)) => todo.wakes.add(pipe.push(payload, charge)),
+                None => todo.dropped.push(payload),
             },
             Event::InputEnded { stream } => {
                 if let Some((pipe, _)) = self.serving.get(&stream) {
-                    effects.wakes.add(pipe.end_input());
+                    todo.wakes.add(pipe.end_input());
                 }
             }
             Event::Ponged { ping, round_trip } => {
                 let answered = self.pings.extract_if(.., |waiting| waiting.ping == ping);
-                effects
-                    .ponged
+                todo.ponged
                     .extend(answered.map(|waiting| (waiting.caller, round_trip)));
             }
             // Its last owner may be code of the user.
-            Event::Unsent(payload) => effects.dropped.push(payload.into()),
+            Event::Unsent(payload) => todo.dropped.push(payload.into()),
             Event::ServeWritable { stream } => {
                 if let Some((pipe, _)) = self.serving.get(&stream) {
-                    effects.wakes.add(pipe.writable());
+                    todo.wakes.add(pipe.writable());
                 }
             }
             Event::Cancelled { stream, why } => {
@@ -187,11 +191,11 @@ impl Core {
                     let gives_up = why == CancelReason::Overloaded;
                     let error = outcome::cancelled(why, cause);
                     if gives_up {
-                        effects.give_up(&pipe, error);
+                        todo.give_up(&pipe, error);
                     } else {
-                        effects.wakes.add(pipe.end(Err(error)));
+                        todo.wakes.add(pipe.end(Err(error)));
                     }
-                    effects.fire.push(token);
+                    todo.fire.push(token);
                 }
             }
             _ => {}
@@ -206,8 +210,9 @@ impl Core {
             .get_or_insert_with(|| Arc::new(LinkCause::Panicked))
             .clone();
         session.guard.close();
-        for waiter in self.calls.drain() {
-            effects.answers.push((waiter, Err(Failure::Closed)));
+        let effects = effects.todo();
+        for owed in self.calls.drain() {
+            effects.answers.push((owed, Err(Failure::Closed)));
         }
         for (_, pipe) in self.streams.drain() {
             effects
@@ -250,11 +255,22 @@ impl State for Core {
 }
 
 /// Who waits for an answer, and what came.
-type Answered = (Arc<Waiter>, Result<Payload, Failure>);
+type Answered = (Owed, Result<Payload, Failure>);
 
 /// What has to be done once the lock is released.
 #[derive(Default)]
 pub(crate) struct Effects {
+    /// None where nothing was reported, which is so of most that callers do.
+    todo: Option<Box<Todo>>,
+    cause: Option<Arc<LinkCause>>,
+    sleepers: monitor::Wakes,
+    /// The queue takes less than before, and so does that of the node.
+    freed: bool,
+}
+
+/// What was reported, sorted.
+#[derive(Default)]
+pub(crate) struct Todo {
     pub(crate) requests: Vec<InboundRequest>,
     pub(crate) opened: Vec<(InboundStream, Arc<Pipe>, CancellationToken)>,
     answers: Vec<Answered>,
@@ -266,17 +282,37 @@ pub(crate) struct Effects {
     given_up: Vec<GivenUp>,
     given_up_bytes: usize,
     done: Vec<(Arc<Pipe>, CancellationToken)>,
-    cause: Option<Arc<LinkCause>>,
-    sleepers: monitor::Wakes,
-    /// The queue takes less than before, and so does that of the node.
-    freed: bool,
 }
 
 impl Effects {
+    fn todo(&mut self) -> &mut Todo {
+        self.todo.get_or_insert_default()
+    }
+
     pub(crate) fn closing(&self) -> bool {
         self.sleepers.closing()
     }
 
+    /// What the peer calls, if it does.
+    pub(crate) fn called(&mut self) -> Option<&mut Todo> {
+        let todo = self.todo.as_deref_mut();
+        todo.filter(|todo| !todo.requests.is_empty() || !todo.opened.is_empty())
+    }
+
+    /// Does all of it but for what the peer calls, which is left to the caller.
+    pub(crate) fn run(&mut self, session: &Session) {
+        let cause = self.cause.take();
+        if let Some(todo) = &mut self.todo {
+            todo.run(cause.as_ref());
+        }
+        session.monitor.ring(&self.sleepers);
+        if self.freed {
+            session.link.node.offer_room();
+        }
+    }
+}
+
+impl Todo {
     /// Whether what nobody reads would take more than half of what the next session may hold.
     fn is_crowded(&self, session: &Session) -> bool {
         let budget = &session.link.inbound;
@@ -290,18 +326,16 @@ impl Effects {
         self.wakes.add(wakes);
     }
 
-    /// Does all of it but for what the peer calls, which is left to the caller.
-    pub(crate) fn run(&mut self, session: &Session) {
-        let cause = self.cause.take();
-        for (waiter, outcome) in self.answers.drain(..) {
-            waiter.answer(outcome.map_err(|failure| outcome::call_error(failure, cause.as_ref())));
+    fn run(&mut self, cause: Option<&Arc<LinkCause>>) {
+        for (owed, outcome) in self.answers.drain(..) {
+            owed.answer(outcome.map_err(|failure| outcome::call_error(failure, cause)));
         }
         for (caller, round_trip) in self.ponged.drain(..) {
             // Nobody there: the call was dropped a moment ago.
             drop(caller.send(Ok(round_trip)));
         }
         for waiting in self.lost_pings.drain(..) {
-            drop(waiting.caller.send(Err(outcome::lost(cause.as_ref()))));
+            drop(waiting.caller.send(Err(outcome::lost(cause))));
         }
         self.wakes.run();
         for token in self.fire.drain(..) {
@@ -309,11 +343,8 @@ impl Effects {
         }
         self.dropped.clear();
         self.given_up.clear();
+        self.given_up_bytes = 0;
         self.done.clear();
-        session.monitor.ring(&self.sleepers);
-        if self.freed {
-            session.link.node.offer_room();
-        }
     }
 }
 
@@ -324,8 +355,8 @@ impl Session {
         let mut effects = Effects::default();
         let result = self.locked(&mut effects, f);
         effects.run(self);
-        if !effects.requests.is_empty() || !effects.opened.is_empty() {
-            self.serve_in_tasks(&mut effects);
+        if let Some(called) = effects.called() {
+            self.serve_in_tasks(called);
         }
         result
     }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use grid_proto::{
@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Inside, Session, Watch,
     answer::{Answer, Response},
-    core::{Core, Effects},
+    core::{Core, Todo},
     task::{Ended, Returned, Running},
 };
 use crate::{
+    config::Settings,
     handler::{Context, Request},
     registry::Entry,
     stream::{Pipe, StreamCall},
@@ -41,22 +42,35 @@ struct Outcomes {
 /// How much is polled in place still.
 struct Turn {
     began: tokio::time::Instant,
-    /// When the last of them ended, which is when the next begins: to read the clock is not cheap.
+    /// When the last of them had ended or got its task, which is when the next begins: to read the clock is not cheap.
     now: tokio::time::Instant,
     left: usize,
+}
+
+impl Turn {
+    /// How long the one took that was polled last. What comes next gets a task where the time is up.
+    fn lap(&mut self, settings: &Settings) -> Duration {
+        let before = self.now;
+        self.moves_on();
+        if self.now.saturating_duration_since(self.began) > settings.in_place_time {
+            self.left = 0;
+        }
+        self.now.saturating_duration_since(before)
+    }
+
+    fn moves_on(&mut self) {
+        self.now = tokio::time::Instant::now();
+    }
 }
 
 impl Session {
     /// Polls handlers once where the reader stands, within limits; those that are not ready get
     /// tasks.
-    pub(super) fn serve_in_place(self: &Arc<Self>, effects: &mut Effects) {
-        if effects.requests.is_empty() && effects.opened.is_empty() {
-            return;
-        }
+    pub(super) fn serve_in_place(self: &Arc<Self>, called: &mut Todo) {
         let left = self.link.node.settings.in_place_handlers;
         let now = tokio::time::Instant::now();
         self.serve(
-            effects,
+            called,
             Some(Turn {
                 began: now,
                 now,
@@ -66,16 +80,16 @@ impl Session {
     }
 
     /// Gives each handler a task: for when the reader is somebody's call.
-    pub(super) fn serve_in_tasks(self: &Arc<Self>, effects: &mut Effects) {
-        self.serve(effects, None);
+    pub(super) fn serve_in_tasks(self: &Arc<Self>, called: &mut Todo) {
+        self.serve(called, None);
     }
 
-    fn serve(self: &Arc<Self>, effects: &mut Effects, mut turn: Option<Turn>) {
+    fn serve(self: &Arc<Self>, called: &mut Todo, mut turn: Option<Turn>) {
         let mut outcomes = Outcomes::default();
-        for request in effects.requests.drain(..) {
+        for request in called.requests.drain(..) {
             self.serve_single(request, &mut turn, &mut outcomes);
         }
-        for (opened, pipe, token) in effects.opened.drain(..) {
+        for (opened, pipe, token) in called.opened.drain(..) {
             self.serve_stream(opened, pipe, token, &mut turn, &mut outcomes);
         }
         self.report(outcomes);
@@ -103,11 +117,16 @@ impl Session {
         running.traced(HandleSpan::new(&self.link, entry, bytes, None));
         match self.poll_in_place(&mut running, turn) {
             Some(ended) => {
-                if let Some(answer) = single_answer(running.end(Some(ended))) {
+                let ended = running.end(Some(ended));
+                self.count_in_place(entry, turn);
+                if let Some(answer) = single_answer(ended) {
                     outcomes.answers.push(Answer::new(ticket, answer));
                 }
             }
-            None => self.spawn_single(running, ticket),
+            None => {
+                self.spawn_single(running, ticket);
+                turn.iter_mut().for_each(Turn::moves_on);
+            }
         }
     }
 
@@ -136,11 +155,14 @@ impl Session {
         drop(pipe);
         match self.poll_in_place(&mut running, turn) {
             Some(ended) => {
-                outcomes
-                    .ends
-                    .push((stream, stream_end(running.end(Some(ended)))));
+                let ended = running.end(Some(ended));
+                self.count_in_place(entry, turn);
+                outcomes.ends.push((stream, stream_end(ended)));
             }
-            None => self.spawn_stream(running, stream, token),
+            None => {
+                self.spawn_stream(running, stream, token);
+                turn.iter_mut().for_each(Turn::moves_on);
+            }
         }
     }
 
@@ -175,15 +197,22 @@ impl Session {
         self.polling.store(id.get(), Ordering::Relaxed);
         let ended = running.poll_once();
         self.polling.store(0, Ordering::Relaxed);
-        let now = tokio::time::Instant::now();
-        let took = now.saturating_duration_since(turn.now);
-        turn.now = now;
-        running.took(took);
-        running.entry().counters.polled(took > settings.slow_poll);
-        if now.saturating_duration_since(turn.began) > settings.in_place_time {
-            turn.left = 0;
+        if ended.is_none() {
+            let took = turn.lap(settings);
+            running.took(took);
+            running.entry().counters.polled(took > settings.slow_poll);
         }
         ended
+    }
+
+    /// Counts what a handler took that has ended in place, with the drop of its future.
+    fn count_in_place<C, T>(&self, entry: &Entry<C, T>, turn: &mut Option<Turn>) {
+        let settings = &self.link.node.settings;
+        if let Some(turn) = turn {
+            let took = turn.lap(settings);
+            entry.counters.ran(took);
+            entry.counters.polled(took > settings.slow_poll);
+        }
     }
 
     /// Hands in what handlers have come to; answers without room wait in a task of their own.

@@ -11,6 +11,8 @@
 //! the writer has time for it.
 
 mod answer;
+#[cfg(test)]
+mod call_tests;
 mod core;
 mod dispatch;
 mod monitor;
@@ -137,23 +139,20 @@ impl Session {
         })
     }
 
-    /// Makes a single request, whose answer comes by the waiter and wakes `waker`. What is to be sent is asked for only
-    /// where there is room for it and the session goes on.
+    /// Makes a single request, whose answer comes by the waiter and wakes `waker`. Both arguments are as they were where
+    /// nothing was sent, so that the caller drops them and not the lock.
     pub(crate) fn request(
         self: &Arc<Self>,
-        new: impl FnOnce() -> NewRequest,
-        waker: Option<Waker>,
+        new: &mut NewRequest,
+        waker: &mut Option<Waker>,
     ) -> Result<(MuxId, Arc<Waiter>), SubmitError> {
         self.with(|core, now| {
-            if core.cause.is_some() || core.conn.close_reason().is_some() {
-                return Err(SubmitError::Closed);
-            }
-            if !core.conn.has_room() {
+            let submitted = core.conn.try_request(now, new);
+            if submitted == Err(SubmitError::QueueFull) {
                 core.sleepers.starve();
-                return Err(SubmitError::QueueFull);
             }
-            let mux = core.conn.request(now, new())?;
-            Ok((mux, core.calls.add(mux, waker)))
+            let mux = submitted?;
+            Ok((mux, core.calls.add(mux, waker.take())))
         })
         .unwrap_or(Err(SubmitError::Closed))
     }
@@ -194,11 +193,13 @@ impl Session {
 
     /// Gives up a single request.
     pub(crate) fn cancel_request(self: &Arc<Self>, mux: MuxId) {
-        let waiter = self.with(|core, _| {
+        let owed = self.with(|core, _| {
             core.conn.cancel(mux);
             core.calls.remove(mux)
         });
-        drop(waiter);
+        if let Some(owed) = owed.flatten() {
+            owed.forget();
+        }
     }
 
     /// To be called when the queue was full, before waiting for room in it: true when there is

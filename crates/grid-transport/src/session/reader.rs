@@ -156,7 +156,9 @@ impl Batch {
                 .store(session.meter.bytes_in(), Ordering::Relaxed);
             let closing = effects.closing() || fed.is_none();
             effects.run(session);
-            session.serve_in_place(effects);
+            if let Some(called) = effects.called() {
+                session.serve_in_place(called);
+            }
             if closing {
                 return ControlFlow::Break(());
             }

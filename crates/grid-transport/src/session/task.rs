@@ -131,10 +131,12 @@ impl<C, T: Returned> Running<C, T> {
         self.took = took;
     }
 
-    /// It runs by itself from now on. Where it was not polled in place its first poll is timed, and a slow one counts.
+    /// It runs by itself from now on. Where it was not polled in place, and may not block, its first poll is timed, and a
+    /// slow one counts.
     pub(super) fn goes_on(&mut self, slow_poll: Duration) {
         self.goes_on = Some(tokio::time::Instant::now());
-        self.timed = matches!(self.stage, Stage::Called(_)).then_some(slow_poll);
+        let timed = matches!(self.stage, Stage::Called(_)) && !self.entry.options.blocking;
+        self.timed = timed.then_some(slow_poll);
     }
 
     /// Drops what is left of the handler, counts it, and gives back what it held.

@@ -199,7 +199,7 @@ fn left(manager: &Manager) -> (usize, [usize; 8]) {
     let left = [
         core.calls.len(),
         core.streams.len(),
-        core.watched.len(),
+        core.watched.len() + core.conn.serving_requests(),
         core.serving.len(),
         core.conn.timers(),
         node.budgets.handlers.used(),

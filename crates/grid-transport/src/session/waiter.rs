@@ -5,6 +5,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -14,6 +15,7 @@ use grid_proto::MuxId;
 use parking_lot::Mutex;
 
 use super::Answer;
+use crate::{error::CallError, state::LinkCause};
 
 /// As many are kept to be used again, until the link has been quiet for a while.
 const MOST_IDLE: usize = 256;
@@ -32,10 +34,18 @@ impl Waiter {
         Self(Mutex::new(State::Waiting(waker)))
     }
 
-    /// Hands in the answer; where no lock is held, as it wakes.
-    pub(super) fn answer(&self, answer: Answer) {
-        let before = mem::replace(&mut *self.0.lock(), State::Answered(answer));
-        if let State::Waiting(Some(waker)) = before {
+    /// Hands in the answer, unless nobody looks any more; where no lock is held, as it wakes.
+    fn answer(&self, answer: Answer) {
+        let waker = {
+            let mut state = self.0.lock();
+            let State::Waiting(waker) = &mut *state else {
+                return;
+            };
+            let waker = waker.take();
+            *state = State::Answered(answer);
+            waker
+        };
+        if let Some(waker) = waker {
             waker.wake();
         }
     }
@@ -88,10 +98,44 @@ impl fmt::Debug for Waiter {
     }
 }
 
+/// An answer that is owed to somebody who waits. Whatever becomes of it, they get one: nothing else would end their wait.
+pub(crate) struct Owed(Option<Arc<Waiter>>);
+
+impl Owed {
+    /// Hands in the answer; where no lock is held, as it wakes.
+    pub(super) fn answer(mut self, answer: Answer) {
+        if let Some(waiter) = self.0.take() {
+            waiter.answer(answer);
+        }
+    }
+
+    /// Its caller has gone.
+    pub(super) fn forget(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        let Some(waiter) = self.0.take() else {
+            return;
+        };
+        // A waker that panicked dropped the answers of all others; a second panic would end the process.
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            waiter.answer(Err(CallError::Disconnected {
+                cause: Arc::new(LinkCause::Panicked),
+            }));
+        }));
+        if let Err(panic) = told {
+            super::panic_text(panic);
+        }
+    }
+}
+
 /// All who wait for answers of one session; behind its lock.
 #[derive(Default)]
 pub(crate) struct Waiters {
-    open: HashMap<MuxId, Arc<Waiter>, RandomState>,
+    open: HashMap<MuxId, Owed, RandomState>,
     /// Those that have been answered, the earliest first: its caller is the likeliest to have gone.
     idle: VecDeque<Arc<Waiter>>,
 }
@@ -117,28 +161,28 @@ impl Waiters {
             },
             None => Arc::new(Waiter::new(waker)),
         };
-        self.open.insert(mux, waiter.clone());
+        self.open.insert(mux, Owed(Some(waiter.clone())));
         waiter
     }
 
     /// Takes out the one of this request, whose answer has come.
-    pub(super) fn answered(&mut self, mux: MuxId) -> Option<Arc<Waiter>> {
-        let waiter = self.open.remove(&mux)?;
+    pub(super) fn answered(&mut self, mux: MuxId) -> Option<Owed> {
+        let owed = self.open.remove(&mux)?;
         if self.idle.len() < MOST_IDLE {
-            self.idle.push_back(waiter.clone());
+            self.idle.extend(owed.0.clone());
         }
-        Some(waiter)
+        Some(owed)
     }
 
     /// Takes out the one of this request, whose caller has gone.
-    pub(super) fn remove(&mut self, mux: MuxId) -> Option<Arc<Waiter>> {
+    pub(super) fn remove(&mut self, mux: MuxId) -> Option<Owed> {
         self.open.remove(&mux)
     }
 
     /// Takes out all.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Arc<Waiter>> {
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Owed> {
         self.idle.clear();
-        self.open.drain().map(|(_, waiter)| waiter)
+        self.open.drain().map(|(_, owed)| owed)
     }
 
     /// An idle link keeps no trace of its busiest moment.
@@ -236,6 +280,35 @@ mod tests {
             .expect("it is there")
             .answer(answer("new"));
         assert_eq!(polled(&again, &counter), Some(b"new".to_vec()));
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_its_caller_has_gone_is_not_kept() {
+        let mut waiters = Waiters::default();
+        let waiter = waiters.add(MuxId::new(1), None);
+        let owed = waiters.answered(MuxId::new(1)).expect("it is there");
+        waiter.leave();
+        let payload = bytes::Bytes::from(vec![7; 9]);
+        owed.answer(Ok(Payload::from(payload.clone())));
+        assert!(payload.is_unique());
+    }
+
+    #[test]
+    fn whoever_is_forgotten_is_told_so() {
+        let mut waiters = Waiters::default();
+        let counter = Arc::new(Counter::default());
+        let waker = Waker::from(counter.clone());
+        let [first, second] = [1, 2].map(|mux| waiters.add(MuxId::new(mux), Some(waker.clone())));
+        drop(waiters.answered(MuxId::new(1)));
+        drop(waiters);
+        for waiter in [first, second] {
+            let polled = waiter.poll(&Context::from_waker(&waker));
+            assert!(matches!(
+                polled,
+                Poll::Ready(Err(CallError::Disconnected { .. }))
+            ));
+        }
+        assert_eq!(counter.0.load(Ordering::Relaxed), 2);
     }
 
     #[test]

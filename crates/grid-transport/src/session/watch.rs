@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use super::Session;
 
 /// Tells a handler when nobody waits for its outcome any more.
-#[derive(Clone)]
 pub(crate) struct Watch {
     token: OnceLock<CancellationToken>,
     request: Option<(Weak<Session>, Ticket)>,
@@ -34,16 +33,30 @@ impl Watch {
     }
 
     pub(crate) fn token(&self) -> &CancellationToken {
-        self.token.get_or_init(|| {
-            let live = self
-                .request
-                .as_ref()
-                .and_then(|(session, ticket)| Some((session.upgrade()?, *ticket)));
-            match live {
-                Some((session, ticket)) => session.watch(ticket),
-                None => fired(),
-            }
-        })
+        if let Some(token) = self.token.get() {
+            return token;
+        }
+        // Not while the cell is being filled: it wakes, and a waker may ask here.
+        let live = self
+            .request
+            .as_ref()
+            .and_then(|(session, ticket)| Some((session.upgrade()?, *ticket)));
+        let token = match live {
+            Some((session, ticket)) => session.watch(ticket),
+            None => fired(),
+        };
+        self.token.get_or_init(|| token)
+    }
+}
+
+/// A clone may be asked when its request is over and the session knows nothing of it any more, so it has its token.
+impl Clone for Watch {
+    fn clone(&self) -> Self {
+        self.token();
+        Self {
+            token: self.token.clone(),
+            request: self.request.clone(),
+        }
     }
 }
 
@@ -53,7 +66,7 @@ impl Session {
         let watched = self.with(|core, _| match core.conn.is_awaited(ticket) {
             Some(true) => Some(core.watched.entry(ticket).or_default().clone()),
             Some(false) => None,
-            // It has been answered, and nothing will happen to it.
+            // It is over, and nothing happens to it any more.
             None => Some(CancellationToken::new()),
         });
         watched.flatten().unwrap_or_else(fired)

@@ -11,7 +11,7 @@ use tungstenite::{
     protocol::{Role as TheirRole, frame::coding::CloseCode},
 };
 
-use super::*;
+use super::{writer::MOST_KEPT, *};
 
 const KEY: [u8; 4] = [0x11, 0x22, 0x33, 0x44];
 
@@ -319,4 +319,42 @@ async fn a_waiting_connection_notices_that_its_peer_has_gone() {
     ws.reader.closed().await;
     assert_eq!(ws.reader.next().await.unwrap(), "early");
     assert_eq!(ws.meter().bytes_in(), 11);
+}
+
+/// What is put together is one write, with the pong before it, and no room is kept for a busy moment.
+#[tokio::test]
+async fn what_is_put_is_sent_at_once_behind_a_pong_and_leaves_no_room() {
+    for role in [Role::Server, Role::Client] {
+        let (ours, theirs) = duplex(1 << 20);
+        let (_, mut writer) = ws(ours, role).split();
+        let (mut reader, _) = ws(
+            theirs,
+            if role == Role::Server {
+                Role::Client
+            } else {
+                Role::Server
+            },
+        )
+        .split();
+        writer.control.owe_pong(Bytes::from_static(b"p"));
+        let large = vec![7; MOST_KEPT + 1];
+        writer.put(5, |out| out.extend_from_slice(b"first"));
+        let before = writer.head.len();
+        writer.put(large.len(), |out| out.extend_from_slice(&large));
+        assert!(
+            writer.head.capacity() < before + large.len() + 64,
+            "{role:?}"
+        );
+        writer.send_put().await.unwrap();
+        assert_eq!(writer.head.capacity(), 0, "{role:?}");
+        assert!(reader.next_or_noise().await.unwrap().is_none(), "the pong");
+        assert_eq!(reader.next().await.unwrap(), b"first"[..]);
+        assert_eq!(reader.next().await.unwrap(), large[..]);
+        // What it sends next is not behind what it has sent.
+        writer.send(Bytes::from_static(b"second")).await.unwrap();
+        writer.put(5, |out| out.extend_from_slice(b"third"));
+        writer.send_put().await.unwrap();
+        assert_eq!(reader.next().await.unwrap(), b"second"[..]);
+        assert_eq!(reader.next().await.unwrap(), b"third"[..]);
+    }
 }

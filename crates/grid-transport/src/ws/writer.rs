@@ -16,16 +16,16 @@ use crate::config::Settings;
 const COPIED: usize = 16 * 1024;
 
 /// What is kept of the room for messages once they are written.
-const MOST_KEPT: usize = 256 * 1024;
+pub(super) const MOST_KEPT: usize = 256 * 1024;
 
 /// The writing half: one frame a message.
 pub(crate) struct WsWriter {
     io: WriteHalf,
     role: Role,
     /// Headers, and payloads that are small.
-    head: Vec<u8>,
+    pub(super) head: Vec<u8>,
     stall: Duration,
-    control: Arc<Control>,
+    pub(super) control: Arc<Control>,
     meter: Arc<Meter>,
     /// Whether a frame was begun and not finished, so that nothing can follow it.
     broken: bool,
@@ -123,6 +123,10 @@ impl WsWriter {
 
     /// Adds a binary message of `len` bytes to what [`send_put`](Self::send_put) sends; `encode` appends exactly as many.
     pub(crate) fn put(&mut self, len: usize, encode: impl FnOnce(&mut Vec<u8>)) {
+        if self.head.is_empty() {
+            // Behind a large message it would need room for as much again.
+            self.put_pong();
+        }
         let key = self.put_header(OpCode::Data(Data::Binary), len);
         let start = self.head.len();
         self.head.reserve(len);
@@ -133,7 +137,7 @@ impl WsWriter {
         }
     }
 
-    /// Sends what was [put](Self::put), behind it a pong if one is owed, and returns when the system has taken it all.
+    /// Sends what was [put](Self::put), and before it a pong if one was owed, and returns when the system has taken it all.
     ///
     /// # Errors
     ///
@@ -146,9 +150,7 @@ impl WsWriter {
         if std::mem::replace(&mut self.broken, true) {
             return Err(WsError::Io(io::ErrorKind::BrokenPipe.into()));
         }
-        self.put_pong();
-        self.write_out(Bytes::new()).await?;
-        Ok(())
+        self.write_out(Bytes::new()).await
     }
 
     fn begin(&mut self) -> Result<(), WsError> {
