@@ -50,14 +50,13 @@ impl Probe {
         thread::Builder::new()
             .name("probe".to_owned())
             .spawn(move || {
-                let mut waits = Waits::default();
+                let (mut waits, mut before) = (Waits::default(), Instant::now());
                 while !sender.is_closed() {
-                    let due = Instant::now() + STEP;
                     thread::sleep(STEP);
                     let now = Instant::now();
                     let waited = waits.longest_since();
-                    let from = now.checked_sub(waited).unwrap_or(now);
-                    shared.lock().note(due.min(from), now);
+                    shared.lock().passed(before, now, waited);
+                    before = now;
                     sender.send_replace(now);
                 }
             })?;
@@ -84,6 +83,13 @@ impl Probe {
 }
 
 impl Lags {
+    /// The thread has woken up again, after other threads have waited for so long. What came between counts wherever the
+    /// thread was: a process that is stopped need not be asleep then.
+    fn passed(&mut self, before: Instant, now: Instant, waited: Duration) {
+        let from = now.checked_sub(waited).unwrap_or(now);
+        self.note((before + STEP).min(from), now);
+    }
+
     fn note(&mut self, due: Instant, ran: Instant) {
         let lag = ran.saturating_duration_since(due);
         if lag < NOISE {
@@ -188,6 +194,21 @@ mod tests {
     fn the_wait_is_the_second_number() {
         assert_eq!(waited("2087 31465 5\n"), Some(31_465));
         assert_eq!(waited(""), None);
+    }
+
+    #[test]
+    fn a_stop_counts_wherever_the_thread_was() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut lags = Lags::default();
+        lags.passed(at(0), at(10), Duration::ZERO);
+        // Stopped after it had looked at the clock and before it slept again: its sleep was as long as ever.
+        lags.passed(at(10), at(3_020), Duration::ZERO);
+        lags.passed(at(3_020), at(3_030), Duration::from_millis(5));
+        for (from, to, lag) in [(0, 4_000, 3_005), (1_000, 2_000, 1_000), (3_020, 3_030, 5)] {
+            let found = lags.within(at(from), at(to));
+            assert_eq!(found, Duration::from_millis(lag), "{from} to {to}");
+        }
     }
 
     #[tokio::test]
