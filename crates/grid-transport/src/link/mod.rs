@@ -144,7 +144,8 @@ impl Rounds for Dialer<'_> {
 
     async fn attempt(&mut self) -> Option<Established> {
         self.started = Instant::now();
-        match caught(dial::connect(self.link)).await {
+        // In a box, as is all that a link doesn't need while it is up: its task has room for the largest of its parts.
+        match caught(Box::pin(dial::connect(self.link))).await {
             Ok(established) => Some(established),
             Err(cause) => {
                 report_failure(self.link, self.attempt, &cause);
@@ -161,7 +162,7 @@ impl Rounds for Dialer<'_> {
 
     async fn run(&mut self, established: Established) {
         let since = established.since;
-        session::run(self.link, established).await;
+        Box::pin(session::run(self.link, established)).await;
         self.attempt = 1;
         let lost = Instant::now();
         self.next = self
@@ -185,7 +186,7 @@ impl Rounds for Acceptor<'_> {
 
     async fn attempt(&mut self) -> Option<Established> {
         let candidate = self.slot.next().await;
-        match caught(candidate.answer(self.link)).await {
+        match caught(Box::pin(candidate.answer(self.link))).await {
             Ok(established) => Some(established),
             Err(cause) => {
                 self.link
@@ -204,7 +205,7 @@ impl Rounds for Acceptor<'_> {
         let (since, replaced) = (established.since, established.replaced.clone());
         tokio::select! {
             biased;
-            _ = session::run(self.link, established) => {}
+            _ = Box::pin(session::run(self.link, established)) => {}
             never = self.slot.supervise(since, &replaced) => match never {},
         }
         let lived = since.elapsed();

@@ -74,7 +74,7 @@ pub(crate) async fn run(link: &Arc<LinkShared>, established: Established) -> Lin
     link.set_state(link.lost_state(cause.clone()));
 
     let deadline = Instant::now() + link.node.settings.teardown;
-    hang_up(reader, writer, deadline, &cause).await;
+    Box::pin(hang_up(reader, writer, deadline, &cause)).await;
     wait_until_gone(&session, deadline).await;
     link.set_next_mux(session.monitor.lock().conn.next_mux());
     drop(counting);
