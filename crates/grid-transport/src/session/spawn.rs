@@ -13,10 +13,7 @@ use super::{
     dispatch::{RunningSingle, RunningStream, single_answer, stream_end},
     task::{Ended, Returned, Running},
 };
-use crate::{
-    link::{guard::Pass, shared::NodeShared},
-    registration::Options,
-};
+use crate::link::{guard::Pass, shared::NodeShared};
 
 impl Session {
     pub(super) fn spawn_single(self: &Arc<Self>, mut running: RunningSingle, ticket: Ticket) {
@@ -29,10 +26,14 @@ impl Session {
         running.goes_on(self.link.node.settings.slow_poll);
         let (link, session) = (self.link.clone(), Arc::downgrade(self));
         self.link.node.spawn(async move {
-            let ended = link
-                .node
-                .run_handler(running, options, token, options.abort_on_cancel)
-                .await;
+            let ended = if options.blocking {
+                let aborts = options.abort_on_cancel;
+                // In a box: no other handler's task needs the room.
+                Box::pin(link.node.run_blocking(running, token, aborts)).await
+            } else {
+                let ended = link.node.drive(&mut running, token.as_ref()).await;
+                running.end(ended)
+            };
             match (session.upgrade(), single_answer(ended)) {
                 (Some(session), Some(answer)) => session.answer(ticket, answer).await,
                 (Some(session), None) => session.forget(ticket),
@@ -58,9 +59,14 @@ impl Session {
         running.goes_on(self.link.node.settings.slow_poll);
         let (node, session) = (self.link.node.clone(), Arc::downgrade(self));
         self.link.node.spawn(async move {
-            let ended = node
-                .run_handler(running, options, Some(token), !options.detached)
-                .await;
+            let ended = if options.blocking {
+                // As above.
+                Box::pin(node.run_blocking(running, Some(token), !options.detached)).await
+            } else {
+                let drop_on = (!options.detached).then_some(&token);
+                let ended = node.drive(&mut running, drop_on).await;
+                running.end(ended)
+            };
             if let Some(session) = session.upgrade() {
                 let end = stream_end(ended);
                 session.with(|core, _| core.finish_stream(stream, end.clone()));
@@ -88,18 +94,13 @@ impl Session {
 }
 
 impl NodeShared {
-    /// Runs a handler to its end, or until its future has to be dropped.
-    async fn run_handler<C: Send + 'static, T: Returned + Send + 'static>(
+    /// Runs a handler where it may block.
+    async fn run_blocking<C: Send + 'static, T: Returned + Send + 'static>(
         self: &Arc<Self>,
-        running: Running<C, T>,
-        options: Options,
+        mut running: Running<C, T>,
         token: Option<CancellationToken>,
         drops: bool,
     ) -> Ended<T> {
-        let drop_on = token.clone().filter(|_| drops);
-        if !options.blocking {
-            return self.drive(running, drop_on).await;
-        }
         let begun = tokio::select! {
             biased;
             // Nobody waits for it, and it has not begun.
@@ -109,9 +110,11 @@ impl NodeShared {
         let Some(permit) = begun else {
             return running.end(None);
         };
-        let node = self.clone();
+        let (node, drop_on) = (self.clone(), token.filter(|_| drops));
         let blocking = self.runtime.spawn_blocking(move || {
-            let ended = node.runtime.block_on(node.drive(running, drop_on));
+            let driven = node.drive(&mut running, drop_on.as_ref());
+            let ended = node.runtime.block_on(driven);
+            let ended = running.end(ended);
             drop(permit);
             ended
         });
@@ -121,18 +124,18 @@ impl NodeShared {
         }
     }
 
+    /// Runs a handler to its end; none where its future has to be dropped before.
     async fn drive<C, T: Returned>(
-        self: &Arc<Self>,
-        mut running: Running<C, T>,
-        drop_on: Option<CancellationToken>,
-    ) -> Ended<T> {
-        let ended = tokio::select! {
+        &self,
+        running: &mut Running<C, T>,
+        drop_on: Option<&CancellationToken>,
+    ) -> Option<Ended<T>> {
+        tokio::select! {
             biased;
-            () = cancelled(drop_on.as_ref()) => None,
+            () = cancelled(drop_on) => None,
             () = self.shutdown.abort().cancelled() => None,
-            ended = &mut running => Some(ended),
-        };
-        running.end(ended)
+            ended = running => Some(ended),
+        }
     }
 }
 
