@@ -4,7 +4,7 @@ use std::{
     future::{Future, IntoFuture},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
@@ -128,7 +128,8 @@ impl Drop for Curious {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_sent_is_dropped_where_no_lock_is_held_pair() {
     let (found, mut free) = unbounded_channel();
-    let served: Arc<OnceLock<Arc<Session>>> = Arc::default();
+    // Weak: the node has the handler, and what the handler has would keep the node.
+    let served: Arc<OnceLock<Weak<Session>>> = Arc::default();
     let answers = {
         let (served, found) = (served.clone(), found.clone());
         move |builder| {
@@ -140,7 +141,7 @@ async fn what_is_not_sent_is_dropped_where_no_lock_is_held_pair() {
                     if !long {
                         request.context().cancelled().await;
                     }
-                    let session = served.get().expect("it was set").clone();
+                    let session = served.get().and_then(Weak::upgrade).expect("it lives");
                     let len = if long { (64 << 20) + 1 } else { 9 };
                     Ok(Payload::from(Bytes::from_owner(Curious {
                         bytes: vec![7; len],
@@ -152,7 +153,8 @@ async fn what_is_not_sent_is_dropped_where_no_lock_is_held_pair() {
         }
     };
     let pair = testing::pair(answers).await.unwrap();
-    assert!(served.set(session(&pair.b, pair.a.local())).is_ok());
+    let of_b = Arc::downgrade(&session(&pair.b, pair.a.local()));
+    assert!(served.set(of_b).is_ok());
     let peer = pair.a_to_b();
 
     let len = pair.a.node().settings.max_message + 1;

@@ -233,6 +233,12 @@ async fn c12_a_small_stream_is_as_quick_beside_a_large_one() {
     assert!((0.8..=1.25).contains(&(tcp / grid)), "{tcp} for {grid}");
     assert!(grid > RATE / 2.0, "only {grid} bytes a second");
     assert!(queued > 4 * ITEM, "no backlog: {queued} bytes");
+    if std::env::var_os("GRID_SANITIZER").is_some() {
+        println!(
+            "C12: a sanitizer slows one down more than the other, so the times are not judged"
+        );
+        return;
+    }
     assert!(ratio <= 2.0, "{ratio}");
 }
 
