@@ -3,12 +3,12 @@
 use grid_proto::{
     Payload,
     conn::{CallError, CancelReason, Capacity, CloseReason, Event, SendError},
-    wire::{Flags, MuxConnectError, MuxRejection, Op},
+    wire::{Flags, Message, MuxConnectError, MuxRejection, Op},
 };
 
 use crate::tools::{Machine, NOBODY, call, item, message, with_flags};
 
-fn error(mut message: grid_proto::wire::Message, text: &'static str) -> grid_proto::wire::Message {
+fn error(mut message: Message, text: &'static str) -> Message {
     message.flags |= Flags::PAYLOAD_IS_ERR;
     message.payload = text.into();
     message
@@ -320,4 +320,21 @@ fn a_close_tells_everybody_once() {
     machine.no_event();
     assert_eq!((machine.sends().len(), machine.conn.queued_bytes()), (0, 0));
     assert!(machine.conn.is_idle() && machine.conn.timers() == 0);
+}
+
+/// What SECURITY.md says of a peer on the path: it sees the mux and the number, and the checksum has no key.
+#[test]
+fn an_end_that_the_path_makes_up_is_taken_for_one() {
+    let mut machine = Machine::new();
+    let mux = machine.opened(1, 4);
+    machine.gets(item(Op::MuxServerMsg, mux, 1, 3));
+    assert!(matches!(machine.event(), Event::Item { .. }));
+    let mut made_up = Vec::new();
+    with_flags(message(Op::MuxServerMsg, mux, 2), Flags::EOF | Flags::CRC).encode(&mut made_up);
+    machine.gets(Message::decode(made_up.into()).expect("a checksum that is right"));
+    let end = machine.event();
+    assert!(
+        matches!(end, Event::Ended { mux: ended, outcome: Ok(()) } if ended == mux),
+        "{end:?}"
+    );
 }

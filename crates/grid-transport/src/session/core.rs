@@ -314,19 +314,19 @@ impl Effects {
 
 impl Todo {
     /// Whether what nobody reads would take more than half of what the next session may hold.
-    fn is_crowded(&self, session: &Session) -> bool {
+    pub(super) fn is_crowded(&self, session: &Session) -> bool {
         let budget = &session.link.inbound;
         budget.used().saturating_sub(self.given_up_bytes) > budget.limit() / 2
     }
 
-    fn give_up(&mut self, pipe: &Pipe, error: CallError) {
+    pub(super) fn give_up(&mut self, pipe: &Pipe, error: CallError) {
         let (given_up, wakes) = pipe.give_up(error);
         self.given_up_bytes += given_up.bytes();
         self.given_up.push(given_up);
         self.wakes.add(wakes);
     }
 
-    fn run(&mut self, cause: Option<&Arc<LinkCause>>) {
+    pub(super) fn run(&mut self, cause: Option<&Arc<LinkCause>>) {
         for (owed, outcome) in self.answers.drain(..) {
             owed.answer(outcome.map_err(|failure| outcome::call_error(failure, cause)));
         }

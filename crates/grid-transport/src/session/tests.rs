@@ -10,16 +10,17 @@ use std::{
 };
 
 use grid_proto::{
-    HandlerId, MuxId,
+    HandlerId, MuxId, Payload,
     wire::{Flags, Message, Op},
 };
 
 use tokio::sync::futures::OwnedNotified;
 
-use super::{Session, reader::insist, run::Attached};
+use super::{Session, core::Todo, reader::insist, run::Attached};
 use crate::{
     Builder, CallError, Capacity, Connection, LinkCause, Manager, NoAuth, Settings,
     link::shared::LinkShared,
+    stream::{Pipe, Side},
     testing::{self, Pair},
 };
 
@@ -218,6 +219,27 @@ async fn c20_what_has_ended_leaves_no_task_and_no_entry_pair() {
     for (node, tasks) in [&pair.a, &pair.b].into_iter().zip(tasks) {
         assert_eq!(left(node), (tasks, [0; 8]));
     }
+}
+
+/// What is given up at once counts as gone before it is dropped, and no longer than that.
+#[tokio::test(start_paused = true)]
+async fn what_was_given_up_counts_as_gone_until_it_is() {
+    let pair = pair(Settings::new()).await;
+    let session = session(&pair);
+    let budget = &session.link.inbound;
+    let (most, payload) = (budget.limit() / 4 * 3, Payload::from("x"));
+    let fill = |pipe: &Pipe| drop(pipe.push(payload.clone(), budget.charge(most).unwrap()));
+    let pipes = [1, 2].map(|mux| Pipe::new(&session, Side::Caller(MuxId::new(mux)), 1));
+    let mut todo = Todo::default();
+    fill(&pipes[0]);
+    assert!(todo.is_crowded(&session));
+    todo.give_up(&pipes[0], CallError::Cancelled);
+    assert_eq!(budget.used(), most);
+    assert!(!todo.is_crowded(&session));
+    todo.run(None);
+    assert_eq!(budget.used(), 0);
+    fill(&pipes[1]);
+    assert!(todo.is_crowded(&session));
 }
 
 /// Looks at a link each time that room is offered, which also happens when a session is off its link and the state does

@@ -6,13 +6,10 @@
 )]
 
 use std::{
-    io::{Read, Write},
-    net::{TcpListener, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -51,7 +48,7 @@ fn many(builder: Builder) -> Builder {
             item[..8].copy_from_slice(&number.to_be_bytes());
             call.send(item).await?;
             if (number + 1) % BURST == 0 {
-                // tidy: sleep: a load of a known size, the same as the one it is compared with
+                // tidy: sleep: a load of a known size
                 sleep_until(due(began, number + 1, RATE).into()).await;
             }
         }
@@ -103,68 +100,6 @@ async fn load(peer: &Connection) -> (Arc<AtomicBool>, JoinHandle<Amount>) {
     (stop, reading)
 }
 
-/// The same bytes in the same rhythm over a TCP connection of two other threads.
-struct Unrelated {
-    stop: Arc<AtomicBool>,
-    writing: thread::JoinHandle<()>,
-    reading: thread::JoinHandle<Amount>,
-}
-
-impl Unrelated {
-    fn begin(rate: f64) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut from = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (mut to, _) = listener.accept().unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        let began = Instant::now();
-        let writing = thread::spawn(move || {
-            let chunk = vec![7; ITEM];
-            let mut number = 0;
-            while !stopped.load(Ordering::Relaxed) {
-                for _ in 0..BURST {
-                    from.write_all(&chunk).unwrap();
-                }
-                number += BURST;
-                // tidy: sleep: the rhythm of the load
-                thread::sleep(due(began, number, rate).saturating_duration_since(Instant::now()));
-            }
-        });
-        let reading = thread::spawn(move || {
-            let mut buffer = vec![0; 16 * ITEM];
-            let first = BURST * ITEM as u64;
-            let (mut bytes, mut began) = (0, Instant::now());
-            let mut amount = Amount::default();
-            loop {
-                match to.read(&mut buffer).unwrap() {
-                    0 => return amount,
-                    read => bytes += read as u64,
-                }
-                match bytes.checked_sub(first) {
-                    None | Some(0) => began = Instant::now(),
-                    Some(bytes) => {
-                        amount = Amount {
-                            bytes,
-                            took: began.elapsed(),
-                        };
-                    }
-                }
-            }
-        });
-        Self {
-            stop,
-            writing,
-            reading,
-        }
-    }
-
-    fn end(self) -> Amount {
-        self.stop.store(true, Ordering::Relaxed);
-        self.writing.join().unwrap();
-        self.reading.join().unwrap()
-    }
-}
-
 /// The times that items take there and back on a stream with OUT 1, and the most that was queued
 /// at the other end meanwhile.
 async fn small(nodes: &Nodes, items: usize) -> (Vec<Duration>, usize) {
@@ -193,7 +128,9 @@ fn p99(times: &mut [Duration]) -> Duration {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c12_a_small_stream_is_as_quick_beside_a_large_one() {
     let nodes = Nodes::tcp(many).await;
-    let peer = nodes.a_to_b();
+    // The unrelated load is that of two other nodes: it takes as much of the processors, however busy they are.
+    let others = Nodes::tcp(many).await;
+    let (peer, unrelated) = (nodes.a_to_b(), others.a_to_b());
     let items = scaled("C12", "items a round", 1_000, 5_000);
     small(&nodes, items).await;
     let (mut beside, mut alone) = (Vec::new(), Vec::new());
@@ -207,13 +144,14 @@ async fn c12_a_small_stream_is_as_quick_beside_a_large_one() {
         beside.extend(times);
         queued = queued.max(most_queued);
         stop.store(true, Ordering::Relaxed);
-        let amount = soon(reading).await.unwrap();
-        grid.add(amount);
+        grid.add(soon(reading).await.unwrap());
         nodes.settled().await;
 
-        let unrelated = Unrelated::begin(amount.rate());
+        let (stop, reading) = load(&unrelated).await;
         alone.extend(small(&nodes, items).await.0);
-        tcp.add(unrelated.end());
+        stop.store(true, Ordering::Relaxed);
+        tcp.add(soon(reading).await.unwrap());
+        others.settled().await;
         rounds += 1;
         if rounds == few || rounds == most {
             let ratio = p99(&mut beside).as_secs_f64() / p99(&mut alone).as_secs_f64();
