@@ -68,6 +68,8 @@ pub(crate) const WANTED: &[(&str, u64)] = &[
     ("reference: answers on a later connection", 80),
     ("reference: too late to answer", 50),
     ("reference: nobody waits for an answer", 100),
+    ("reference: left over from an earlier connection", 25),
+    ("reference: sends an absent item", 200),
     ("reference: cancelled", 150),
     ("reference: misdirected DisconnectClientMux", 200),
     ("reference: the last item with EOF", 100),

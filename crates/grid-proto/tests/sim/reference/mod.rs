@@ -23,6 +23,9 @@
 //! | 52, 53 | single handlers work on, and answer on the next connection under the old number |
 //! | its faults | a stray DisconnectServerMux for a stream that has just ended |
 //!
+//! The rest of the handshake is shown where there are sockets, by `transcripts_tcp` of grid-transport: the head, its answer,
+//! and what refuses it (1, 6); who dials, and what the wrong side is told (3, with the pairs of names of `wire_vectors`); the
+//! order of the checks, and what a rejection is (4, with `conn/handshake_tests.rs`); a first frame of text, and none (5).
 //! What concerns bytes only (9, 11, 14, 15, 31, 50), texts (21, 22) and what only a raw peer provokes in it (25, 26, 27,
 //! 29, 42, 43, 45, 46) is shown by the tests of `wire_vectors` and `replay`.
 
@@ -160,6 +163,11 @@ impl World {
         let (now, socket) = (self.now, self.ends[end].socket);
         let this = self.reference(end);
         (this.ping_at, this.pong_at) = (now + PING, now);
+        // Late answers are counted where they are made.
+        let left = this.out.iter().filter(|left| left.op != Op::Response);
+        let count = left.count() as u64;
+        let what = "reference: left over from an earlier connection";
+        self.seen.add(what, count);
         self.arm(SECOND, Action::Ticks(end, socket));
     }
 

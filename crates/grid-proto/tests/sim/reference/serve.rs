@@ -287,7 +287,11 @@ impl World {
             let message = if items {
                 // An absent item beside EOF would be none.
                 let absent = !ends && odd.is_multiple_of(2);
-                with_item(message, item(nonce, OUTPUT, sent), absent)
+                let item = item(nonce, OUTPUT, sent);
+                if absent && item.is_empty() {
+                    self.seen.saw("reference: sends an absent item");
+                }
+                with_item(message, item, absent)
             } else if fails {
                 message.flags |= Flags::PAYLOAD_IS_ERR;
                 message.with_content(Payload::Present(text.into_bytes().into()))
