@@ -15,6 +15,9 @@ use std::{
 // The count of an `Arc` is nobody's hand-made synchronisation; modelling it would only multiply the orders.
 pub(crate) use std::sync::Arc;
 
+// But of these it decides who may write, by `get_mut`.
+pub(crate) use loom::sync::Arc as Counted;
+
 pub(crate) use loom::sync::{
     MutexGuard,
     atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -31,6 +34,12 @@ impl<T> Mutex<T> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0
             .lock()
+            .unwrap_or_else(|_| unreachable!("a check ends with its first panic"))
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0
+            .get_mut()
             .unwrap_or_else(|_| unreachable!("a check ends with its first panic"))
     }
 }

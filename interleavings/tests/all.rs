@@ -18,6 +18,7 @@ const BOUNDED: &[(&str, &str, usize)] = &[
         "nothing begins after the end, whoever ends it",
         3,
     ),
+    ("waiter", "one call after another", 3),
     (
         "place",
         "two offer at once and each is taken or returned",
@@ -109,6 +110,11 @@ fn the_guard() {
 #[test]
 fn the_lock_of_a_session() {
     check("monitor");
+}
+
+#[test]
+fn one_who_waits_for_an_answer() {
+    check("waiter");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
     connection::Subroute,
     error::{CallError, Refusal},
     link::shared::LinkShared,
-    session::{Session, Waiter, not_submitted},
+    session::{Answer, Session, Waiter, not_submitted},
     state::LinkCause,
     trace::CallSpan,
 };
@@ -194,7 +194,7 @@ impl fmt::Debug for RequestFuture {
 struct InFlight {
     session: Weak<Session>,
     mux: MuxId,
-    waiter: Arc<Waiter>,
+    waiter: Arc<Waiter<Answer>>,
     answered: bool,
 }
 

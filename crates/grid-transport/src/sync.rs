@@ -10,6 +10,9 @@ pub(crate) use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
+/// An `Arc` whose count decides something: models run its steps in every order, which they do of no other.
+pub(crate) use std::sync::Arc as Counted;
+
 pub(crate) use parking_lot::{Mutex, MutexGuard};
 pub(crate) use tokio::sync::Notify;
 pub(crate) use tokio_util::sync::CancellationToken;

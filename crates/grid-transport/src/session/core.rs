@@ -25,7 +25,7 @@ use super::{
     Session,
     monitor::{self, Now, Sleepers, State},
     outcome::{self, Waiting},
-    waiter::{Owed, Waiters},
+    waiters::{Owed, Waiters},
 };
 use crate::{
     error::CallError,
@@ -62,7 +62,7 @@ impl Core {
     pub(crate) fn new(conn: Connection) -> Self {
         Self {
             conn,
-            calls: Waiters::default(),
+            calls: Waiters::new(),
             streams: HashMap::default(),
             watched: HashMap::default(),
             serving: HashMap::default(),

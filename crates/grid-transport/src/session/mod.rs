@@ -26,6 +26,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod waiter;
+mod waiters;
 mod watch;
 mod writer;
 
@@ -145,7 +146,7 @@ impl Session {
         self: &Arc<Self>,
         new: &mut NewRequest,
         waker: &mut Option<Waker>,
-    ) -> Result<(MuxId, Arc<Waiter>), SubmitError> {
+    ) -> Result<(MuxId, Arc<Waiter<Answer>>), SubmitError> {
         self.with(|core, now| {
             let submitted = core.conn.try_request(now, new);
             if submitted == Err(SubmitError::QueueFull) {

@@ -1,41 +1,38 @@
-//! Who waits for the answer of a single request.
+//! One who waits for an answer that comes once, and those that are kept to be used again.
 //!
-//! What a caller waits on is used again once it has gone, so that one call after another allocates nothing for it.
+//! What a caller waits on is used again once it has gone, so that one call after another allocates nothing for it. Nobody
+//! says that it has gone: the count of who holds it does.
+//!
+//! ```text
+//!   [waiting, waker] ──answer──► [answered] ──poll──► [taken] ──all but one who keeps it have let go──► [waiting]
+//!          └───────────────────────leave─────────────────┘
+//! ```
+
+// All that a model checker puts something else in place of.
+use crate::sync::{Counted, Mutex};
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     fmt, mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
-use foldhash::fast::RandomState;
-use grid_proto::MuxId;
-use parking_lot::Mutex;
+/// Where one answer arrives.
+pub(crate) struct Waiter<A>(Mutex<State<A>>);
 
-use super::Answer;
-use crate::{error::CallError, state::LinkCause};
-
-/// As many are kept to be used again, until the link has been quiet for a while.
-const MOST_IDLE: usize = 256;
-
-/// Where the answer of one request arrives.
-pub(crate) struct Waiter(Mutex<State>);
-
-enum State {
+enum State<A> {
     Waiting(Option<Waker>),
-    Answered(Answer),
+    Answered(A),
     Taken,
 }
 
-impl Waiter {
+impl<A> Waiter<A> {
     fn new(waker: Option<Waker>) -> Self {
         Self(Mutex::new(State::Waiting(waker)))
     }
 
     /// Hands in the answer, unless nobody looks any more; where no lock is held, as it wakes.
-    fn answer(&self, answer: Answer) {
+    pub(crate) fn answer(&self, answer: A) {
         let waker = {
             let mut state = self.0.lock();
             let State::Waiting(waker) = &mut *state else {
@@ -51,7 +48,7 @@ impl Waiter {
     }
 
     /// The answer, once; never again after that.
-    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Answer> {
+    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<A> {
         if let Some(polled) = self.look(cx) {
             return polled;
         }
@@ -70,7 +67,7 @@ impl Waiter {
     }
 
     /// `None` where the waker has to be put in.
-    fn look(&self, cx: &Context<'_>) -> Option<Poll<Answer>> {
+    fn look(&self, cx: &Context<'_>) -> Option<Poll<A>> {
         let mut state = self.0.lock();
         match &*state {
             State::Waiting(Some(waker)) if waker.will_wake(cx.waker()) => {
@@ -92,236 +89,55 @@ impl Waiter {
     }
 }
 
-impl fmt::Debug for Waiter {
+impl<A> fmt::Debug for Waiter<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiter").finish_non_exhaustive()
     }
 }
 
-/// An answer that is owed to somebody who waits. Whatever becomes of it, they get one: nothing else would end their wait.
-pub(crate) struct Owed(Option<Arc<Waiter>>);
+/// Waiters that have been answered, the earliest first: its caller is the likeliest to have gone.
+pub(crate) struct Idle<A>(VecDeque<Counted<Waiter<A>>>);
 
-impl Owed {
-    /// Hands in the answer; where no lock is held, as it wakes.
-    pub(super) fn answer(mut self, answer: Answer) {
-        if let Some(waiter) = self.0.take() {
-            waiter.answer(answer);
+impl<A> Idle<A> {
+    pub(crate) const fn new() -> Self {
+        Self(VecDeque::new())
+    }
+
+    /// One that nobody holds but its next caller; `waker` is woken by its answer.
+    pub(crate) fn take(&mut self, waker: Option<Waker>) -> Counted<Waiter<A>> {
+        if let Some(mut idle) = self.0.pop_front() {
+            if let Some(waiter) = Counted::get_mut(&mut idle) {
+                // What it held went when its caller did.
+                *waiter.0.get_mut() = State::Waiting(waker);
+                return idle;
+            }
+            self.0.push_back(idle);
+        }
+        Counted::new(Waiter::new(waker))
+    }
+
+    /// Keeps one, unless so many are kept; its caller may still hold it, and so may its answer.
+    pub(crate) fn keep(&mut self, waiter: &Counted<Waiter<A>>, most: usize) {
+        if self.0.len() < most {
+            self.0.push_back(waiter.clone());
         }
     }
 
-    /// Its caller has gone.
-    pub(super) fn forget(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Owed {
-    fn drop(&mut self) {
-        let Some(waiter) = self.0.take() else {
-            return;
-        };
-        // A waker that panicked dropped the answers of all others; a second panic would end the process.
-        let told = catch_unwind(AssertUnwindSafe(|| {
-            waiter.answer(Err(CallError::Disconnected {
-                cause: Arc::new(LinkCause::Panicked),
-            }));
-        }));
-        if let Err(panic) = told {
-            super::panic_text(panic);
-        }
-    }
-}
-
-/// All who wait for answers of one session; behind its lock.
-#[derive(Default)]
-pub(crate) struct Waiters {
-    open: HashMap<MuxId, Owed, RandomState>,
-    /// Those that have been answered, the earliest first: its caller is the likeliest to have gone.
-    idle: VecDeque<Arc<Waiter>>,
-}
-
-impl Waiters {
-    pub(super) fn len(&self) -> usize {
-        self.open.len()
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
     }
 
-    /// Adds one for this request. `waker` is woken by the answer.
-    pub(super) fn add(&mut self, mux: MuxId, waker: Option<Waker>) -> Arc<Waiter> {
-        let waiter = match self.idle.pop_front() {
-            Some(mut idle) => match Arc::get_mut(&mut idle) {
-                Some(waiter) => {
-                    // What it held went when its caller did.
-                    *waiter.0.get_mut() = State::Waiting(waker);
-                    idle
-                }
-                None => {
-                    self.idle.push_back(idle);
-                    Arc::new(Waiter::new(waker))
-                }
-            },
-            None => Arc::new(Waiter::new(waker)),
-        };
-        self.open.insert(mux, Owed(Some(waiter.clone())));
-        waiter
-    }
-
-    /// Takes out the one of this request, whose answer has come.
-    pub(super) fn answered(&mut self, mux: MuxId) -> Option<Owed> {
-        let owed = self.open.remove(&mux)?;
-        if self.idle.len() < MOST_IDLE {
-            self.idle.extend(owed.0.clone());
-        }
-        Some(owed)
-    }
-
-    /// Takes out the one of this request, whose caller has gone.
-    pub(super) fn remove(&mut self, mux: MuxId) -> Option<Owed> {
-        self.open.remove(&mux)
-    }
-
-    /// Takes out all.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Owed> {
-        self.idle.clear();
-        self.open.drain().map(|(_, owed)| owed)
-    }
-
-    /// An idle link keeps no trace of its busiest moment.
-    pub(super) fn shrink(&mut self) {
-        if self.open.is_empty() && self.open.capacity() > 1024 {
-            self.open = HashMap::default();
+    /// Keeps half of what is there.
+    pub(crate) fn halve(&mut self) {
+        self.0.truncate(self.0.len() / 2);
+        if self.0.is_empty() {
+            self.0 = VecDeque::new();
         }
     }
 
-    /// To be called now and then: keeps half of what is there to be used again.
-    pub(super) fn forget_some(&mut self) {
-        self.idle.truncate(self.idle.len() / 2);
-        if self.idle.is_empty() {
-            self.idle = VecDeque::new();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use grid_proto::Payload;
-
-    use super::*;
-
-    #[derive(Default)]
-    struct Counter(AtomicUsize);
-
-    impl std::task::Wake for Counter {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn answer(text: &'static str) -> Answer {
-        Ok(Payload::from(text))
-    }
-
-    fn polled(waiter: &Waiter, counter: &Arc<Counter>) -> Option<Vec<u8>> {
-        let waker = Waker::from(counter.clone());
-        match waiter.poll(&Context::from_waker(&waker)) {
-            Poll::Ready(answer) => Some(answer.expect("an answer").as_slice().to_vec()),
-            Poll::Pending => None,
-        }
-    }
-
-    #[test]
-    fn the_latest_waker_is_woken_once_and_the_answer_comes_once() {
-        let mut waiters = Waiters::default();
-        let [first, second] = [0, 1].map(|_| Arc::new(Counter::default()));
-        let waiter = waiters.add(MuxId::new(1), Some(Waker::from(first.clone())));
-        assert_eq!(polled(&waiter, &first), None);
-        assert_eq!(polled(&waiter, &second), None);
-        waiters
-            .answered(MuxId::new(1))
-            .expect("it is there")
-            .answer(answer("yes"));
-        assert_eq!(
-            [&first, &second].map(|counter| counter.0.load(Ordering::Relaxed)),
-            [0, 1]
-        );
-        assert_eq!(polled(&waiter, &second), Some(b"yes".to_vec()));
-        assert_eq!(polled(&waiter, &second), None);
-        assert!(waiters.answered(MuxId::new(1)).is_none());
-    }
-
-    #[test]
-    fn one_is_used_again_when_its_caller_has_gone_and_not_before() {
-        let mut waiters = Waiters::default();
-        let counter = Arc::new(Counter::default());
-        let held = waiters.add(MuxId::new(1), None);
-        let address = Arc::as_ptr(&held);
-        waiters
-            .answered(MuxId::new(1))
-            .expect("it is there")
-            .answer(answer("old"));
-        let other = waiters.add(MuxId::new(2), None);
-        assert_ne!(
-            Arc::as_ptr(&other),
-            address,
-            "its caller has not looked yet"
-        );
-        assert_eq!(polled(&held, &counter), Some(b"old".to_vec()));
-        drop(held);
-        let again = waiters.add(MuxId::new(3), None);
-        assert_eq!(Arc::as_ptr(&again), address);
-        assert_eq!(
-            polled(&again, &counter),
-            None,
-            "nothing is left of the old one"
-        );
-        waiters
-            .answered(MuxId::new(3))
-            .expect("it is there")
-            .answer(answer("new"));
-        assert_eq!(polled(&again, &counter), Some(b"new".to_vec()));
-    }
-
-    #[test]
-    fn an_answer_that_comes_after_its_caller_has_gone_is_not_kept() {
-        let mut waiters = Waiters::default();
-        let waiter = waiters.add(MuxId::new(1), None);
-        let owed = waiters.answered(MuxId::new(1)).expect("it is there");
-        waiter.leave();
-        let payload = bytes::Bytes::from(vec![7; 9]);
-        owed.answer(Ok(Payload::from(payload.clone())));
-        assert!(payload.is_unique());
-    }
-
-    #[test]
-    fn whoever_is_forgotten_is_told_so() {
-        let mut waiters = Waiters::default();
-        let counter = Arc::new(Counter::default());
-        let waker = Waker::from(counter.clone());
-        let [first, second] = [1, 2].map(|mux| waiters.add(MuxId::new(mux), Some(waker.clone())));
-        drop(waiters.answered(MuxId::new(1)));
-        drop(waiters);
-        for waiter in [first, second] {
-            let polled = waiter.poll(&Context::from_waker(&waker));
-            assert!(matches!(
-                polled,
-                Poll::Ready(Err(CallError::Disconnected { .. }))
-            ));
-        }
-        assert_eq!(counter.0.load(Ordering::Relaxed), 2);
-    }
-
-    #[test]
-    fn those_kept_are_few_and_get_fewer() {
-        let mut waiters = Waiters::default();
-        for mux in 0..1_000 {
-            waiters.add(MuxId::new(mux), None);
-        }
-        for mux in 0..1_000 {
-            assert!(waiters.answered(MuxId::new(mux)).is_some());
-        }
-        assert_eq!((waiters.len(), waiters.idle.len()), (0, MOST_IDLE));
-        (0..9).for_each(|_| waiters.forget_some());
-        assert_eq!(waiters.idle.capacity(), 0);
+    /// How many are kept, and for how many there is memory.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.0.len(), self.0.capacity())
     }
 }
