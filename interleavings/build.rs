@@ -10,7 +10,7 @@ use std::{
 };
 
 /// What is checked together: its name, which is also that of its file of checks, and the files that these use.
-const SUBJECTS: [(&str, &[&str]); 8] = [
+const SUBJECTS: [(&str, &[&str]); 9] = [
     ("guard", &["link/guard.rs"]),
     ("monitor", &["session/monitor.rs"]),
     ("waiter", &["session/waiter.rs"]),
@@ -18,6 +18,7 @@ const SUBJECTS: [(&str, &[&str]); 8] = [
     ("place", &["link/place.rs"]),
     ("room", &["link/room.rs"]),
     ("permits", &["session/permits.rs"]),
+    ("control", &["ws/control.rs"]),
     (
         "reconnect",
         &[

@@ -138,6 +138,11 @@ fn permits_to_run() {
 }
 
 #[test]
+fn a_websockets_pongs() {
+    check("control");
+}
+
+#[test]
 fn the_reconnect_loop() {
     check("reconnect");
 }

@@ -1,8 +1,9 @@
 //! What the reader owes the peer and the writer has to send.
 
+// All that a model checker puts something else in place of.
+use crate::sync::{Mutex, Notify};
+
 use bytes::Bytes;
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 /// Between the two halves of a websocket.
 #[derive(Debug, Default)]
