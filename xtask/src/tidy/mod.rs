@@ -19,6 +19,7 @@ mod pure;
 mod settings;
 mod sleeps;
 mod source;
+mod sync;
 mod tree;
 mod unwraps;
 mod wire_ops;
@@ -94,7 +95,7 @@ struct Check {
 }
 
 /// The checks that look at files only.
-const CHECKS: [Check; 15] = [
+const CHECKS: [Check; 16] = [
     Check {
         name: "pure",
         proves: &["I3"],
@@ -139,6 +140,11 @@ const CHECKS: [Check; 15] = [
         name: "pages",
         proves: &["I9"],
         run: pages::check,
+    },
+    Check {
+        name: "sync",
+        proves: &["I18"],
+        run: sync::check,
     },
     Check {
         name: "claims",
