@@ -227,3 +227,45 @@ impl Session {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use grid_proto::HandlerId;
+    use tokio::time::sleep;
+
+    use super::Inside;
+    use crate::{
+        Settings,
+        session::tests::{pair, session},
+    };
+
+    const MS: Duration = Duration::from_millis(1);
+
+    async fn pass_time(time: Duration) {
+        // tidy: sleep: that time passes is the point, and the clock stands still
+        sleep(time).await;
+    }
+
+    /// The limit to the millisecond, where a handler need not block a thread to stay inside.
+    #[tokio::test(start_paused = true)]
+    async fn who_is_not_out_at_the_end_of_the_teardown_is_left_behind() {
+        let limit = Settings::new().teardown;
+        for stays in [limit - MS, limit, limit + MS] {
+            let pair = pair(Settings::new()).await;
+            let peer = pair.a_to_b();
+            let ending = session(&pair);
+            let pass = ending.guard.enter(Inside::Handler(HandlerId::new(1)));
+            pair.cut();
+            ending.monitor.closing.cancelled().await;
+            pass_time(limit - MS).await;
+            assert_eq!(peer.stats().abandoned_handlers, 0, "too early");
+            pass_time(stays - (limit - MS)).await;
+            drop(pass);
+            pass_time(MS).await;
+            let abandoned = peer.stats().abandoned_handlers;
+            assert_eq!(abandoned, u64::from(stays > limit), "{stays:?}");
+        }
+    }
+}

@@ -41,13 +41,13 @@ fn handlers(builder: Builder) -> Builder {
         })
 }
 
-async fn pair(settings: Settings) -> Pair {
+pub(super) async fn pair(settings: Settings) -> Pair {
     testing::pair(|builder| handlers(builder.settings(settings.clone())))
         .await
         .unwrap()
 }
 
-fn session(pair: &Pair) -> Arc<Session> {
+pub(super) fn session(pair: &Pair) -> Arc<Session> {
     pair.a
         .node()
         .links

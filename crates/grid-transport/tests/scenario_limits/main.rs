@@ -16,7 +16,7 @@
 //! | `handshake_timeout` (both sides), `dial_timeout`, `write_timeout`, `ping_interval`, `default_deadline`, `room_timeout`, `replace_after` | `times`: byte streams in memory and a clock that stands still, where a millisecond is a millisecond | `machine/alive.rs`, `machine/deadlines.rs` |
 //! | `max_clock_skew` | `times`, to the nanosecond | `grid-proto` `conn/handshake_tests.rs` |
 //! | `stream_ping_interval` | `times` | `machine/alive.rs` |
-//! | `teardown` | `teardown` | |
+//! | `teardown` | `teardown`: whether a handler that blocks its thread comes out in time; at the three values beside it | `session/run.rs` |
 //! | `redial_at_once_after`, `redial_jitter`, `redial_interval`, `redial_patience`, `redial_max` | rows L | `link/backoff.rs`, exactly |
 //! | `replace_max`, `max_remembered` | `again` | `link/accept_tests.rs`, `link/replay.rs` |
 //! | `first_mux` | `numbers` | |
