@@ -51,6 +51,8 @@ const OPERATIONS: [&str; 20] = [
 /// Of so many operations, one may be so late that only the lag of the machine excuses it: where more
 /// are, deadlines were not tested, the machine was.
 const EXCUSED_ONE_OF: u64 = 25;
+/// One of so many operations has to succeed, whatever goes wrong meanwhile: what is only ever refused shows nothing.
+const SUCCEEDS_ONE_OF: u64 = 3;
 
 /// The kinds of faults that a machine can do.
 pub fn faults(cables: bool) -> impl Iterator<Item = &'static str> {
@@ -72,10 +74,21 @@ pub fn lacking(results: &Results) -> Vec<String> {
             lacking.push(format!("nobody has asked for the operation {kind:?}"));
         }
     }
+    for (node, succeeded) in results.repaired.iter().enumerate() {
+        if *succeeded == 0 {
+            lacking.push(format!(
+                "not one call of node {node} succeeded after the repair"
+            ));
+        }
+    }
     if results.took < JUDGED_FROM {
         return lacking;
     }
     let all: u64 = counts.operations.values().sum();
+    if counts.succeeded * SUCCEEDS_ONE_OF < all {
+        let succeeded = counts.succeeded;
+        lacking.push(format!("only {succeeded} of {all} calls succeeded"));
+    }
     if counts.excused * EXCUSED_ONE_OF > all {
         let excused = counts.excused;
         lacking.push(format!(
@@ -110,10 +123,11 @@ pub(crate) mod tests {
         let mut results = Results {
             took: JUDGED_FROM,
             faults: faults(true).map(|kind| (kind, 1)).collect(),
+            repaired: vec![1; 5],
             ..Results::default()
         };
         results.counts.operations = OPERATIONS.iter().map(|kind| ((*kind).into(), 1)).collect();
-        results.counts.succeeded = 1;
+        results.counts.succeeded = OPERATIONS.len() as u64;
         results.counts.reconnects = 1;
         results
     }
@@ -153,12 +167,38 @@ pub(crate) mod tests {
     fn what_the_lag_excuses_has_its_bound() {
         let mut results = enough();
         results.counts.operations.insert("echo".into(), 2_481);
+        results.counts.succeeded = 2_500;
         results.counts.excused = 100;
         assert!(lacking(&results).is_empty());
         results.counts.excused = 101;
         assert_eq!(lacking(&results).len(), 1);
         results.took = JUDGED_FROM / 2;
         assert!(lacking(&results).is_empty(), "too short to be judged");
+    }
+
+    #[test]
+    fn a_third_has_to_succeed() {
+        let mut results = enough();
+        results.counts.operations.insert("echo".into(), 2_981);
+        results.counts.succeeded = 1_000;
+        assert!(lacking(&results).is_empty());
+        results.counts.succeeded = 999;
+        assert_eq!(lacking(&results), ["only 999 of 3000 calls succeeded"]);
+        results.took = JUDGED_FROM / 2;
+        assert!(lacking(&results).is_empty(), "too short to be judged");
+    }
+
+    #[test]
+    fn every_node_has_to_be_of_use_again_after_the_repair() {
+        for took in [JUDGED_FROM, JUDGED_FROM / 2] {
+            for node in 0..5 {
+                let mut results = enough();
+                results.took = took;
+                results.repaired[node] = 0;
+                let wanted = format!("not one call of node {node} succeeded after the repair");
+                assert_eq!(lacking(&results), [wanted]);
+            }
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::{
     chaos::Chaos,
     cluster::Cluster,
     namespaces::Namespaces,
+    node::COUNTS_EVERY,
     verdict::Results,
     words::{Broken, Order},
 };
@@ -114,8 +115,13 @@ async fn soak(plan: &Plan) -> io::Result<Results> {
 
     cluster.repair().await;
     all_up(&mut cluster, "after the repair").await;
+    // What nodes have told of until then may be older than the repair.
+    cluster.listen_for(2 * COUNTS_EVERY).await;
+    let before = cluster.successes();
     cluster.listen_for(AFTERWARDS).await;
     results.after = rest(&mut cluster).await;
+    let successes = cluster.successes().into_iter().zip(before);
+    results.repaired = successes.map(|(all, before)| all - before).collect();
     cluster.end(END).await;
     results.counts = cluster.counts();
     results.faults.clone_from(&cluster.faults);

@@ -34,6 +34,8 @@ pub struct Results {
     pub before: Vec<Rest>,
     /// The same after them.
     pub after: Vec<Rest>,
+    /// Calls of each node that succeeded once all was put right again.
+    pub repaired: Vec<u64>,
     /// Broken promises.
     pub wrong: Vec<Wrong>,
 }
@@ -120,6 +122,10 @@ impl fmt::Display for Results {
             &format!("{} ms", counts.lag_ms),
         )?;
         row("late calls that the lag excuses", &counts.excused)?;
+        for (node, succeeded) in self.repaired.iter().enumerate() {
+            let what = format!("node {node}: succeeded after the repair");
+            row(&what, succeeded)?;
+        }
         for (node, after) in self.after.iter().enumerate() {
             let before = self.before.get(node).copied().unwrap_or_default();
             for (what, value) in [

@@ -168,6 +168,16 @@ impl Cluster {
         sum
     }
 
+    /// How many calls of each node have succeeded so far, in all its lives.
+    #[must_use]
+    pub fn successes(&self) -> Vec<u64> {
+        let mut successes = vec![0; self.nodes.len()];
+        for ((node, _), counts) in &self.counts {
+            successes[*node] += counts.succeeded;
+        }
+        successes
+    }
+
     /// Takes in the next thing that a node says or does.
     ///
     /// # Cancel safety

@@ -40,7 +40,7 @@ const CALLERS: u64 = 24;
 /// of what goes wrong, and five nodes that want all of the processor only wait for each other.
 const PAUSE: u64 = 120;
 /// How often counts are told.
-const COUNTS_EVERY: Duration = Duration::from_millis(500);
+pub const COUNTS_EVERY: Duration = Duration::from_millis(500);
 /// How long a node looks at what is left before it says so.
 const SETTLE: Duration = Duration::from_secs(10);
 /// What a shutdown may take.
