@@ -42,11 +42,13 @@ pub(crate) fn run(list: bool, full: bool) -> Outcome {
     table.verdict(results.as_ref(), list)
 }
 
-/// Runs the tests of all rows and nothing else.
+/// Runs the tests of all rows, and in full what is scaled down beside them.
 fn run_all(rows: &[String], full: bool) -> Result<Results, Stop> {
     let everything = ["--workspace", "--all-features"];
+    let nextest = tests::has_nextest();
+    can_run(full, nextest)?;
     tests::build()?;
-    let mut runner = if process::works(&mut process::cargo(["nextest", "--version"])) {
+    let mut runner = if nextest {
         let mut command = process::cargo(["nextest", "run", "--no-fail-fast", "--color=never"]);
         command
             .args(everything)
@@ -66,6 +68,15 @@ fn run_all(rows: &[String], full: bool) -> Result<Results, Stop> {
     }
     let said = process::tee(&mut runner)?;
     Ok(Results::read(&said))
+}
+
+/// `cargo test` can't be told which programs to run whole beside the rows.
+fn can_run(full: bool, nextest: bool) -> Result<(), Stop> {
+    if full && !nextest {
+        let install = "the scenarios in full need cargo-nextest: `cargo install cargo-nextest`";
+        return Err(Stop::Missing(install.to_owned()));
+    }
+    Ok(())
 }
 
 struct Table {
@@ -164,6 +175,14 @@ mod unit {
             .verdict(results, results.is_none())
             .err()
             .map_or_else(String::new, |stop| stop.to_string())
+    }
+
+    #[test]
+    fn in_full_nothing_is_left_out_for_want_of_a_runner() {
+        assert!(matches!(can_run(true, false), Err(Stop::Missing(_))));
+        for (full, nextest) in [(true, true), (false, true), (false, false)] {
+            assert!(can_run(full, nextest).is_ok());
+        }
     }
 
     #[test]
