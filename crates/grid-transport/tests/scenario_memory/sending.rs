@@ -129,6 +129,9 @@ fn greeting(name: &str) -> Vec<u8> {
 #[derive(Default)]
 pub(super) struct Pace {
     pub(super) sent: AtomicU64,
+    /// Scripts that went in from their beginning to where the other end hung up, which is behind their end unless it is
+    /// what it does not put up with.
+    pub(super) scripts: AtomicU64,
     /// Connections at this moment.
     pub(super) open: watch::Sender<u64>,
     /// Bytes a second at most.
@@ -186,18 +189,18 @@ async fn one(load: &Load, pace: &Pace, address: SocketAddr, stop: &CancellationT
         if load.inside && pace.write(&mut write, &greeting(A)).await.is_err() {
             return;
         }
-        if pace.write(&mut write, &load.script).await.is_err() {
-            return;
+        // Who has hung up is heard.
+        let said = pace.write(&mut write, &load.script).await.is_ok();
+        if load.inside && said {
+            let _ = write.shutdown().await;
         }
-        if !load.inside {
-            stop.cancelled().await;
-        }
+        stop.cancelled().await;
     };
     let mut sink = [0; 4096];
     let hear = async { while matches!(read.read(&mut sink).await, Ok(1..)) {} };
     tokio::select! {
         () = say => {}
-        () = hear => {}
+        () = hear => drop(pace.scripts.fetch_add(1, Ordering::Relaxed)),
         () = stop.cancelled() => {}
     }
     pace.open.send_modify(|open| *open -= 1);
