@@ -14,11 +14,18 @@ pub(super) struct Shown {
     pub(super) row: String,
     pub(super) name: String,
     pub(super) layer: &'static str,
+    /// Whether its clock stands still.
+    pub(super) paused: bool,
     /// Crate and file.
     pub(super) home: String,
 }
 
 impl Shown {
+    /// Whether its name says that it goes over TCP, which nothing does under a clock that stands still.
+    pub(super) fn is_misnamed(&self) -> bool {
+        self.paused && self.layer == "tcp"
+    }
+
     /// The test program that it is in, as nextest calls it.
     pub(super) fn program(&self) -> String {
         let mut parts = self.home.split('/');
@@ -61,7 +68,7 @@ fn in_file(home: &str, text: &str) -> Vec<Shown> {
         tests.visit_file(&file);
     }
     let machine = home.starts_with("grid-proto/");
-    let shown = tests.names.into_iter().filter_map(|name| {
+    let shown = tests.found.into_iter().filter_map(|(name, paused)| {
         let row = name.get(..3)?.to_uppercase();
         if !is_id(&row) || name.as_bytes().get(3) != Some(&b'_') {
             return None;
@@ -77,6 +84,7 @@ fn in_file(home: &str, text: &str) -> Vec<Shown> {
             row,
             name,
             layer,
+            paused,
             home,
         })
     });
@@ -85,13 +93,15 @@ fn in_file(home: &str, text: &str) -> Vec<Shown> {
 
 #[derive(Default)]
 struct Tests {
-    names: Vec<String>,
+    /// Names, and whether their clocks stand still.
+    found: Vec<(String, bool)>,
 }
 
 impl<'ast> Visit<'ast> for Tests {
     fn visit_item_fn(&mut self, node: &'ast ItemFn) {
         if node.attrs.iter().any(is_test) && !node.attrs.iter().any(is_ignore) {
-            self.names.push(node.sig.ident.to_string());
+            let paused = node.attrs.iter().any(is_paused);
+            self.found.push((node.sig.ident.to_string(), paused));
         }
         visit::visit_item_fn(self, node);
     }
@@ -100,6 +110,12 @@ impl<'ast> Visit<'ast> for Tests {
 fn is_test(attribute: &Attribute) -> bool {
     let last = attribute.path().segments.last();
     last.is_some_and(|segment| segment.ident == "test")
+}
+
+fn is_paused(attribute: &Attribute) -> bool {
+    let arguments = attribute.meta.require_list();
+    is_test(attribute)
+        && arguments.is_ok_and(|list| list.tokens.to_string().contains("start_paused"))
 }
 
 /// One that nobody runs shows nothing.
@@ -121,6 +137,7 @@ mod unit {
                 row,
                 name,
                 layer,
+                paused: false,
                 home,
             }
             .program()
@@ -149,6 +166,16 @@ mod unit {
             found,
             wanted.map(|(row, name, layer)| (row.to_owned(), name.to_owned(), layer))
         );
+        let paused = in_file(
+            "grid-transport/tests/a.rs",
+            "#[tokio::test(start_paused = true)] async fn l01_a() {}
+            #[tokio::test(start_paused = true)] async fn l01_b_pair() {}
+            #[tokio::test(start_paused = true)] async fn l01_c_unit() {}
+            #[tokio::test(flavor = \"multi_thread\")] async fn l01_d() {}",
+        );
+        let misnamed: Vec<_> = paused.iter().filter(|shown| shown.is_misnamed()).collect();
+        assert_eq!(misnamed.len(), 1);
+        assert_eq!(misnamed[0].name, "l01_a");
         let machine = in_file("grid-proto/tests/a.rs", "#[test] fn c01_a() {}");
         assert_eq!(machine[0].layer, "machine");
     }

@@ -128,6 +128,14 @@ impl Table {
             wrong.push(format!("no row for {}", self.strays.join(", ")));
         }
         let tests: Vec<_> = self.rows.values().flatten().collect();
+        let misnamed = tests.iter().filter(|test| test.is_misnamed());
+        let misnamed: Vec<_> = misnamed.map(|test| test.name.as_str()).collect();
+        if !misnamed.is_empty() {
+            wrong.push(format!(
+                "under a paused clock, and neither _pair nor _unit by its name: {}",
+                misnamed.join(", ")
+            ));
+        }
         if let Some(results) = results {
             let passed =
                 |test: &&&Shown| results.of(&test.program(), &test.name) == results::PASSED;
@@ -166,6 +174,7 @@ mod unit {
             row: row.to_owned(),
             name: name.to_owned(),
             layer: "tcp",
+            paused: false,
             home: "grid/tests/t.rs".to_owned(),
         }
     }
@@ -190,6 +199,19 @@ mod unit {
         let rows = ["C01".to_owned(), "L02".to_owned()];
         let table = Table::new(&rows, vec![shown("C01", "c01_a"), shown("C99", "c99_b")]);
         assert_eq!(fault(&table, None), "no test for L02; no row for c99_b");
+    }
+
+    #[test]
+    fn a_test_in_memory_is_not_listed_as_one_over_tcp() {
+        let paused = Shown {
+            paused: true,
+            ..shown("C01", "c01_a")
+        };
+        let table = Table::new(&["C01".to_owned()], vec![paused]);
+        assert_eq!(
+            fault(&table, None),
+            "under a paused clock, and neither _pair nor _unit by its name: c01_a"
+        );
     }
 
     #[test]

@@ -56,7 +56,7 @@ async fn max_inbound_of_a_link() {
 }
 
 #[tokio::test]
-async fn max_inbound_of_a_node() {
+async fn h17_max_inbound_of_a_node() {
     let limit = 100_000;
     let names = dialers(2);
     // A quarter is kept for the four links that there are, for each its part.

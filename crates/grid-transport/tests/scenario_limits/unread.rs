@@ -1,6 +1,6 @@
 //! Bytes of items that nobody takes: when there are too many, the stream that holds most ends with its reason.
 
-use std::time::Duration;
+use std::{future::IntoFuture, time::Duration};
 
 use futures_util::FutureExt;
 use grid_proto::{
@@ -11,8 +11,12 @@ use grid_transport::{CallError, Capacity};
 
 use crate::{
     around,
-    hostile::{NEVER_READS, STUCK, call, dialing, errors, has_end, let_in, numbered, serving},
+    hostile::{
+        ECHO, NEVER_READS, STUCK, call, dialing, errors, has_end, let_in, numbered, read_until,
+        serving,
+    },
     node::{self, A},
+    raw::PATIENCE,
 };
 
 const LIMIT: usize = 100_000;
@@ -30,7 +34,7 @@ fn items(op: Op, muxes: [u64; 2], held: usize) -> [Message; 3] {
 }
 
 #[tokio::test]
-async fn max_inbound_by_items_for_handlers() {
+async fn h17_max_inbound_by_items_for_handlers() {
     for of_node in [false, true] {
         // This node has a second link, for which half of a quarter is kept.
         let limit = if of_node { LIMIT - LIMIT / 8 } else { LIMIT };
@@ -72,7 +76,7 @@ async fn max_inbound_by_items_for_handlers() {
 }
 
 #[tokio::test]
-async fn max_inbound_by_items_for_callers() {
+async fn h17_max_inbound_by_items_for_callers() {
     for of_node in [false, true] {
         for held in around(LIMIT) {
             let settings = match of_node {
@@ -119,5 +123,49 @@ async fn max_inbound_by_items_for_callers() {
             }
             manager.shutdown(Duration::ZERO).await;
         }
+    }
+}
+
+/// What a peer answers belongs to who asked, and counts for nobody else while it is not taken.
+#[tokio::test]
+async fn h18_answers_that_nobody_takes_yet_end_no_stream_and_refuse_nobody() {
+    for of_node in [false, true] {
+        let settings = match of_node {
+            false => node::settings().max_inbound(LIMIT),
+            true => node::settings().max_inbound_node(LIMIT),
+        };
+        let (mut raw, manager, link) = dialing(settings).await;
+        let mut stream = link.stream(STUCK, Capacity::new(0, 4), "").await.unwrap();
+        let mux = raw.read_message().await.unwrap().mux.get();
+        raw.send_message(&numbered(Op::AckMux, mux, 0, "")).await;
+        let mut calls = Vec::new();
+        for _ in 0..3 {
+            let mut asking = Box::pin(link.request(STUCK, "").timeout(PATIENCE).into_future());
+            assert!((&mut asking).now_or_never().is_none());
+            let asked = raw.read_message().await.unwrap();
+            assert_eq!(asked.op, Op::Request);
+            let answer = Message {
+                mux: asked.mux,
+                ..numbered(Op::Response, 0, 0, vec![0; LIMIT])
+            };
+            raw.send_message(&answer).await;
+            calls.push(asking);
+        }
+        raw.send_message(&numbered(Op::MuxServerMsg, mux, 1, "item"))
+            .await;
+        raw.send_message(&call(Op::Request, ECHO, 1, "theirs"))
+            .await;
+        let came = read_until(&mut raw, |came| !came.is_empty()).await;
+        assert_eq!((came[0].op, came[0].mux.get()), (Op::Response, 1));
+        assert_eq!(came[0].payload, "theirs");
+        let stats = link.stats();
+        assert_eq!((stats.open_streams, stats.refused), (1, 0));
+        let item = stream.recv().now_or_never().unwrap().unwrap();
+        assert_eq!(item.unwrap().as_slice(), b"item");
+        for asking in calls {
+            let answer = asking.now_or_never().expect("its answer was there");
+            assert_eq!(answer.unwrap().len(), LIMIT);
+        }
+        manager.shutdown(Duration::ZERO).await;
     }
 }

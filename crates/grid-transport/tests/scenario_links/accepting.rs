@@ -60,7 +60,7 @@ fn serving(net: &Net, error: fn() -> io::Error, left: usize) -> (Manager, Arc<At
 }
 
 #[tokio::test(start_paused = true)]
-async fn l26_without_file_descriptors_accepting_goes_on_and_does_not_spin() {
+async fn l26_without_file_descriptors_accepting_goes_on_and_does_not_spin_pair() {
     let (logs, _guard) = Logs::capture();
     let net = Net::new();
     assert!(grid_proto::local_dials(NAMES[0], NAMES[1]));
@@ -87,7 +87,7 @@ async fn l26_without_file_descriptors_accepting_goes_on_and_does_not_spin() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn l26_connections_that_are_gone_before_they_are_accepted_hold_nobody_up() {
+async fn l26_connections_that_are_gone_before_they_are_accepted_hold_nobody_up_pair() {
     let net = Net::new();
     let aborted = || io::ErrorKind::ConnectionAborted.into();
     let (b, tries) = serving(&net, aborted, 10_000);

@@ -1,5 +1,4 @@
-//! The rows L01 to L28 of `docs/scenarios.md`: links that do not come up, are lost, and come back. L28 is tried on the
-//! machine alone, by `grid-proto`.
+//! The rows L01 to L28 of `docs/scenarios.md`: links that do not come up, are lost, and come back.
 
 #[path = "../common/held.rs"]
 mod held;
@@ -15,6 +14,7 @@ mod raw;
 mod scale;
 
 mod accepting;
+mod behind;
 mod calls;
 mod counters;
 mod crowd;

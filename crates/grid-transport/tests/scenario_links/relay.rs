@@ -158,6 +158,11 @@ impl<D: Dialer> Dialer for Through<D> {
     }
 }
 
+/// How much goes through together: on a slow wire little, so that it comes as evenly as it would.
+fn at_once(rate: Option<usize>) -> usize {
+    rate.map_or(CHUNK, |rate| (rate / 20).clamp(1, CHUNK))
+}
+
 /// Carries one direction to its end.
 async fn pump(
     from: &mut (impl AsyncRead + Unpin),
@@ -177,7 +182,7 @@ async fn pump(
         let len = tokio::select! {
             biased;
             _ = shape.changed() => continue,
-            read = from.read(&mut buffer) => read.unwrap_or(0),
+            read = from.read(&mut buffer[..at_once(thawed.rate)]) => read.unwrap_or(0),
         };
         if len == 0 {
             let _ = to.shutdown().await;

@@ -33,7 +33,7 @@ async fn asked(link: &Connection, payload: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn l27_a_hundred_peers_that_restart_at_once_are_back_within_5_s() {
+async fn l27_a_hundred_peers_that_restart_at_once_are_back_within_5_s_pair() {
     let net = Net::new();
     let names: Vec<String> = (0..PEERS)
         .map(|n| format!("http://peer-{n}:9000"))

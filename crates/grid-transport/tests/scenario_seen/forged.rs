@@ -130,7 +130,7 @@ impl Accept for Failing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn t05_errors_of_a_listener_forge_no_line() {
+async fn t05_errors_of_a_listener_forge_no_line_pair() {
     let (logs, _guard) = Logs::capture_at(Level::DEBUG);
     let manager = builder(B, &[A]).build().unwrap();
     manager.serve_on(Failing(false)).unwrap();
