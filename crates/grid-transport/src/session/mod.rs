@@ -15,6 +15,8 @@ mod answer;
 mod call_tests;
 mod core;
 mod dispatch;
+#[cfg(test)]
+mod leak_tests;
 mod monitor;
 mod outcome;
 mod permits;

@@ -18,17 +18,17 @@ use tokio::sync::futures::OwnedNotified;
 
 use super::{Session, core::Todo, reader::insist, run::Attached};
 use crate::{
-    Builder, CallError, Capacity, Connection, LinkCause, Manager, NoAuth, Settings,
+    Builder, CallError, Capacity, Connection, LinkCause, Settings,
     link::shared::LinkShared,
     stream::{Pipe, Side},
     testing::{self, Pair},
 };
 
-const ECHO: HandlerId = HandlerId::new(200);
-const WAITS: HandlerId = HandlerId::new(201);
+pub(super) const ECHO: HandlerId = HandlerId::new(200);
+pub(super) const WAITS: HandlerId = HandlerId::new(201);
 const NO_INPUT: HandlerId = HandlerId::new(202);
 
-fn handlers(builder: Builder) -> Builder {
+pub(super) fn handlers(builder: Builder) -> Builder {
     builder
         .single(ECHO, |request| async move { Ok(request.into_payload()) })
         .stream(WAITS, Capacity::new(0, 1), |_call| std::future::pending())
@@ -165,62 +165,6 @@ async fn a_session_leaves_nothing_behind() {
     );
 }
 
-/// Calls and streams of every kind and end.
-async fn calls_and_streams(peer: &Connection) {
-    for _ in 0..20 {
-        let mut calls = tokio::task::JoinSet::new();
-        for _ in 0..500 {
-            calls.spawn(peer.request(ECHO, "x").into_future());
-            drop(peer.request(ECHO, "dropped unsent"));
-        }
-        for _ in 0..20 {
-            drop(peer.stream(WAITS, Capacity::new(0, 1), "x").await.unwrap());
-            let deadline = Duration::from_millis(5);
-            let builder = peer
-                .stream(WAITS, Capacity::new(0, 1), "x")
-                .timeout(deadline);
-            let end = match builder.await {
-                Ok(mut stream) => stream.recv().await.unwrap().unwrap_err(),
-                Err(error) => error,
-            };
-            assert!(matches!(end, CallError::Deadline), "{end:?}");
-        }
-        // Dropped while under way.
-        calls.spawn(peer.request(ECHO, "y").into_future());
-        calls.abort_all();
-        while calls.join_next().await.is_some() {}
-    }
-}
-
-/// What a node has of calls: tasks, entries of tables, timers, and what counts against limits of the node.
-fn left(manager: &Manager) -> (usize, [usize; 8]) {
-    let node = manager.node();
-    let session = node.links.all()[0].session().unwrap();
-    let core = session.monitor.lock();
-    let left = [
-        core.calls.len(),
-        core.streams.len(),
-        core.watched.len() + core.conn.serving_requests(),
-        core.serving.len(),
-        core.conn.timers(),
-        node.budgets.handlers.used(),
-        node.budgets.inbound.used(),
-        node.budgets.queued.used(),
-    ];
-    (node.tasks.len(), left)
-}
-
-#[tokio::test(start_paused = true)]
-async fn c20_what_has_ended_leaves_no_task_and_no_entry_pair() {
-    let pair = pair(Settings::new()).await;
-    let tasks = [&pair.a, &pair.b].map(|node| node.node().tasks.len());
-    calls_and_streams(&pair.a_to_b()).await;
-    pair.a_to_b().request(ECHO, "fence").await.unwrap();
-    for (node, tasks) in [&pair.a, &pair.b].into_iter().zip(tasks) {
-        assert_eq!(left(node), (tasks, [0; 8]));
-    }
-}
-
 /// What is given up at once counts as gone before it is dropped, and no longer than that.
 #[tokio::test(start_paused = true)]
 async fn what_was_given_up_counts_as_gone_until_it_is() {
@@ -336,53 +280,4 @@ async fn between_a_session_and_the_state_after_it_the_cause_is_known_and_no_numb
     }
     assert!(ending.messages_in >= before.messages_in && after.messages_in >= ending.messages_in);
     assert_eq!((ending.round_trip, ending.queued_bytes), (None, 0));
-}
-
-/// The same over sockets: the only place where a program can see the timers of a link that goes over TCP.
-#[tokio::test]
-async fn c20_what_has_ended_leaves_no_timer() {
-    let mut sockets = Vec::new();
-    for _ in 0..2 {
-        let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let name = format!("http://{}", socket.local_addr().unwrap());
-        sockets.push((socket, name));
-    }
-    let names = [0, 1].map(|index: usize| sockets[index].1.clone());
-    let nodes: Vec<Manager> = sockets
-        .into_iter()
-        .map(|(socket, local)| {
-            let builder = handlers(Manager::builder(&local))
-                .peers(names.iter().map(|name| &**name))
-                .auth(NoAuth)
-                .settings(Settings::new().ping_interval(Duration::from_secs(3_600)));
-            let node = builder.build().unwrap();
-            node.serve(socket).unwrap();
-            node
-        })
-        .collect();
-    let [there, back] = [(0, 1), (1, 0)].map(|(from, to)| {
-        let from: &Manager = &nodes[from];
-        from.connection(&names[to]).unwrap()
-    });
-    there.connected().await.unwrap();
-    back.connected().await.unwrap();
-    there.request(ECHO, "fence").await.unwrap();
-    let tasks = [0, 1].map(|node: usize| nodes[node].node().tasks.len());
-    calls_and_streams(&there).await;
-    // What is under way goes before the fences.
-    let at_rest = async {
-        loop {
-            for peer in [&there, &back] {
-                peer.request(ECHO, "fence").await.unwrap();
-            }
-            let left = [0, 1].map(|node: usize| left(&nodes[node]));
-            if left == tasks.map(|tasks| (tasks, [0; 8])) {
-                break;
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), at_rest)
-        .await
-        .unwrap_or_else(|_| panic!("left: {:?}", nodes.iter().map(left).collect::<Vec<_>>()));
-    assert_eq!((there.stats().reconnects, back.stats().reconnects), (0, 0));
 }
