@@ -41,9 +41,9 @@ async fn allocations(pair: &Pair) -> (usize, usize) {
     (requests, region.change().allocations)
 }
 
-/// What a request and a stream cost before there were spans. One more is a span's: one that was built whoever watches would
-/// stand in all that is measured here.
-const BEFORE_SPANS: (usize, usize) = (19 * CALLS, 27 * CALLS);
+/// What a request and a stream cost without a span. One more is a span's: one that was built whoever watches would stand
+/// in all that is measured here. Where they cost less than that lower it, or it shows nothing any more.
+const NO_SPANS: (usize, usize) = (7 * CALLS, 18 * CALLS);
 
 /// The least of several measurements: what the machine does besides only adds to them.
 async fn least(pair: &Pair) -> (usize, usize) {
@@ -76,10 +76,9 @@ async fn t01_nobody_watches_and_nothing_is_built_pair() {
         };
         // Streams grow a few collections besides.
         let slack = CALLS / 10;
-        assert!(
-            plain.0 <= BEFORE_SPANS.0 + slack && plain.1 <= BEFORE_SPANS.1 + slack,
-            "{plain:?}"
-        );
+        for (cost, known) in [(plain.0, NO_SPANS.0), (plain.1, NO_SPANS.1)] {
+            assert!(cost.abs_diff(known) <= slack, "{plain:?}, not {NO_SPANS:?}");
+        }
         let without = least(&pair).await;
         assert!(
             without.0 <= plain.0 + slack && without.1 <= plain.1 + slack,
