@@ -72,21 +72,29 @@ async fn l17_100_redials_of_a_dead_port_make_one_warning() {
         })
         .await;
         assert!(logs.warnings().is_empty(), "the first failure is no news");
-        node::state(&peer, |state| match state {
-            LinkState::Connecting { attempt: 101.., .. } => Some(()),
-            _ => None,
-        })
-        .await;
-        let gaps: Vec<Duration> = {
-            let times = times.1.lock().unwrap();
-            times.windows(2).map(|pair| pair[1] - pair[0]).collect()
-        };
-        assert!(gaps.len() >= 99);
-        assert!(gaps.iter().all(|gap| *gap >= interval), "{gaps:?}");
-        // And at most two; what is late beyond that is the machine, which is so for few of them.
+        // A machine that is busy makes some late, and for a while many; a node that waits too long would always.
         let bound = 2 * interval + Duration::from_millis(2);
-        let late = gaps.iter().filter(|gap| **gap > bound).count();
-        assert!(late <= gaps.len() / 4, "{late} are late: {gaps:?}");
+        let mut rounds = 0;
+        let gaps = loop {
+            rounds += 1;
+            let attempts = 100 * rounds + 1;
+            node::state(&peer, |state| match state {
+                LinkState::Connecting { attempt, .. } if *attempt >= attempts => Some(()),
+                _ => None,
+            })
+            .await;
+            let gaps: Vec<Duration> = {
+                let times = times.1.lock().unwrap();
+                let last = &times[times.len() - 100..];
+                last.windows(2).map(|pair| pair[1] - pair[0]).collect()
+            };
+            assert!(gaps.iter().all(|gap| *gap >= interval), "{gaps:?}");
+            let late = gaps.iter().filter(|gap| **gap > bound).count();
+            if late <= gaps.len() / 4 {
+                break gaps;
+            }
+            assert!(rounds < 5, "{late} are late: {gaps:?}");
+        };
         // Of 100 gaps between one interval and two the median is not at either end, unless nobody draws them.
         let mut sorted = gaps.clone();
         sorted.sort_unstable();
