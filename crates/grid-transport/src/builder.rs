@@ -10,18 +10,21 @@ use std::{
 
 use grid_proto::{HandlerId, InstanceId, Payload, conn::Capacity};
 use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     auth::Auth,
+    build_error::{BuildError, RegisterError},
     config::{NameFault, Settings},
-    error::{BuildError, HandlerError, RegisterError},
+    error::HandlerError,
     handler::Request,
     io::{Dialer, Target, TcpDialer},
     link::shared::{NodeParts, NodeShared, WallClock},
-    manager::Manager,
+    manager::{LAST_WORD, Manager},
     registration::{Registration, SingleHandler, StreamHandler},
     registry::Registry,
     stream::StreamCall,
+    worker::Worker,
 };
 
 /// The route path of a grid where none is given.
@@ -147,8 +150,8 @@ impl Builder {
     ///
     /// When there is no [`auth`](Self::auth); when the local name is not among the peers; when a
     /// name is there twice or is none (no `http://` or `https://`, a path or slash at its end,
-    /// capital letters); when a handler can't be registered or a setting can't work; and outside
-    /// of a tokio runtime. Each quotes the value, and the list where there is one.
+    /// capital letters); when a handler can't be registered or a setting can't work; where it can't
+    /// have a worker of its own; and outside of a tokio runtime. Each quotes the value, and the list where there is one.
     pub fn build(self) -> Result<Manager, BuildError> {
         let targets = self.check_names()?;
         if let Some(error) = self.refused {
@@ -161,7 +164,20 @@ impl Builder {
                 local: self.local.into(),
             });
         };
-        let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        let handlers = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        let tasks = TaskTracker::new();
+        let worker = match self.settings.own_worker {
+            true => {
+                let patience = self.settings.teardown + LAST_WORD;
+                let worker = Worker::start(tasks.clone(), patience);
+                Some(worker.map_err(|error| BuildError::NoWorker(Arc::new(error)))?)
+            }
+            false => None,
+        };
+        let runtime = match &worker {
+            Some(worker) => worker.handle().clone(),
+            None => handlers.clone(),
+        };
         let node = NodeShared::new(NodeParts {
             local: self.local.into(),
             path: self.path.into(),
@@ -171,8 +187,14 @@ impl Builder {
             dialer: self.dialer,
             registry: self.registry.freeze(),
             clock: self.clock,
+            tasks,
+            worker,
             runtime,
+            handlers,
         });
+        if let Some(worker) = &node.worker {
+            worker.end_with(&node.handlers, &node.tasks, &node.shutdown);
+        }
         let manager = Manager::new(node);
         for target in targets {
             manager.start_link(target);

@@ -167,6 +167,11 @@ settings! {
     /// Default `false`, so that the order of checks and their texts are the reference's.
     strict: bool = false;
 
+    /// Run the links on a thread of their own, with a runtime for one thread, and only handlers that are not ready at
+    /// once on the runtime in which the node is built; the node ends with that runtime too. A listener of several grids
+    /// stays there. Handlers begin on that thread, inside the context of the other runtime, and dialers and what checks
+    /// tokens run there: one that blocks holds up every link. Default `false`.
+    own_worker: bool = false;
     /// Handlers are polled in place, without a task of their own, until a batch of messages has
     /// used up this time. Default 200 µs.
     in_place_time: Duration = Duration::from_micros(200);

@@ -127,6 +127,7 @@
 //! None is on by default, and none changes how another part behaves.
 
 mod auth;
+mod build_error;
 mod builder;
 mod config;
 mod connection;
@@ -155,18 +156,18 @@ mod sync;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 mod trace;
+mod worker;
 mod ws;
 
 pub use auth::{
     Auth, AuthError, NoAuth, StaticToken, StaticToken as SharedSecret, TokenContext,
     UpgradeHeaders, same_token,
 };
+pub use build_error::{BuildError, RegisterError, UnknownPeer};
 pub use builder::Builder;
 pub use config::Settings;
 pub use connection::Connection;
-pub use error::{
-    BuildError, CallError, HandlerError, Refusal, RegisterError, RemoteText, SendError, UnknownPeer,
-};
+pub use error::{CallError, HandlerError, Refusal, RemoteText, SendError};
 pub use grid_proto::{HandlerId, InstanceId, MuxId, Payload, SubrouteId, conn::Capacity};
 pub use handler::{Context, Request};
 pub use io::{BoxIo, Dialer, Io, Target, TcpDialer};

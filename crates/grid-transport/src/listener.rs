@@ -107,9 +107,19 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// When there is no grid to serve, when two have the same route path, or when the socket has no address.
+    /// When there is no grid to serve, when two have the same route path, or when the socket has no address or can't be
+    /// moved to the node's own worker.
     pub fn serve(self, socket: TcpListener) -> io::Result<Serving> {
         let address = socket.local_addr()?;
+        let socket = match self.nodes.as_slice() {
+            // Its events are to come where its links run.
+            [node] if node.worker.is_some() && !node.shutdown.is_draining() => {
+                let socket = socket.into_std()?;
+                let _inside = node.runtime.enter();
+                TcpListener::from_std(socket)?
+            }
+            _ => socket,
+        };
         let mut serving = self.serve_on(socket)?;
         serving.address = Some(address);
         Ok(serving)
@@ -145,7 +155,12 @@ impl Listener {
             nodes: self.nodes,
             stop: stop.clone(),
         });
-        let task = first.runtime.spawn(run(shared, source));
+        // A worker of one of several would take the sockets of the others with it.
+        let runtime = match shared.nodes.as_slice() {
+            [alone] => &alone.runtime,
+            _ => &first.handlers,
+        };
+        let task = runtime.spawn(run(shared.clone(), source));
         Ok(Serving {
             address: None,
             stop,
@@ -159,7 +174,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// When the socket has no address.
+    /// When the socket has no address, or can't be moved to the node's own worker.
     pub fn serve(&self, socket: TcpListener) -> io::Result<Serving> {
         Listener::new().route(self).serve(socket)
     }

@@ -6,10 +6,10 @@ use grid_proto::{InstanceId, MuxId, local_dials};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
+    build_error::{BuildError, UnknownPeer},
     builder::Builder,
     config::NameFault,
     connection::Connection,
-    error::{BuildError, UnknownPeer},
     io::Target,
     link::{
         self,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What the last word to a peer may take, on top of a teardown.
-const LAST_WORD: Duration = Duration::from_secs(2);
+pub(crate) const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// A node of a grid: one link to each of its peers, and the handlers that it serves them.
 ///
@@ -38,6 +38,9 @@ impl Drop for Owner {
         self.0.shutdown.close();
         self.0.shutdown.abort_all();
         self.0.tasks.close();
+        if let Some(worker) = &self.0.worker {
+            worker.let_go();
+        }
         drop(self.0.links.clear());
     }
 }
@@ -182,9 +185,18 @@ impl Manager {
         node.shutdown.close();
         node.shutdown.abort_all();
         node.tasks.close();
+        let gone = async {
+            if let Some(worker) = &node.worker {
+                worker.let_go();
+            }
+            node.tasks.wait().await;
+            if let Some(worker) = &node.worker {
+                worker.ended().await;
+            }
+        };
         // Sessions take a teardown and a last word; nothing else may hold up the end for longer.
         let patience = node.settings.teardown + LAST_WORD;
-        if timeout(patience, node.tasks.wait()).await.is_err() {
+        if timeout(patience, gone).await.is_err() {
             tracing::warn!(
                 target: "grid::node",
                 local = %node.local,

@@ -10,7 +10,7 @@ use grid_proto::{
 use parking_lot::Mutex;
 
 use crate::{
-    error::RegisterError,
+    build_error::RegisterError,
     handler::Request,
     registration::{Options, Registration, Run},
     session::Permits,

@@ -41,6 +41,7 @@ use crate::{
     state::{LinkCause, LinkState},
     stats::LinkCounters,
     trace::Cut,
+    worker::Worker,
 };
 
 /// The wall clock of a node; tests give their own.
@@ -69,8 +70,12 @@ pub(crate) struct NodeShared {
     /// About whoever has shown no name of the list; by addresses.
     pub(crate) strangers: LogLimiter,
     pub(crate) clock: WallClock,
-    /// Where the node's tasks run, whoever spawns them.
+    /// Where links, sessions and listeners run, whoever spawns them.
     pub(crate) runtime: Handle,
+    /// Where handlers run that were not ready at once.
+    pub(crate) handlers: Handle,
+    /// The thread of `runtime`, where the node has one of its own.
+    pub(crate) worker: Option<Worker>,
     /// Wakes those who wait for room in the node's own queue budget.
     pub(crate) room: NodeRoom,
     /// Threads for handlers that block.
@@ -98,7 +103,10 @@ pub(crate) struct NodeParts {
     pub(crate) dialer: Arc<dyn Dialer>,
     pub(crate) registry: Arc<Frozen>,
     pub(crate) clock: WallClock,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) worker: Option<Worker>,
     pub(crate) runtime: Handle,
+    pub(crate) handlers: Handle,
 }
 
 impl NodeShared {
@@ -117,12 +125,14 @@ impl NodeShared {
                 handlers: Permits::new(settings.max_handlers),
             },
             shutdown: Shutdown::new(),
-            tasks: TaskTracker::new(),
+            tasks: parts.tasks,
             limiter: LogLimiter::of_known(settings.warn_interval),
             violations: LogLimiter::of_known(settings.warn_interval),
             strangers: LogLimiter::of_strangers(settings.warn_interval),
             clock: parts.clock,
             runtime: parts.runtime,
+            handlers: parts.handlers,
+            worker: parts.worker,
             room: NodeRoom::new(),
             blocking: Arc::new(Semaphore::new(
                 settings.max_blocking.clamp(1, Semaphore::MAX_PERMITS),
@@ -141,6 +151,14 @@ impl NodeShared {
         F: Future<Output: Send> + Send + 'static,
     {
         self.tasks.spawn_on(task, &self.runtime)
+    }
+
+    /// As [`spawn`](Self::spawn), for what is a handler's.
+    pub(crate) fn spawn_handler<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.tasks.spawn_on(task, &self.handlers)
     }
 
     /// Wakes those who wait for room in the node's queue budget, where there is some.

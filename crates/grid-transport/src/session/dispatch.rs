@@ -85,6 +85,9 @@ impl Session {
     }
 
     fn serve(self: &Arc<Self>, called: &mut Todo, mut turn: Option<Turn>) {
+        let node = &self.link.node;
+        // What a handler spawns, and the timers and sockets that it makes, are not to end with our worker.
+        let _inside = node.worker.as_ref().map(|_| node.handlers.enter());
         let mut outcomes = Outcomes::default();
         for request in called.requests.drain(..) {
             self.serve_single(request, &mut turn, &mut outcomes);

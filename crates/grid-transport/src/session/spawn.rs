@@ -25,7 +25,7 @@ impl Session {
         let token = (options.abort_on_cancel || options.blocking).then(|| self.watch(ticket));
         running.goes_on(self.link.node.settings.slow_poll);
         let (link, session) = (self.link.clone(), Arc::downgrade(self));
-        self.link.node.spawn(async move {
+        self.link.node.spawn_handler(async move {
             let ended = if options.blocking {
                 let aborts = options.abort_on_cancel;
                 // In a box: no other handler's task needs the room.
@@ -58,7 +58,7 @@ impl Session {
         };
         running.goes_on(self.link.node.settings.slow_poll);
         let (node, session) = (self.link.node.clone(), Arc::downgrade(self));
-        self.link.node.spawn(async move {
+        self.link.node.spawn_handler(async move {
             let ended = if options.blocking {
                 // As above.
                 Box::pin(node.run_blocking(running, Some(token), !options.detached)).await
@@ -111,9 +111,9 @@ impl NodeShared {
             return running.end(None);
         };
         let (node, drop_on) = (self.clone(), token.filter(|_| drops));
-        let blocking = self.runtime.spawn_blocking(move || {
+        let blocking = self.handlers.spawn_blocking(move || {
             let driven = node.drive(&mut running, drop_on.as_ref());
-            let ended = node.runtime.block_on(driven);
+            let ended = node.handlers.block_on(driven);
             let ended = running.end(ended);
             drop(permit);
             ended
