@@ -94,11 +94,10 @@ impl Core {
         if !self.done.is_empty() {
             effects.todo().done.append(&mut self.done);
         }
-        self.shrink();
     }
 
-    /// An idle link keeps no trace of its busiest moment.
-    fn shrink(&mut self) {
+    /// To be called when something may have ended: an idle link keeps no trace of its busiest moment.
+    pub(super) fn shrink(&mut self) {
         fn shrink<K, V>(map: &mut HashMap<K, V, RandomState>) {
             if map.is_empty() && map.capacity() > 1024 {
                 *map = HashMap::default();
@@ -245,8 +244,9 @@ impl State for Core {
             Now {
                 wants_transmit: self.conn.wants_transmit(),
                 due: self.conn.poll_timeout(),
-                has_room: self.conn.has_room(),
-                idle: self.conn.is_idle(),
+                // Asked only where somebody waits for it: each call comes by here.
+                has_room: self.sleepers.is_starved() && self.conn.has_room(),
+                idle: self.sleepers.is_draining() && self.conn.is_idle(),
                 ended,
             }
         };

@@ -28,9 +28,9 @@ pub(crate) struct Now {
     pub(crate) wants_transmit: bool,
     /// When something has to be done.
     pub(crate) due: Option<Instant>,
-    /// There is room in the queue.
+    /// There is room in the queue; told where somebody [waits](Sleepers::is_starved) for it.
     pub(crate) has_room: bool,
-    /// Nothing is open, served or queued.
+    /// Nothing is open, served or queued; told where somebody [waits](Sleepers::is_draining) for it.
     pub(crate) idle: bool,
     /// The session ends, and nothing begins any more.
     pub(crate) ended: bool,
@@ -90,9 +90,19 @@ impl Sleepers {
         self.starved = true;
     }
 
+    /// Whether somebody waits for room.
+    pub(crate) const fn is_starved(&self) -> bool {
+        self.starved
+    }
+
     /// Somebody waits until nothing is left.
     pub(crate) fn drain(&mut self) {
         self.draining = true;
+    }
+
+    /// Whether somebody waits until nothing is left.
+    pub(crate) const fn is_draining(&self) -> bool {
+        self.draining
     }
 
     fn is_idle(&self, now: &Now) -> bool {

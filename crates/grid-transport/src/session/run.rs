@@ -223,6 +223,7 @@ impl Session {
                 core.conn.handle_alive(now);
             }
             core.conn.handle_timeout(now);
+            core.shrink();
             core.calls.forget_some();
         });
     }

@@ -98,16 +98,16 @@ impl Waiters {
         self.open.drain().map(|(_, owed)| owed)
     }
 
+    /// To be called now and then: keeps half of what is there to be used again.
+    pub(super) fn forget_some(&mut self) {
+        self.idle.halve();
+    }
+
     /// An idle link keeps no trace of its busiest moment.
     pub(super) fn shrink(&mut self) {
         if self.open.is_empty() && self.open.capacity() > 1024 {
             self.open = HashMap::default();
         }
-    }
-
-    /// To be called now and then: keeps half of what is there to be used again.
-    pub(super) fn forget_some(&mut self) {
-        self.idle.halve();
     }
 }
 
