@@ -112,12 +112,15 @@ impl Connection {
             Some(deadline) => millis_left(deadline, now),
             None => u32::try_from(self.config.default_deadline.as_millis()).unwrap_or(u32::MAX),
         };
-        if let Err(error) = self.admit(now, &message, new.deadline) {
-            if !was_absent {
-                new.payload = Payload::Present(message.payload);
+        let len = match self.admit(&message, new.deadline) {
+            Ok(len) => len,
+            Err(error) => {
+                if !was_absent {
+                    new.payload = Payload::Present(message.payload);
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
+        };
         let deadline = new.deadline.unwrap_or(now + self.config.default_deadline);
         let mux = self.take_mux();
         let mut request = OutRequest {
@@ -130,7 +133,7 @@ impl Connection {
             .set(TimerKey::Call(mux), &mut request.timer, Some(deadline));
         self.calls.insert(mux, Call::Request(request));
         self.open_requests += 1;
-        self.queue.push(message, 0);
+        self.queue.push_measured(message, len, 0);
         Ok(MuxId::new(mux))
     }
 
@@ -155,7 +158,7 @@ impl Connection {
         message.deadline_ms = new
             .deadline
             .map_or(0, |deadline| millis_left(deadline, now));
-        self.admit(now, &message, new.deadline)?;
+        let len = self.admit(&message, new.deadline)?;
         let mux = self.take_mux();
         let mut stream = OutStream::new(
             new.capacity,
@@ -170,7 +173,7 @@ impl Connection {
         let due = stream.due(now, self.config.stream_ping_interval);
         self.timers.set(TimerKey::Call(mux), &mut stream.timer, due);
         self.calls.insert(mux, Call::Stream(Box::new(stream)));
-        self.queue.push(message, 0);
+        self.queue.push_measured(message, len, 0);
         Ok(MuxId::new(mux))
     }
 
@@ -332,17 +335,12 @@ impl Connection {
         self.control.push_back((message, 0));
     }
 
-    /// What has to hold before a call may be started.
-    fn admit(
-        &self,
-        now: Instant,
-        message: &Message,
-        deadline: Option<Instant>,
-    ) -> Result<(), SubmitError> {
+    /// What has to hold before a call may be started, whose message says how much time it has. Gives the encoded length.
+    fn admit(&self, message: &Message, deadline: Option<Instant>) -> Result<usize, SubmitError> {
         if self.closed.is_some() {
             return Err(SubmitError::Closed);
         }
-        if deadline.is_some_and(|deadline| millis_left(deadline, now) == 0) {
+        if deadline.is_some() && message.deadline_ms == 0 {
             return Err(SubmitError::DeadlinePassed);
         }
         let (len, limit) = (message.encoded_len(), self.config.max_message);
@@ -352,7 +350,7 @@ impl Connection {
         if !self.queue.has_room() {
             return Err(SubmitError::QueueFull);
         }
-        Ok(())
+        Ok(len)
     }
 
     fn take_mux(&mut self) -> u64 {

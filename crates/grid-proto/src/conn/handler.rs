@@ -86,7 +86,7 @@ impl Connection {
             RespondError::QueueFull
         } else {
             self.abandon(ticket);
-            self.queue.push(message, 0);
+            self.queue.push_measured(message, len, 0);
             return Ok(());
         };
         *answer = if message.flags.contains(Flags::PAYLOAD_IS_ERR) {

@@ -255,16 +255,22 @@ impl Connection {
     }
 
     /// The next thing that happened. Events come in the order in which they happened.
+    // So that an event is taken apart where it lies.
+    #[inline]
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front();
         if event.is_none() {
-            self.shed_bytes = 0;
-            if self.events.capacity() > 1024 {
-                self.events = VecDeque::new();
-            }
+            self.all_told();
         }
         event
+    }
+
+    fn all_told(&mut self) {
+        self.shed_bytes = 0;
+        if self.events.capacity() > 1024 {
+            self.events = VecDeque::new();
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` once the connection has ended.

@@ -86,6 +86,12 @@ impl OutQueue {
     /// goes in, one at the most for each.
     pub(super) fn push(&mut self, message: Message, serial: u64) {
         let bytes = message.encoded_len();
+        self.push_measured(message, bytes, serial);
+    }
+
+    /// As [`push`](Self::push), where the encoded length is known already.
+    pub(super) fn push_measured(&mut self, message: Message, bytes: usize, serial: u64) {
+        debug_assert_eq!(bytes, message.encoded_len());
         let cost = message.payload.len() + QUEUED_COST;
         let node = self.node.as_ref().map(|node| node.charge_over(cost));
         self.bytes += bytes;

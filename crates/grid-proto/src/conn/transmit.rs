@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Instant};
 
 use crate::{
     MuxId,
-    wire::{Flags, Message, Op, Ping},
+    wire::{Flags, Message, Op, Ping, uint_len},
 };
 
 #[cfg(feature = "__faults")]
@@ -29,7 +29,14 @@ struct Batch<'a> {
 
 impl Batch<'_> {
     fn push(&mut self, message: Message) {
-        self.bytes += message.encoded_len();
+        let bytes = message.encoded_len();
+        self.push_measured(message, bytes);
+    }
+
+    /// As [`push`](Self::push), where the encoded length is known already.
+    fn push_measured(&mut self, message: Message, bytes: usize) {
+        debug_assert_eq!(bytes, message.encoded_len());
+        self.bytes += bytes;
         self.out.push(message);
     }
 
@@ -209,8 +216,10 @@ impl Connection {
         let Queued {
             mut message,
             serial,
+            bytes,
             ..
         } = queued;
+        let unnumbered = bytes - variable_len(&message);
         let mux = message.mux.get();
         match message.op {
             Op::Request => {
@@ -260,7 +269,8 @@ impl Connection {
                 message.seq = open.number();
                 if message.flags.contains(Flags::EOF) {
                     // The stream is over on this side: what else it owes nobody waits for.
-                    batch.push(message);
+                    let bytes = unnumbered + variable_len(&message);
+                    batch.push_measured(message, bytes);
                     self.remove_incoming(mux);
                     let disconnect = self.disconnect_client(mux, None);
                     batch.push(disconnect);
@@ -269,6 +279,12 @@ impl Connection {
             }
             _ => {}
         }
-        batch.push(message);
+        let bytes = unnumbered + variable_len(&message);
+        batch.push_measured(message, bytes);
     }
+}
+
+/// What the fields take that a message gets only when it leaves.
+fn variable_len(message: &Message) -> usize {
+    uint_len(message.seq.into()) + uint_len(message.deadline_ms.into())
 }

@@ -7,7 +7,7 @@ use super::frame::Frame;
 use super::message::Message;
 use super::op::Op;
 use super::reader::Reader;
-use super::writer::{bin_len, put_bin_head};
+use super::writer::{bin_len, put_bin_head, uint_len};
 use crate::MuxId;
 
 /// All messages of one websocket message, in order: the one it is, or those that were merged into it.
@@ -162,7 +162,7 @@ impl MergedLen {
     /// What [`encode_merged`] appends for all of them.
     #[must_use]
     pub fn total(&self) -> usize {
-        head(self.count).encoded_len() + self.parts
+        EMPTY_HEAD + uint_len(self.count.into()) + self.parts
     }
 }
 
@@ -177,7 +177,7 @@ pub fn encode_merged(messages: &[Message], out: &mut Vec<u8>) {
     out.reserve(merged_len(messages.iter().map(Message::encoded_len)));
     encode_merged_head(count, out);
     for message in messages {
-        encode_merged_part(&message.as_frame(), out);
+        encode_merged_part(&message.as_frame(), message.encoded_len(), out);
     }
 }
 
@@ -186,17 +186,21 @@ pub fn encode_merged_head(count: u32, out: &mut Vec<u8>) {
     head(count).encode(out);
 }
 
-/// Appends one message inside a merged one.
+/// Appends one message inside a merged one. `len` is its [encoded length](Message::encoded_len), which whoever puts a
+/// merged message together knows already.
 ///
 /// # Panics
 ///
 /// When the message has 4 GiB or more.
-pub fn encode_merged_part(frame: &Frame<'_>, out: &mut Vec<u8>) {
-    let len = frame.encoded_len();
+pub fn encode_merged_part(frame: &Frame<'_>, len: usize, out: &mut Vec<u8>) {
+    debug_assert_eq!(len, frame.encoded_len(), "it stands before the message");
     out.reserve(bin_len(len));
     put_bin_head(out, len);
     frame.write(out);
 }
+
+/// The encoded length of [`head`] without that of its count.
+const EMPTY_HEAD: usize = 8;
 
 fn head(count: u32) -> Frame<'static> {
     Frame {

@@ -54,3 +54,4 @@ pub use ping::{Ping, Pong};
 pub use reject::ConnectRejection;
 pub use text::Text;
 pub use time::Timestamp;
+pub(crate) use writer::uint_len;

@@ -20,12 +20,16 @@ use crate::{
 
 /// Messages that go in under one lock.
 const BATCH_MESSAGES: usize = 256;
-/// Bytes of websocket messages that are taken in before the machine is fed.
-const BATCH_BYTES: usize = 256 * 1024;
+/// Bytes of websocket messages that are taken in before the machine is fed. The first batch after a silence is small, so
+/// that the peer gets something to do while we go on: with all of it in one the two nodes would work by turns. While more
+/// and more is there already each batch is twice the one before, which costs less.
+const FIRST_BATCH: usize = 8 * 1024;
+const LARGEST_BATCH: usize = 64 * 1024;
 
 /// Messages that were decoded outside the lock, and why the rest was not.
-#[derive(Default)]
 struct Batch {
+    /// The most bytes.
+    limit: usize,
     messages: Vec<Message>,
     /// What came besides and is no message of ours, such as text.
     noise: u32,
@@ -40,12 +44,20 @@ struct Batch {
 
 /// Reads until the session ends, or ends it. Gives the socket's half back.
 pub(super) async fn read(session: Arc<Session>, mut socket: WsReader) -> WsReader {
-    let (mut batch, mut effects) = (Batch::default(), Effects::default());
+    let (mut batch, mut effects) = (Batch::new(), Effects::default());
     loop {
-        let received = tokio::select! {
-            biased;
-            () = session.monitor.closing.cancelled() => return socket,
-            received = socket.next_or_noise() => received,
+        let received = match socket.next_or_noise().now_or_never() {
+            // There may always be more.
+            Some(received) if !session.monitor.closing.is_cancelled() => received,
+            Some(_) => return socket,
+            None => {
+                batch.limit = FIRST_BATCH;
+                tokio::select! {
+                    biased;
+                    () = session.monitor.closing.cancelled() => return socket,
+                    received = socket.next_or_noise() => received,
+                }
+            }
         };
         batch.bytes = 0;
         batch.take(&session, received);
@@ -60,18 +72,23 @@ pub(super) async fn read(session: Arc<Session>, mut socket: WsReader) -> WsReade
             batch.messages.shrink_to(16);
             effects = Effects::default();
         }
+        let mut full = !batch.has_room();
         loop {
             if batch.feed(&session, &mut effects).is_break() {
                 return socket;
             }
+            if full {
+                // The writer gets its turn, and those who were woken.
+                batch.grow();
+                super::turn().await;
+            }
             if batch.rest.is_none() {
                 break;
             }
-            // The writer gets its turn between the parts of one long message.
-            super::turn().await;
             batch.fill(&session);
+            full = batch.rest.is_some();
         }
-        if session.is_backlogged() {
+        if !full && session.is_backlogged() {
             // There may always be more to read: the writer gets its turn, which nobody waits for.
             super::turn().await;
         }
@@ -79,10 +96,26 @@ pub(super) async fn read(session: Arc<Session>, mut socket: WsReader) -> WsReade
 }
 
 impl Batch {
+    fn new() -> Self {
+        Self {
+            limit: FIRST_BATCH,
+            messages: Vec::new(),
+            noise: 0,
+            bytes: 0,
+            copied: 0,
+            rest: None,
+            failure: None,
+        }
+    }
+
+    fn grow(&mut self) {
+        self.limit = (self.limit * 2).min(LARGEST_BATCH);
+    }
+
     fn has_room(&self) -> bool {
         self.failure.is_none()
             && self.rest.is_none()
-            && self.bytes < BATCH_BYTES
+            && self.bytes < self.limit
             && self.messages.len() + (self.noise as usize) < BATCH_MESSAGES
     }
 
@@ -105,8 +138,9 @@ impl Batch {
     /// Decodes as many messages as go in under one lock.
     fn fill(&mut self, session: &Session) {
         while self.messages.len() < BATCH_MESSAGES
-            && self.copied < BATCH_BYTES
             && let Some((rest, len)) = &mut self.rest
+            // What is left of it would hardly be a batch.
+            && (self.copied < self.limit || *len <= self.limit + self.limit / 2)
         {
             let message = match rest.next() {
                 None => {
@@ -150,6 +184,7 @@ impl Batch {
                 if noise > 0 {
                     core.conn.handle_noise(now, noise);
                 }
+                core.shrink();
             });
             session
                 .heard

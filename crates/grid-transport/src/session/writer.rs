@@ -16,15 +16,24 @@ use crate::{
 /// The outer envelope of a merged message, at most.
 const MERGED_HEAD: usize = 32;
 
+/// Queued bytes with which the writer doesn't wait for more: one system call for this much is cheap enough, and the peer
+/// can begin.
+const ENOUGH: usize = 4 * 1024;
+const ENOUGH_OF_MANY: usize = 16 * 1024;
+
+/// With more calls and streams than this the writer waits for all who are ready, and not only for those who have their
+/// turn before it: it will be many.
+const CROWD: usize = 128;
+
 /// Writes until the session ends, or ends it. Gives the socket's half back.
 pub(super) async fn write(session: Arc<Session>, mut socket: WsWriter) -> WsWriter {
-    let mut messages = Vec::new();
+    let (mut messages, mut lens) = (Vec::new(), Vec::new());
     loop {
         if session.take_messages(&mut messages) {
             let sent = tokio::select! {
                 biased;
                 () = session.monitor.closing.cancelled() => return socket,
-                sent = send(&session, &mut socket, &mut messages) => sent,
+                sent = send(&session, &mut socket, &mut messages, &mut lens) => sent,
             };
             if let Err(error) = sent {
                 session.fail(error);
@@ -33,7 +42,7 @@ pub(super) async fn write(session: Arc<Session>, mut socket: WsWriter) -> WsWrit
             continue;
         }
         if messages.capacity() > 256 {
-            messages = Vec::new();
+            (messages, lens) = (Vec::new(), Vec::new());
         }
         let owed = tokio::select! {
             biased;
@@ -46,9 +55,13 @@ pub(super) async fn write(session: Arc<Session>, mut socket: WsWriter) -> WsWrit
                 session.fail(error);
                 return socket;
             }
-        } else if session.is_busy() {
+        } else {
             // Others are about to add to what is sent at once.
-            tokio::task::yield_now().await;
+            match session.expected() {
+                Some(crowd) if crowd > CROWD => tokio::task::yield_now().await,
+                Some(_) => super::turn().await,
+                None => {}
+            }
         }
     }
 }
@@ -66,13 +79,15 @@ impl Session {
         taken.is_some() && !messages.is_empty()
     }
 
-    fn is_busy(&self) -> bool {
+    /// How many may be about to add something; none where nobody is, or where what is queued is enough.
+    fn expected(&self) -> Option<usize> {
         let core = self.monitor.lock();
-        core.calls.len()
+        let open = core.calls.len()
             + core.streams.len()
             + core.conn.serving_requests()
-            + core.conn.serving_streams()
-            > 1
+            + core.conn.serving_streams();
+        let enough = if open > CROWD { ENOUGH_OF_MANY } else { ENOUGH };
+        (open > 1 && core.conn.queued_bytes() < enough).then_some(open)
     }
 
     /// More is queued than the writer takes at once.
@@ -87,11 +102,12 @@ impl Session {
 }
 
 /// Sends messages in order, merging what fits together; one over the limit goes alone, so that
-/// no merged message is larger than a message may be.
+/// no merged message is larger than a message may be. `lens` is room for their lengths.
 async fn send(
     session: &Session,
     socket: &mut WsWriter,
     messages: &mut Vec<Message>,
+    lens: &mut Vec<usize>,
 ) -> Result<(), WsError> {
     let settings = &session.link.node.settings;
     let limit = settings
@@ -99,14 +115,14 @@ async fn send(
         .min(settings.max_message.saturating_sub(MERGED_HEAD));
     let mut rest = messages.as_slice();
     while !rest.is_empty() {
-        let (count, bytes) = group(rest, limit);
-        let (together, later) = rest.split_at(count);
+        let bytes = group(rest, limit, lens);
+        let (together, later) = rest.split_at(lens.len());
         socket.put(bytes, |buffer| match together {
             [alone] => alone.encode(buffer),
             _ => {
-                encode_merged_head(count as u32, buffer);
-                for message in together.iter() {
-                    encode_merged_part(&message.as_frame(), buffer);
+                encode_merged_head(lens.len() as u32, buffer);
+                for (message, len) in together.iter().zip(lens.iter()) {
+                    encode_merged_part(&message.as_frame(), *len, buffer);
                 }
             }
         });
@@ -117,19 +133,23 @@ async fn send(
     socket.send_put().await
 }
 
-/// How many of the first messages go together, and how many bytes they take.
-fn group(messages: &[Message], limit: usize) -> (usize, usize) {
-    let (mut merged, mut alone, mut count) = (MergedLen::default(), 0, 0);
+/// Puts the lengths of those of the first messages that go together into `lens`, and says how many bytes they take.
+fn group(messages: &[Message], limit: usize, lens: &mut Vec<usize>) -> usize {
+    lens.clear();
+    let mut merged = MergedLen::default();
     for message in messages {
         let (before, len) = (merged, message.encoded_len());
         merged.add(len);
-        if count > 0 && merged.total() > limit {
+        if !lens.is_empty() && merged.total() > limit {
             merged = before;
             break;
         }
-        (alone, count) = (len, count + 1);
+        lens.push(len);
     }
-    (count, if count == 1 { alone } else { merged.total() })
+    match lens.as_slice() {
+        [alone] => *alone,
+        _ => merged.total(),
+    }
 }
 
 #[cfg(test)]
@@ -150,15 +170,16 @@ mod tests {
     #[test]
     fn a_large_message_goes_alone() {
         let messages = [message(10), message(10), message(100_000), message(10)];
-        let (count, bytes) = group(&messages, 65_536);
+        let mut lens = Vec::new();
+        let mut together = |messages: &[Message]| {
+            let bytes = group(messages, 65_536, &mut lens);
+            (lens.len(), bytes)
+        };
         let mut merged = Vec::new();
         encode_merged(&messages[..2], &mut merged);
-        assert_eq!((count, bytes), (2, merged.len()));
-        assert_eq!(
-            group(&messages[..1], 65_536),
-            (1, messages[0].encoded_len())
-        );
-        assert_eq!(group(&messages[2..], 65_536).0, 1);
-        assert_eq!(group(&messages[3..], 65_536).0, 1);
+        assert_eq!(together(&messages), (2, merged.len()));
+        assert_eq!(together(&messages[..1]), (1, messages[0].encoded_len()));
+        assert_eq!(together(&messages[2..]).0, 1);
+        assert_eq!(together(&messages[3..]).0, 1);
     }
 }
