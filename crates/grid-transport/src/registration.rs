@@ -1,13 +1,56 @@
 //! Handlers before they are registered, and how they are run.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, sync::Arc};
 
+use futures_util::FutureExt;
 use grid_proto::{HandlerId, Payload, conn::Capacity};
+use parking_lot::Mutex;
+use tokio_util::sync::ReusableBoxFuture;
 
 use crate::{error::HandlerError, handler::Request, stream::StreamCall};
 
-pub(crate) type HandlerFuture<T> = Pin<Box<dyn Future<Output = Result<T, HandlerError>> + Send>>;
-pub(crate) type Run<C, T> = Arc<dyn Fn(C) -> HandlerFuture<T> + Send + Sync>;
+/// A handler at work. What it holds is dropped when it returns, and its box may be used again then.
+pub(crate) type HandlerFuture<T> = ReusableBoxFuture<'static, Result<T, HandlerError>>;
+/// Calls a handler, whose future may go into the box of an earlier one.
+pub(crate) type Run<C, T> =
+    Arc<dyn Fn(C, Option<HandlerFuture<T>>) -> HandlerFuture<T> + Send + Sync>;
+
+fn boxed<T: 'static>(
+    future: impl Future<Output = Result<T, HandlerError>> + Send + 'static,
+    spare: Option<HandlerFuture<T>>,
+) -> HandlerFuture<T> {
+    let future = future.fuse();
+    match spare {
+        Some(mut spare) => {
+            spare.set(future);
+            spare
+        }
+        None => ReusableBoxFuture::new(future),
+    }
+}
+
+/// The box of a handler that has returned, so that the next one needs none of its own.
+pub(crate) struct Spare<T>(Mutex<Option<HandlerFuture<T>>>);
+
+impl<T> Spare<T> {
+    pub(crate) const fn none() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// None where another link is just at it: waiting would cost more than a box.
+    pub(crate) fn take(&self) -> Option<HandlerFuture<T>> {
+        self.0.try_lock()?.take()
+    }
+
+    /// Keeps the box of a handler that has returned.
+    pub(crate) fn keep(&self, future: HandlerFuture<T>) {
+        let before = match self.0.try_lock() {
+            Some(mut spare) => spare.replace(future),
+            None => Some(future),
+        };
+        drop(before);
+    }
+}
 
 /// How a handler is run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +83,8 @@ impl SingleHandler {
         F: Fn(Request) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Payload, HandlerError>> + Send + 'static,
     {
-        let run: Run<Request, Payload> = Arc::new(move |request| Box::pin(handler(request)));
+        let run: Run<Request, Payload> =
+            Arc::new(move |request, spare| boxed(handler(request), spare));
         Self {
             id,
             subroute: None,
@@ -113,7 +157,7 @@ impl StreamHandler {
         F: Fn(StreamCall) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
-        let run: Run<StreamCall, ()> = Arc::new(move |call| Box::pin(handler(call)));
+        let run: Run<StreamCall, ()> = Arc::new(move |call, spare| boxed(handler(call), spare));
         Self {
             id,
             capacity,

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use crate::{
     build_error::RegisterError,
     handler::Request,
-    registration::{Options, Registration, Run},
+    registration::{Options, Registration, Run, Spare},
     session::Permits,
     stats::HandlerCounters,
     stream::StreamCall,
@@ -113,6 +113,7 @@ pub(crate) struct Entry<C, T> {
     pub(crate) limit: Option<Arc<Permits>>,
     pub(crate) counters: HandlerCounters,
     pub(crate) run: Run<C, T>,
+    pub(crate) spare: Spare<T>,
 }
 
 pub(crate) type SingleEntry = Entry<Request, Payload>;
@@ -173,6 +174,7 @@ impl Frozen {
                     limit: handler.options.limit.map(Permits::new),
                     counters: HandlerCounters::default(),
                     run: handler.run,
+                    spare: Spare::none(),
                 }));
                 slot
             }
@@ -186,6 +188,7 @@ impl Frozen {
                     limit: handler.options.limit.map(Permits::new),
                     counters: HandlerCounters::default(),
                     run: handler.run,
+                    spare: Spare::none(),
                 }));
                 slot
             }

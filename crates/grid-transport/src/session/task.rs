@@ -80,6 +80,7 @@ enum Stage<C, T> {
 
 impl<C, T: Returned> Running<C, T> {
     /// `None` when one of the limits is reached.
+    #[inline]
     pub(super) fn new(
         entry: &Arc<Entry<C, T>>,
         permit: Option<Permit>,
@@ -141,6 +142,11 @@ impl<C, T: Returned> Running<C, T> {
 
     /// Drops what is left of the handler, counts it, and gives back what it held.
     pub(super) fn end(mut self, ended: Option<Ended<T>>) -> Ended<T> {
+        if let (Some(Ended::Returned(_)), Stage::Polled(_)) = (&ended, &self.stage)
+            && let Stage::Polled(returned) = mem::replace(&mut self.stage, Stage::Over)
+        {
+            self.entry.spare.keep(returned);
+        }
         let dropped = self.drop_stage();
         let ended = match (ended, dropped) {
             (_, Err(panic)) => Ended::Panicked(panic),
@@ -174,7 +180,8 @@ impl<C, T: Returned> Running<C, T> {
         if matches!(self.stage, Stage::Called(_))
             && let Stage::Called(call) = mem::replace(&mut self.stage, Stage::Over)
         {
-            match quietly(|| (self.entry.run)(call)) {
+            let spare = self.entry.spare.take();
+            match quietly(|| (self.entry.run)(call, spare)) {
                 Ok(future) => self.stage = Stage::Polled(future),
                 Err(panic) => return Poll::Ready(Ended::Panicked(panic)),
             }
@@ -182,7 +189,7 @@ impl<C, T: Returned> Running<C, T> {
         let Stage::Polled(future) = &mut self.stage else {
             return Poll::Ready(Ended::Dropped);
         };
-        match quietly(|| future.as_mut().poll(cx)) {
+        match quietly(|| future.poll(cx)) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(returned)) => Poll::Ready(Ended::Returned(returned)),
             Err(panic) => Poll::Ready(Ended::Panicked(panic)),
