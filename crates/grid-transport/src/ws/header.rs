@@ -11,7 +11,7 @@ use tungstenite::protocol::frame::{
 use super::{
     Role, TOO_LARGE, WsError,
     parts::{Large, grow},
-    reader::{Frame, LARGE_FRAME, WsReader},
+    reader::{FIRST_ROOM, Frame, LARGE_FRAME, WsReader},
 };
 
 /// A close frame's status and reason, at most.
@@ -31,12 +31,13 @@ impl WsReader {
         self.buffer.advance(header_len.min(self.buffer.len()));
 
         let large = (len > LARGE_FRAME).then(|| {
+            let arrived = self.buffer.split_to(len.min(self.buffer.len()));
             let mut bytes = match &mut self.partial {
                 Some(partial) => mem::take(&mut partial.bytes),
-                None => Vec::new(),
+                // What the first read would ask for: then nothing that has arrived is moved again.
+                None => Vec::with_capacity(len.min(FIRST_ROOM).max(arrived.len())),
             };
             let (start, end) = (bytes.len(), bytes.len() + len);
-            let arrived = self.buffer.split_to(len.min(self.buffer.len()));
             grow(&mut bytes, arrived.len(), end);
             bytes.extend_from_slice(&arrived);
             Large { bytes, start, end }

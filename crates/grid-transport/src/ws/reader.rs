@@ -26,6 +26,9 @@ const MIN_ROOM: usize = 1024;
 /// A frame larger than this gets a buffer of its own, which grows as bytes arrive.
 pub(crate) const LARGE_FRAME: usize = 64 * 1024;
 
+/// The room that such a frame begins with: enough for a payload of [`LARGE_FRAME`] and what is around it.
+pub(super) const FIRST_ROOM: usize = LARGE_FRAME + 1024;
+
 /// The reading half: whole messages, whatever frames they came in.
 pub(crate) struct WsReader {
     io: ReadHalf,
