@@ -43,6 +43,7 @@ impl Streams {
 
 pub(crate) const GRID: &str = "grid";
 pub(crate) const GRID_HTTPS: &str = "grid, both names https";
+pub(crate) const GRID_WORKER: &str = "grid, a worker of its own";
 pub(crate) const GRID_LIBRARY: &str = "grid, as a library";
 pub(crate) const PING_PONG: &str = "TCP, no mux";
 pub(crate) const RAW_MUX: &str = "TCP, smallest mux";
@@ -61,7 +62,7 @@ const fn ours(name: &'static str, binary: &'static str, streams: Streams, quick:
 }
 
 /// In the order in which they run.
-pub(crate) const PEERS: [Peer; 10] = [
+pub(crate) const PEERS: [Peer; 11] = [
     Peer {
         name: GRID,
         program: Program::Grid,
@@ -70,6 +71,7 @@ pub(crate) const PEERS: [Peer; 10] = [
         quick: true,
     },
     ours(GRID_LIBRARY, "grid_http", Streams::All, true),
+    ours(GRID_WORKER, "grid_worker", Streams::All, false),
     ours(GRID_HTTPS, "grid_https", Streams::None, false),
     Peer {
         alone: true,

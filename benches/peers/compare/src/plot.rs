@@ -16,7 +16,7 @@ struct Page {
     name: &'static str,
     ink: RGBColor,
     faint: RGBColor,
-    lines: [RGBColor; 10],
+    lines: [RGBColor; 11],
 }
 
 /// Of as many hues as there are programs, legible on either ground.
@@ -28,6 +28,7 @@ const PAGES: [Page; 2] = [
         lines: [
             RGBColor(207, 34, 46),
             RGBColor(191, 57, 137),
+            RGBColor(255, 141, 161),
             RGBColor(130, 80, 223),
             RGBColor(110, 119, 129),
             RGBColor(31, 35, 40),
@@ -45,6 +46,7 @@ const PAGES: [Page; 2] = [
         lines: [
             RGBColor(255, 123, 114),
             RGBColor(247, 120, 186),
+            RGBColor(158, 66, 86),
             RGBColor(210, 168, 255),
             RGBColor(139, 148, 158),
             RGBColor(230, 237, 243),

@@ -9,7 +9,7 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use grid_transport::{
     BoxIo, Capacity, Connection, Dialer, HandlerError, HandlerId, Manager, NoAuth, Payload,
-    Request, StreamCall, Target,
+    Request, Settings, StreamCall, Target,
 };
 use peer_harness::{Ask, Client, Peer};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,8 +22,8 @@ const STREAMS: [(u32, HandlerId, HandlerId); 3] = [
     (512, HandlerId::new(205), HandlerId::new(206)),
 ];
 
-/// Two nodes, one link.
-pub struct Grid<const HTTPS: bool>;
+/// Two nodes, one link; with `OWN`, each runs it on a worker of its own.
+pub struct Grid<const HTTPS: bool, const OWN: bool>;
 
 /// The link of the node that loads.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ fn names(https: bool) -> anyhow::Result<[String; 2]> {
     })
 }
 
-impl<const HTTPS: bool> Peer for Grid<HTTPS> {
+impl<const HTTPS: bool, const OWN: bool> Peer for Grid<HTTPS, OWN> {
     type Client = Link;
 
     async fn serve(listener: TcpListener) -> anyhow::Result<()> {
@@ -65,6 +65,7 @@ impl<const HTTPS: bool> Peer for Grid<HTTPS> {
         let mut node = Manager::builder(&names[1])
             .peers(names.clone())
             .auth(NoAuth)
+            .settings(Settings::new().own_worker(OWN))
             .single(ECHO, |request: Request| async move {
                 Ok(request.into_payload())
             });
@@ -83,6 +84,7 @@ impl<const HTTPS: bool> Peer for Grid<HTTPS> {
         let node = Manager::builder(&names[0])
             .peers(names.clone())
             .auth(NoAuth)
+            .settings(Settings::new().own_worker(OWN))
             .dialer(To(addr))
             .build()?;
         let peer = node.connection(&names[1])?;
