@@ -26,6 +26,7 @@ use crate::{
     manager::Manager,
     session,
     trace::Cut,
+    worker,
     ws::{self, HeadError, RequestHead, Role, Status, Ws},
 };
 
@@ -107,19 +108,10 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// When there is no grid to serve, when two have the same route path, or when the socket has no address or can't be
-    /// moved to the node's own worker.
+    /// When there is no grid to serve, two have the same route path, or the socket has no address or can't be moved.
     pub fn serve(self, socket: TcpListener) -> io::Result<Serving> {
         let address = socket.local_addr()?;
-        let socket = match self.nodes.as_slice() {
-            // Its events are to come where its links run.
-            [node] if node.worker.is_some() && !node.shutdown.is_draining() => {
-                let socket = socket.into_std()?;
-                let _inside = node.runtime.enter();
-                TcpListener::from_std(socket)?
-            }
-            _ => socket,
-        };
+        let socket = worker::adopt(&self.nodes, socket)?;
         let mut serving = self.serve_on(socket)?;
         serving.address = Some(address);
         Ok(serving)
@@ -155,12 +147,8 @@ impl Listener {
             nodes: self.nodes,
             stop: stop.clone(),
         });
-        // A worker of one of several would take the sockets of the others with it.
-        let runtime = match shared.nodes.as_slice() {
-            [alone] => &alone.runtime,
-            _ => &first.handlers,
-        };
-        let task = runtime.spawn(run(shared.clone(), source));
+        let runtime = first.listens_on(shared.nodes.len() == 1);
+        let task = runtime.spawn(run(shared, source));
         Ok(Serving {
             address: None,
             stop,

@@ -3,15 +3,21 @@
 //! Link tasks wake each other all the time. On one thread that costs next to nothing; on a runtime with many threads each
 //! wake may find another thread asleep, and move what it wakes there.
 
-use std::{fmt, io, sync::mpsc, thread, time::Duration};
+use std::{
+    fmt, io,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 use tokio::{
+    net::TcpListener,
     runtime::{Builder, Handle},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::shutdown::Shutdown;
+use crate::{link::shared::NodeShared, shutdown::Shutdown};
 
 /// A thread with a runtime for itself.
 pub(crate) struct Worker {
@@ -60,6 +66,13 @@ impl Worker {
         &self.handle
     }
 
+    /// The same socket, whose events come here from now on.
+    fn adopt(&self, socket: TcpListener) -> io::Result<TcpListener> {
+        let socket = socket.into_std()?;
+        let _inside = self.handle.enter();
+        TcpListener::from_std(socket)
+    }
+
     /// Lets it end as soon as nothing runs on it.
     pub(crate) fn let_go(&self) {
         self.let_go.cancel();
@@ -86,6 +99,24 @@ impl Worker {
             async move { ends.shutdown.closing().cancelled().await },
             handlers,
         ));
+    }
+}
+
+impl NodeShared {
+    /// Where a listener runs, for this node alone or for others too: a worker would take their sockets with it.
+    pub(crate) fn listens_on(&self, alone: bool) -> &Handle {
+        if alone { &self.runtime } else { &self.handlers }
+    }
+}
+
+/// The same socket, whose events come where the links run of the node that it serves.
+pub(crate) fn adopt(nodes: &[Arc<NodeShared>], socket: TcpListener) -> io::Result<TcpListener> {
+    match nodes {
+        [node] if !node.shutdown.is_draining() => match &node.worker {
+            Some(worker) => worker.adopt(socket),
+            None => Ok(socket),
+        },
+        _ => Ok(socket),
     }
 }
 

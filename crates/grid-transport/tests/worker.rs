@@ -4,7 +4,7 @@ mod probe;
 
 use std::{thread, time::Duration};
 
-use grid_transport::{Connection, HandlerId, Manager, NoAuth, Payload, Settings};
+use grid_transport::{Connection, HandlerId, Listener, Manager, NoAuth, Payload, Settings};
 use probe::*;
 use tokio::{net::TcpListener, sync::Mutex, time::timeout};
 
@@ -19,18 +19,18 @@ fn thread_name() -> String {
     thread::current().name().unwrap_or("none").to_owned()
 }
 
+async fn named_socket() -> (String, TcpListener) {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    (format!("http://{}", socket.local_addr().unwrap()), socket)
+}
+
 /// Two nodes over TCP, and the connection of the first to the second.
 async fn nodes() -> ([Manager; 2], Connection) {
-    let mut sockets = Vec::new();
-    for _ in 0..2 {
-        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let name = format!("http://{}", socket.local_addr().unwrap());
-        sockets.push((socket, name));
-    }
-    let names = [0, 1].map(|index: usize| sockets[index].1.clone());
+    let sockets = [named_socket().await, named_socket().await];
+    let names = [0, 1].map(|index: usize| sockets[index].0.clone());
     let nodes: Vec<Manager> = sockets
         .into_iter()
-        .map(|(socket, local)| {
+        .map(|(local, socket)| {
             let node = probe(Manager::builder(local))
                 .single(THREADS, |_request| async {
                     let first = thread_name();
@@ -112,4 +112,87 @@ async fn a_worker_ends_with_its_node() {
     // Nobody shuts this one down.
     drop(two);
     workers_become(0).await;
+}
+
+/// Two grids on one socket, of which the first has a worker: the other's links and the listener outlive it.
+#[tokio::test]
+async fn a_worker_takes_no_other_grid_with_it() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let (serving, socket) = named_socket().await;
+    let (dialing, other) = named_socket().await;
+    // Whichever of the two dials.
+    let (socket, serving, other, dialing) = match grid_proto::local_dials(&dialing, &serving) {
+        true => (socket, serving, other, dialing),
+        false => (other, dialing, socket, serving),
+    };
+    drop(other);
+    let node = |local: &str, path: &str, own_worker: bool| {
+        probe(Manager::builder(local))
+            .peers([serving.clone(), dialing.clone()])
+            .path(path)
+            .auth(NoAuth)
+            .settings(Settings::new().own_worker(own_worker))
+            .build()
+            .unwrap()
+    };
+    let (one, two) = (node(&serving, "/one", true), node(&serving, "/two", false));
+    let listener = Listener::new().route(&one).route(&two);
+    let _listening = listener.serve(socket).unwrap();
+    let (to_one, to_two) = (node(&dialing, "/one", false), node(&dialing, "/two", false));
+    let peers = [&to_one, &to_two].map(|node| node.connection(&serving).unwrap());
+    for peer in &peers {
+        timeout(LONG, peer.connected()).await.unwrap().unwrap();
+    }
+    one.shutdown(LONG).await;
+    peers[1].request(ECHO, "x").await.unwrap();
+    assert_eq!(peers[1].stats().reconnects, 0);
+    // And somebody is let in still.
+    to_two.shutdown(LONG).await;
+    let again = node(&dialing, "/two", false);
+    let peer = again.connection(&serving).unwrap();
+    timeout(LONG, peer.connected()).await.unwrap().unwrap();
+    peer.request(ECHO, "y").await.unwrap();
+}
+
+/// A handler that blocks before its first await has the worker to itself; the end of its node does not wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_is_no_later_for_a_worker_that_is_stuck() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let (entered, inside) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let (own, socket) = named_socket().await;
+    let (its, other) = named_socket().await;
+    let names = [own.clone(), its.clone()];
+    let settings = Settings::new()
+        .own_worker(true)
+        .teardown(Duration::from_millis(100));
+    let stuck = Manager::builder(&own)
+        .peers(names.clone())
+        .auth(NoAuth)
+        .settings(settings)
+        .single(THREADS, move |_request| {
+            entered.send(()).unwrap();
+            let _ = released.lock().unwrap().recv();
+            std::future::ready(Ok(Payload::Absent))
+        })
+        .build()
+        .unwrap();
+    stuck.serve(socket).unwrap();
+    let calls = Manager::builder(its).peers(names).auth(NoAuth);
+    let calls = calls.build().unwrap();
+    calls.serve(other).unwrap();
+    let peer = calls.connection(&own).unwrap();
+    timeout(LONG, peer.connected()).await.unwrap().unwrap();
+    let call = tokio::spawn(async move { peer.request(THREADS, "x").await });
+    tokio::task::spawn_blocking(move || inside.recv().unwrap())
+        .await
+        .unwrap();
+    let ended = timeout(LONG, stuck.shutdown(Duration::ZERO)).await;
+    assert!(
+        ended.is_ok(),
+        "it waits for a handler that does not come out"
+    );
+    release.send(()).unwrap();
+    call.abort();
 }
