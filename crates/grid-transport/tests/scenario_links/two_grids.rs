@@ -268,7 +268,9 @@ async fn l20_a_flood_on_one_grid_leaves_the_other_alone() {
             p99(&mut beside_tcp)
         );
         assert!((0.7..=1.3).contains(&(tcp / grid)), "{tcp} echoes a second for {grid}");
-        assert!(ratio <= 2.0, "{ratio}");
+        // A sanitizer slows one down more than the other.
+        let judged = std::env::var_os("GRID_SANITIZER").is_none();
+        assert!(!judged || ratio <= 2.0, "{ratio}");
         for manager in [a1, a2, b1, b2] {
             manager.shutdown(Duration::ZERO).await;
         }
