@@ -8,7 +8,7 @@ use grid_transport::{Connection, HandlerId, Listener, Manager, NoAuth, Payload, 
 use probe::*;
 use tokio::{net::TcpListener, sync::Mutex, time::timeout};
 
-/// Says on which thread its first poll was, and on which the one after an await.
+/// Says on which thread its first poll was, on which one that it spawned there, and on which it went on.
 const THREADS: HandlerId = HandlerId::new(240);
 const WORKER: &str = "grid-links";
 
@@ -34,8 +34,13 @@ async fn nodes() -> ([Manager; 2], Connection) {
             let node = probe(Manager::builder(local))
                 .single(THREADS, |_request| async {
                     let first = thread_name();
+                    let spawned = tokio::spawn(async { thread_name() }).await?;
+                    // It may have been quick, and this the first poll still.
                     tokio::task::yield_now().await;
-                    Ok(Payload::from(format!("{first}, {}", thread_name())))
+                    Ok(Payload::from(format!(
+                        "{first}, {spawned}, {}",
+                        thread_name()
+                    )))
                 })
                 .peers(names.clone())
                 .auth(NoAuth)
@@ -79,9 +84,12 @@ async fn links_have_a_thread_and_handlers_that_wait_leave_it() {
     let (nodes, peer) = nodes().await;
     let answer = peer.request(THREADS, "x").await.unwrap();
     let names = String::from_utf8(answer.as_slice().to_vec()).unwrap();
-    let (first, second) = names.split_once(", ").unwrap();
+    let threads: Vec<&str> = names.split(", ").collect();
+    let [first, spawned, later] = threads[..] else {
+        panic!("{names}")
+    };
     assert_eq!(first, WORKER);
-    assert_ne!(second, WORKER);
+    assert!(spawned != WORKER && later != WORKER, "{names}");
     assert_ne!(thread_name(), WORKER);
 
     let mut stream = peer.stream(ITEMS_100, OUT_100, "1000:100").await.unwrap();
@@ -195,4 +203,43 @@ async fn an_end_is_no_later_for_a_worker_that_is_stuck() {
     );
     release.send(()).unwrap();
     call.abort();
+}
+
+/// Handlers that are not ready at once would have nowhere to run.
+#[test]
+fn a_node_ends_with_the_runtime_in_which_it_was_built() {
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let (its, other) = (runtime(), runtime());
+    let _alone = other.block_on(ONE_AT_A_TIME.lock());
+    let (own, socket) = its.block_on(named_socket());
+    let (name, other_socket) = other.block_on(named_socket());
+    let node = |local: &str, own_worker: bool| {
+        probe(Manager::builder(local))
+            .peers([own.clone(), name.clone()])
+            .auth(NoAuth)
+            .settings(Settings::new().own_worker(own_worker))
+            .build()
+            .unwrap()
+    };
+    let kept = its.block_on(async {
+        let node = node(&own, true);
+        node.serve(socket).unwrap();
+        node
+    });
+    let peer = other.block_on(async {
+        let node = node(&name, false);
+        node.serve(other_socket).unwrap();
+        let peer = node.connection(&own).unwrap();
+        timeout(LONG, peer.connected()).await.unwrap().unwrap();
+        peer
+    });
+    drop(its);
+    other.block_on(async {
+        let mut states = peer.watch();
+        let lost = states.wait_for(|state| !state.is_connected());
+        timeout(LONG, lost).await.unwrap().unwrap();
+        #[cfg(target_os = "linux")]
+        workers_become(0).await;
+    });
+    drop(kept);
 }
