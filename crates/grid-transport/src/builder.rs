@@ -178,6 +178,7 @@ impl Builder {
             Some(worker) => worker.handle().clone(),
             None => handlers.clone(),
         };
+        let registry = self.registry.freeze();
         let node = NodeShared::new(NodeParts {
             local: self.local.into(),
             path: self.path.into(),
@@ -185,7 +186,7 @@ impl Builder {
             settings: self.settings,
             auth,
             dialer: self.dialer,
-            registry: self.registry.freeze(),
+            registry: Arc::downgrade(&registry),
             clock: self.clock,
             tasks,
             worker,
@@ -195,7 +196,7 @@ impl Builder {
         if let Some(worker) = &node.worker {
             worker.end_with(&node.handlers, &node.tasks, &node.shutdown);
         }
-        let manager = Manager::new(node);
+        let manager = Manager::new(node, registry);
         for target in targets {
             manager.start_link(target);
         }

@@ -16,6 +16,7 @@ use crate::{
         accept::accept_slot,
         shared::{LinkShared, NodeShared},
     },
+    registry::Frozen,
     stats::{HandlerStats, LinkStats},
 };
 
@@ -31,17 +32,20 @@ pub(crate) const LAST_WORD: Duration = Duration::from_secs(2);
 pub struct Manager(Arc<Owner>);
 
 /// Ends the node when nobody holds it any more.
-struct Owner(Arc<NodeShared>);
+struct Owner {
+    node: Arc<NodeShared>,
+    registry: Arc<Frozen>,
+}
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.0.shutdown.close();
-        self.0.shutdown.abort_all();
-        self.0.tasks.close();
-        if let Some(worker) = &self.0.worker {
+        self.node.shutdown.close();
+        self.node.shutdown.abort_all();
+        self.node.tasks.close();
+        if let Some(worker) = &self.node.worker {
             worker.let_go();
         }
-        drop(self.0.links.clear());
+        drop(self.node.links.clear());
     }
 }
 
@@ -63,8 +67,8 @@ impl Manager {
         Builder::new(local.into())
     }
 
-    pub(crate) fn new(node: Arc<NodeShared>) -> Self {
-        Self(Arc::new(Owner(node)))
+    pub(crate) fn new(node: Arc<NodeShared>, registry: Arc<Frozen>) -> Self {
+        Self(Arc::new(Owner { node, registry }))
     }
 
     /// The remote of this name.
@@ -216,7 +220,7 @@ impl Manager {
     /// The handlers in numbers, in order of registration: single ones, then those of streams.
     #[must_use]
     pub fn handler_stats(&self) -> Vec<HandlerStats> {
-        let registry = &self.node().registry;
+        let registry = &self.0.registry;
         let singles = registry.singles().iter().map(|entry| {
             entry
                 .counters
@@ -249,7 +253,7 @@ impl Manager {
     }
 
     pub(crate) fn node(&self) -> &Arc<NodeShared> {
-        &self.0.0
+        &self.0.node
     }
 
     /// `None` where there is a link of that name, or the node is ending.
@@ -269,7 +273,7 @@ impl Manager {
         let link = node.links.insert(&name.clone(), |before| {
             LinkShared::new(node.clone(), target, name, handle, first_mux, before)
         })?;
-        drop(node.spawn(link::run(link.clone(), slot)));
+        drop(node.spawn(link::run(link.clone(), self.0.registry.clone(), slot)));
         Some(link)
     }
 

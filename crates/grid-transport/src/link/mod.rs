@@ -37,6 +37,7 @@ use self::{
     shared::LinkShared,
 };
 use crate::{
+    registry::Frozen,
     session::{self, Established},
     state::{LinkCause, LinkState},
     trace::Cut,
@@ -55,6 +56,7 @@ pub(crate) const EXTRA: Extra = Extra {
 /// The end of the link is told also where the future is dropped, be it before it was polled.
 pub(crate) fn run(
     link: Arc<LinkShared>,
+    registry: Arc<Frozen>,
     incoming: Option<AcceptSlot>,
 ) -> impl Future<Output = ()> + Send {
     let gone = link.gone.clone().drop_guard();
@@ -64,7 +66,10 @@ pub(crate) fn run(
     };
     async move {
         let link = over.link.clone();
-        if let Err(panic) = AssertUnwindSafe(live(&link, incoming)).catch_unwind().await {
+        if let Err(panic) = AssertUnwindSafe(live(&link, &registry, incoming))
+            .catch_unwind()
+            .await
+        {
             over.panicked = true;
             tracing::error!(
                 target: "grid::link",
@@ -80,7 +85,7 @@ pub(crate) fn run(
     }
 }
 
-async fn live(link: &Arc<LinkShared>, incoming: Option<AcceptSlot>) {
+async fn live(link: &Arc<LinkShared>, registry: &Arc<Frozen>, incoming: Option<AcceptSlot>) {
     if let Some(before) = &link.before {
         // Its session may not be gone, although it was taken off the list: there is one at a time.
         before.cancelled().await;
@@ -88,8 +93,8 @@ async fn live(link: &Arc<LinkShared>, incoming: Option<AcceptSlot>) {
     let (stop, wish) = (&link.stop, &link.reconnect);
     let keep_up = async {
         match incoming {
-            Some(slot) => keep_up(&mut Acceptor { link, slot }, stop, wish).await,
-            None => keep_up(&mut Dialer::new(link), stop, wish).await,
+            Some(slot) => keep_up(&mut Acceptor::new(link, registry, slot), stop, wish).await,
+            None => keep_up(&mut Dialer::new(link, registry), stop, wish).await,
         }
     };
     tokio::select! {
@@ -119,6 +124,7 @@ impl Drop for Over {
 
 struct Dialer<'a> {
     link: &'a Arc<LinkShared>,
+    registry: &'a Arc<Frozen>,
     backoff: Backoff,
     /// The number of the attempt since the link was last up.
     attempt: u32,
@@ -127,10 +133,11 @@ struct Dialer<'a> {
 }
 
 impl<'a> Dialer<'a> {
-    fn new(link: &'a Arc<LinkShared>) -> Self {
+    fn new(link: &'a Arc<LinkShared>, registry: &'a Arc<Frozen>) -> Self {
         let now = Instant::now();
         Self {
             link,
+            registry,
             backoff: Backoff::new(&link.node.settings),
             attempt: 1,
             started: now,
@@ -162,7 +169,7 @@ impl Rounds for Dialer<'_> {
 
     async fn run(&mut self, established: Established) {
         let since = established.since;
-        Box::pin(session::run(self.link, established)).await;
+        Box::pin(session::run(self.link, self.registry, established)).await;
         self.attempt = 1;
         let lost = Instant::now();
         self.next = self
@@ -178,7 +185,18 @@ impl Rounds for Dialer<'_> {
 
 struct Acceptor<'a> {
     link: &'a Arc<LinkShared>,
+    registry: &'a Arc<Frozen>,
     slot: AcceptSlot,
+}
+
+impl<'a> Acceptor<'a> {
+    fn new(link: &'a Arc<LinkShared>, registry: &'a Arc<Frozen>, slot: AcceptSlot) -> Self {
+        Self {
+            link,
+            registry,
+            slot,
+        }
+    }
 }
 
 impl Rounds for Acceptor<'_> {
@@ -205,7 +223,7 @@ impl Rounds for Acceptor<'_> {
         let (since, replaced) = (established.since, established.replaced.clone());
         tokio::select! {
             biased;
-            _ = Box::pin(session::run(self.link, established)) => {}
+            _ = Box::pin(session::run(self.link, self.registry, established)) => {}
             never = self.slot.supervise(since, &replaced) => match never {},
         }
         let lived = since.elapsed();

@@ -6,7 +6,7 @@ use std::{
     future::Future,
     mem,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::SystemTime,
@@ -58,7 +58,9 @@ pub(crate) struct NodeShared {
     pub(crate) settings: Settings,
     pub(crate) auth: Arc<dyn Auth>,
     pub(crate) dialer: Arc<dyn Dialer>,
-    pub(crate) registry: Arc<Frozen>,
+    /// Not ours to keep: handlers hold connections, and these hold us. It belongs to the managers and to the tasks of
+    /// the links.
+    pub(crate) registry: Weak<Frozen>,
     pub(crate) budgets: Budgets,
     pub(crate) shutdown: Shutdown,
     /// Everything that the node has spawned: links, sessions, handlers, accepted sockets.
@@ -101,7 +103,7 @@ pub(crate) struct NodeParts {
     pub(crate) settings: Settings,
     pub(crate) auth: Arc<dyn Auth>,
     pub(crate) dialer: Arc<dyn Dialer>,
-    pub(crate) registry: Arc<Frozen>,
+    pub(crate) registry: Weak<Frozen>,
     pub(crate) clock: WallClock,
     pub(crate) tasks: TaskTracker,
     pub(crate) worker: Option<Worker>,

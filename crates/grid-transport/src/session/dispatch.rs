@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config::Settings,
     handler::{Context, Request},
-    registry::Entry,
+    registry::{Entry, Frozen, SingleEntry, StreamEntry},
     stream::{Pipe, StreamCall},
     trace::HandleSpan,
 };
@@ -66,10 +66,11 @@ impl Turn {
 impl Session {
     /// Polls handlers once where the reader stands, within limits; those that are not ready get
     /// tasks.
-    pub(super) fn serve_in_place(self: &Arc<Self>, called: &mut Todo) {
+    pub(super) fn serve_in_place(self: &Arc<Self>, registry: &Frozen, called: &mut Todo) {
         let left = self.link.node.settings.in_place_handlers;
         let now = tokio::time::Instant::now();
         self.serve(
+            Some(registry),
             called,
             Some(Turn {
                 began: now,
@@ -81,31 +82,41 @@ impl Session {
 
     /// Gives each handler a task: for when the reader is somebody's call.
     pub(super) fn serve_in_tasks(self: &Arc<Self>, called: &mut Todo) {
-        self.serve(called, None);
+        // Without it the node has ended, and what is left of the session refuses.
+        let registry = self.link.node.registry.upgrade();
+        self.serve(registry.as_deref(), called, None);
     }
 
-    fn serve(self: &Arc<Self>, called: &mut Todo, mut turn: Option<Turn>) {
+    fn serve(
+        self: &Arc<Self>,
+        registry: Option<&Frozen>,
+        called: &mut Todo,
+        mut turn: Option<Turn>,
+    ) {
         let node = &self.link.node;
         // What a handler spawns, and the timers and sockets that it makes, are not to end with our worker.
         let _inside = node.worker.as_ref().map(|_| node.handlers.enter());
         let mut outcomes = Outcomes::default();
         for request in called.requests.drain(..) {
-            self.serve_single(request, &mut turn, &mut outcomes);
+            let entry = registry.and_then(|registry| registry.single_at(request.route));
+            self.serve_single(entry, request, &mut turn, &mut outcomes);
         }
         for (opened, pipe, token) in called.opened.drain(..) {
-            self.serve_stream(opened, pipe, token, &mut turn, &mut outcomes);
+            let entry = registry.and_then(|registry| registry.stream_at(opened.route));
+            self.serve_stream(entry, (opened, pipe, token), &mut turn, &mut outcomes);
         }
         self.report(outcomes);
     }
 
     fn serve_single(
         self: &Arc<Self>,
+        entry: Option<&Arc<SingleEntry>>,
         inbound: InboundRequest,
         turn: &mut Option<Turn>,
         outcomes: &mut Outcomes,
     ) {
         let ticket = inbound.ticket;
-        let Some(entry) = self.link.node.registry.single_at(inbound.route) else {
+        let Some(entry) = entry else {
             outcomes.refused.push(ticket);
             return;
         };
@@ -135,14 +146,13 @@ impl Session {
 
     fn serve_stream(
         self: &Arc<Self>,
-        opened: InboundStream,
-        pipe: Arc<Pipe>,
-        token: CancellationToken,
+        entry: Option<&Arc<StreamEntry>>,
+        (opened, pipe, token): (InboundStream, Arc<Pipe>, CancellationToken),
         turn: &mut Option<Turn>,
         outcomes: &mut Outcomes,
     ) {
         let stream = opened.stream;
-        let Some(entry) = self.link.node.registry.stream_at(opened.route) else {
+        let Some(entry) = entry else {
             outcomes.refused_streams.push(stream);
             return;
         };

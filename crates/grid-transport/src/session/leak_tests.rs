@@ -1,17 +1,25 @@
 //! Row C20 of `docs/scenarios.md`, as only the inside of a session can show it: what has ended leaves no entry and no timer.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
 
 use grid_proto::HandlerId;
+use parking_lot::Mutex;
 
 use super::tests::{self, ECHO, WAITS};
 use crate::{
     Builder, CallError, Capacity, Connection, Manager, NoAuth, Payload, Settings, SingleHandler,
-    testing,
+    Stream,
+    link::shared::NodeShared,
+    testing::{self, Pair},
 };
 
 /// Answers when nobody waits any more.
 const TOO_LATE: HandlerId = HandlerId::new(203);
+/// Calls an echo of both nodes.
+const CALLS_BACK: HandlerId = HandlerId::new(204);
 
 fn handlers(builder: Builder) -> Builder {
     let echo = SingleHandler::new(ECHO, |request| async move { Ok(request.into_payload()) });
@@ -166,4 +174,74 @@ async fn c20_what_has_ended_leaves_no_timer() {
         .await
         .unwrap_or_else(|_| panic!("left: {:?}", nodes.iter().map(left).collect::<Vec<_>>()));
     assert_eq!((there.stats().reconnects, back.stats().reconnects), (0, 0));
+}
+
+/// What handlers were given to call others with.
+#[derive(Default)]
+struct Held {
+    peers: OnceLock<[Connection; 2]>,
+    stream: Mutex<Option<Stream>>,
+}
+
+/// Both nodes have a handler that holds connections of both and a stream, and has used them.
+async fn pair_whose_handlers_hold(held: &Arc<Held>) -> Pair {
+    let pair = testing::pair(|builder| {
+        let held = held.clone();
+        handlers(builder).single(CALLS_BACK, move |request| {
+            let held = held.clone();
+            async move {
+                let peers = held.peers.get().unwrap();
+                for peer in peers {
+                    peer.request(ECHO, request.payload().clone()).await.unwrap();
+                }
+                Ok(request.into_payload())
+            }
+        })
+    });
+    let pair = pair.await.unwrap();
+    held.peers.set([pair.a_to_b(), pair.b_to_a()]).unwrap();
+    let stream = pair.a_to_b().stream(WAITS, Capacity::new(0, 1), "x");
+    *held.stream.lock() = Some(stream.await.unwrap());
+    for peer in [pair.a_to_b(), pair.b_to_a()] {
+        assert_eq!(peer.request(CALLS_BACK, "x").await.unwrap(), "x".into());
+    }
+    pair
+}
+
+/// What handlers hold is given back, and with it the nodes.
+async fn are_freed(held: Weak<Held>, nodes: [Weak<NodeShared>; 2]) {
+    let freed = async {
+        while held.strong_count() > 0 || nodes.iter().any(|node| node.strong_count() > 0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let counts = || {
+        (
+            held.strong_count(),
+            nodes.each_ref().map(Weak::strong_count),
+        )
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), freed).await;
+    assert!(in_time.is_ok(), "still held: {:?}", counts());
+}
+
+#[tokio::test(start_paused = true)]
+async fn c23_a_node_whose_handlers_hold_its_connections_is_freed_when_it_was_shut_down_pair() {
+    let held = Arc::new(Held::default());
+    let pair = pair_whose_handlers_hold(&held).await;
+    let nodes = [&pair.a, &pair.b].map(|node| Arc::downgrade(node.node()));
+    let held = Arc::downgrade(&{ held });
+    pair.shutdown(Duration::from_secs(1)).await;
+    are_freed(held, nodes).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn c23_a_node_whose_handlers_hold_its_connections_ends_and_is_freed_when_it_is_dropped_pair()
+{
+    let held = Arc::new(Held::default());
+    let pair = pair_whose_handlers_hold(&held).await;
+    let nodes = [&pair.a, &pair.b].map(|node| Arc::downgrade(node.node()));
+    let held = Arc::downgrade(&{ held });
+    drop(pair);
+    are_freed(held, nodes).await;
 }

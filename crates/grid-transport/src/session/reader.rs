@@ -8,12 +8,13 @@ use std::{
 use bytes::Bytes;
 use futures_util::FutureExt;
 use grid_proto::{
-    conn::{CloseReason, Routes},
+    conn::CloseReason,
     wire::{DecodeError, Flags, Message, Op, Unfold, unfold},
 };
 
 use super::{Effects, Session, report};
 use crate::{
+    registry::Frozen,
     state::LinkCause,
     ws::{LARGE_FRAME, WsError, WsReader},
 };
@@ -43,7 +44,11 @@ struct Batch {
 }
 
 /// Reads until the session ends, or ends it. Gives the socket's half back.
-pub(super) async fn read(session: Arc<Session>, mut socket: WsReader) -> WsReader {
+pub(super) async fn read(
+    session: Arc<Session>,
+    registry: Arc<Frozen>,
+    mut socket: WsReader,
+) -> WsReader {
     let (mut batch, mut effects) = (Batch::new(), Effects::default());
     loop {
         let received = match socket.next_or_noise().now_or_never() {
@@ -74,7 +79,7 @@ pub(super) async fn read(session: Arc<Session>, mut socket: WsReader) -> WsReade
         }
         let mut full = !batch.has_room();
         loop {
-            if batch.feed(&session, &mut effects).is_break() {
+            if batch.feed(&session, &registry, &mut effects).is_break() {
                 return socket;
             }
             if full {
@@ -171,15 +176,19 @@ impl Batch {
 
     /// Feeds the machine with what was read, serves what was called, and ends the session where
     /// reading has failed.
-    fn feed(&mut self, session: &Arc<Session>, effects: &mut Effects) -> ControlFlow<()> {
-        let routes: &dyn Routes = &*session.link.node.registry;
+    fn feed(
+        &mut self,
+        session: &Arc<Session>,
+        registry: &Frozen,
+        effects: &mut Effects,
+    ) -> ControlFlow<()> {
         let messages = &mut self.messages;
         let noise = std::mem::take(&mut self.noise);
         self.copied = 0;
         if !messages.is_empty() || noise > 0 {
             let fed = session.locked(effects, |core, now| {
                 for message in messages.drain(..) {
-                    core.conn.handle_message(now, message, routes);
+                    core.conn.handle_message(now, message, registry);
                 }
                 if noise > 0 {
                     core.conn.handle_noise(now, noise);
@@ -192,7 +201,7 @@ impl Batch {
             let closing = effects.closing() || fed.is_none();
             effects.run(session);
             if let Some(called) = effects.called() {
-                session.serve_in_place(called);
+                session.serve_in_place(registry, called);
             }
             if closing {
                 return ControlFlow::Break(());

@@ -16,6 +16,7 @@ use tokio::{
 use super::{Core, Established, Inside, Session, reader, writer};
 use crate::{
     link::{counted::Counting, shared::LinkShared},
+    registry::Frozen,
     state::{LinkCause, LinkState},
     ws::{self, WsReader, WsWriter},
 };
@@ -25,14 +26,18 @@ const GOING_AWAY: u16 = 1001;
 
 /// Runs a connection. Returns only when all of it is gone: reader, writer and every handler that
 /// is attached to it (protocol section 9).
-pub(crate) async fn run(link: &Arc<LinkShared>, established: Established) -> LinkCause {
+pub(crate) async fn run(
+    link: &Arc<LinkShared>,
+    registry: &Arc<Frozen>,
+    established: Established,
+) -> LinkCause {
     let session = Session::new(link, &established, Core::new(machine(link, &established)));
     let replaced = established.replaced;
     let (read_half, write_half) = established.ws.split();
     let reader = spawn(
         &session,
         Inside::Reader,
-        reader::read(session.clone(), read_half),
+        reader::read(session.clone(), registry.clone(), read_half),
     );
     let writer = spawn(
         &session,
