@@ -2,17 +2,18 @@
 
 use crate::report::{Outcome, Report};
 use crate::{
-    deny, docs, examples, features, fuzz, gate, lint, msrv, outside, package, scenarios, soak,
-    tests, tidy,
+    deny, docs, examples, features, fuzz, gate, lint, locks, msrv, outside, package, scenarios,
+    soak, tests, tidy,
 };
 
 type Step = (&'static str, fn() -> Outcome);
 
 /// Cheap steps first; those that share artefacts next to each other.
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     ("fmt", || lint::fmt(true)),
     ("tidy", tidy::run),
     ("scenarios", || scenarios::run(true, false)),
+    ("locks", locks::run),
     ("deny", deny::run),
     ("clippy", lint::clippy),
     ("features", features::run),

@@ -17,6 +17,7 @@ mod features;
 mod fuzz;
 mod gate;
 mod lint;
+mod locks;
 mod msrv;
 mod outside;
 mod package;
@@ -91,6 +92,8 @@ enum Task {
         #[arg(long, conflicts_with = "list")]
         full: bool,
     },
+    /// Whether every lock file fits its manifests
+    Locks,
     /// Licences, sources and known faults of what we depend on (needs cargo-deny)
     Deny,
     /// Fuzzes every target for a while (needs nightly and cargo-fuzz)
@@ -199,6 +202,7 @@ fn main() -> ExitCode {
             target,
             keep,
         } => fuzz::run(seconds, target.as_deref(), keep),
+        Task::Locks => locks::run(),
         Task::Deny => deny::run(),
         Task::Soak {
             minutes,

@@ -9,6 +9,9 @@ use serde::Deserialize;
 use crate::process;
 use crate::report::Stop;
 
+/// The folders, from the root, of all that has a lock file of its own.
+pub(crate) const WORKSPACES: [&str; 3] = ["", "fuzz", "benches/peers"];
+
 /// The root of the workspace that `cargo xtask` was called in.
 pub(crate) fn root() -> PathBuf {
     let manifest_dir =
