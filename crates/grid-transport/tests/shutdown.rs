@@ -7,7 +7,7 @@ use std::{future::IntoFuture, sync::Arc, time::Duration};
 use grid_transport::{
     CallError, HandlerId, LinkCause, Manager, NoAuth, Payload, Refusal, SingleHandler,
     StreamHandler,
-    testing::{self, Net},
+    testing::{self, NAMES, Net},
 };
 use probe::*;
 use tokio::{
@@ -285,13 +285,21 @@ fn a_runtime_that_ends_leaves_nothing_of_its_nodes() {
 /// Who waits on another runtime is told, though the timers of the node are gone.
 #[test]
 fn a_call_from_elsewhere_ends_with_the_runtime_of_its_node() {
-    let theirs = tokio::runtime::Runtime::new().unwrap();
-    let pair = theirs
-        .block_on(testing::pair(|builder| {
+    // The remote has a runtime of its own: where it ended with this one, it might be seen to go first.
+    let [theirs, remotes] = [0, 1].map(|_| tokio::runtime::Runtime::new().unwrap());
+    let net = Net::new();
+    let _remote = remotes.block_on(async {
+        let remote = testing::node_on(&net, NAMES[1], &NAMES, |builder| {
             builder.single(NEVER, |_| std::future::pending())
-        }))
-        .unwrap();
-    let peer = pair.a_to_b();
+        });
+        remote.unwrap()
+    });
+    let (_node, peer) = theirs.block_on(async {
+        let node = testing::node_on(&net, NAMES[0], &NAMES, |builder| builder).unwrap();
+        let peer = node.connection(NAMES[1]).unwrap();
+        peer.connected().await.unwrap();
+        (node, peer)
+    });
     let ours = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -10,7 +10,7 @@ use grid_transport::{
     Settings, Target, TcpDialer, TokenContext, UpgradeHeaders,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -147,6 +147,13 @@ pub(crate) async fn named_socket() -> (TcpListener, String) {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let name = format!("http://{}", socket.local_addr().unwrap());
     (socket, name)
+}
+
+/// A port where nobody listens and that nobody else is given: connections are refused until it is told to listen.
+pub(crate) fn dead_port() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket
 }
 
 /// Two nodes over TCP, of which the first dials. `configure` finishes the builder of the node of that index.

@@ -232,8 +232,8 @@ async fn l05_each_of_24_losses_has_its_error() {
 #[tokio::test]
 async fn l05_a_refused_connection_is_the_cause() {
     ends(async {
-        let (socket, name) = node::named_socket().await;
-        drop(socket);
+        let port = node::dead_port();
+        let name = format!("http://{}", port.local_addr().unwrap());
         let mut locals = (1..).map(|number| format!("http://127.0.0.1:{number}"));
         let local = locals
             .find(|local| grid_proto::local_dials(local, &name))

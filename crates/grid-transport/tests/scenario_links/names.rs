@@ -24,7 +24,7 @@ use grid_transport::{
     testing::{self, Net},
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -55,9 +55,8 @@ impl Dialer for Timed {
 async fn l17_100_redials_of_a_dead_port_make_one_warning() {
     ends(async {
         let (logs, _guard) = Logs::capture();
-        let (socket, _) = node::named_socket().await;
-        let address = socket.local_addr().unwrap();
-        drop(socket);
+        let port = node::dead_port();
+        let address = port.local_addr().unwrap();
         let times = Timed(address, Arc::default());
         let interval = Duration::from_millis(10);
         let a = builder(A, &[B])
@@ -101,7 +100,7 @@ async fn l17_100_redials_of_a_dead_port_make_one_warning() {
         assert!(sorted[50] > interval + interval / 10, "{sorted:?}");
 
         let b = builder(B, &[A]).build().unwrap();
-        b.serve(TcpListener::bind(address).await.unwrap()).unwrap();
+        b.serve(port.listen(8).unwrap()).unwrap();
         node::connected(&peer).await;
         let lines = logs.lines();
         let of_a = |words: &str| {
