@@ -13,7 +13,7 @@ use std::{
 
 pub(crate) use self::{
     args::ReachArgs,
-    peer::{Conversation, FromPeer, Peer, ToPeer},
+    peer::{Conversation, FromPeer, Peer, ToPeer, Within},
     via::ControlLink,
 };
 use crate::{failure::Failure, place::Place, signal::Signals, token::ON_COMMAND_LINE};

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use grid_transport::{Capacity, Connection, HandlerId, Payload, StreamReceiver, StreamSender};
 use grid_typed::{Bytes, TypedReceiver, TypedSender};
+use tokio::time::Instant;
 
 use super::via::{ControlLink, WORD, hop_fault, millis, status_of};
 use crate::{
@@ -16,6 +17,13 @@ use crate::{
 /// A remote. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer(Kind);
+
+/// The time of a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Within {
+    pub(crate) begun: Instant,
+    pub(crate) timeout: Duration,
+}
 
 #[derive(Clone, Debug)]
 enum Kind {
@@ -56,8 +64,28 @@ impl Peer {
         request: Payload,
         timeout: Duration,
     ) -> Result<Payload, Fault> {
+        let begun = Instant::now();
+        self.call_within(handler, request, Within { begun, timeout })
+            .await
+    }
+
+    /// As [`call`](Self::call), for whoever has looked at the clock already.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub(crate) async fn call_within(
+        &self,
+        handler: HandlerId,
+        request: Payload,
+        within: Within,
+    ) -> Result<Payload, Fault> {
+        let Within { begun, timeout } = within;
         match &self.0 {
-            Kind::Direct(peer) => Ok(peer.request(handler, request).timeout(timeout).await?),
+            Kind::Direct(peer) => {
+                let deadline = begun + timeout;
+                Ok(peer.request(handler, request).deadline(deadline).await?)
+            }
             Kind::Via {
                 node,
                 path,

@@ -34,8 +34,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// What is done again and again.
 pub(super) trait Operation: Send + Sync + 'static {
-    /// Does it once.
-    fn once(&self) -> impl Future<Output = Result<Done, Fault>> + Send;
+    /// Does it once, beginning now, which is `begun`.
+    fn once(&self, begun: Instant) -> impl Future<Output = Result<Done, Fault>> + Send;
 }
 
 /// An operation that succeeded.
@@ -128,16 +128,21 @@ impl<O: Operation> Run<O> {
         }
     }
 
-    /// Makes one operation and records it; gives why it failed.
-    async fn make(&self, worker: usize, due: Option<Instant>, begun: Instant) -> Option<FaultKind> {
+    /// Makes one operation and records it; gives when it ended, and why it failed.
+    async fn make(
+        &self,
+        worker: usize,
+        due: Option<Instant>,
+        begun: Instant,
+    ) -> (Instant, Option<FaultKind>) {
         let open = Open(&self.abandoned);
-        let outcome = self.operation.once().await;
+        let outcome = self.operation.once(begun).await;
         std::mem::forget(open);
         let failed = outcome.as_ref().err().map(|fault| fault.kind);
         let ended = Instant::now();
         self.recorder
             .record(worker, Times { due, begun, ended }, outcome);
-        failed
+        (ended, failed)
     }
 }
 
@@ -247,7 +252,7 @@ mod fake {
     }
 
     impl Operation for Fake {
-        async fn once(&self) -> Result<Done, Fault> {
+        async fn once(&self, _: Instant) -> Result<Done, Fault> {
             // tidy: sleep: the operation takes that long
             tokio::time::sleep(self.takes).await;
             match self.fails {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use grid_transport::{Capacity, HandlerId, Payload};
 use grid_typed::StringMap;
+use tokio::time::Instant;
 
 use self::{
     answer::{Answer, map_answer},
@@ -17,7 +18,7 @@ use crate::{
     fault::Fault,
     load::engine::{Done, Operation},
     probe::{single, stream as streams, typed},
-    reach::Peer,
+    reach::{Peer, Within},
 };
 
 /// The key whose value gives a string map its size.
@@ -174,19 +175,23 @@ impl Work {
         Ok(Self { job, timeout })
     }
 
-    /// Makes one operation.
+    /// Makes one operation, which begins at `begun`.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future gives it up, at the remote too.
-    async fn perform(&self, peer: &Peer) -> Result<Done, Fault> {
+    async fn perform(&self, peer: &Peer, begun: Instant) -> Result<Done, Fault> {
         match &self.job {
             Job::Single {
                 handler,
                 request,
                 answer,
             } => {
-                let came = peer.call(*handler, request.clone(), self.timeout).await?;
+                let within = Within {
+                    begun,
+                    timeout: self.timeout,
+                };
+                let came = peer.call_within(*handler, request.clone(), within).await?;
                 answer.check(request, &came)?;
                 Ok(Done {
                     items: 0,
@@ -207,8 +212,8 @@ pub(super) struct Assignment {
 }
 
 impl Operation for Assignment {
-    async fn once(&self) -> Result<Done, Fault> {
-        self.work.perform(&self.peer).await
+    async fn once(&self, begun: Instant) -> Result<Done, Fault> {
+        self.work.perform(&self.peer, begun).await
     }
 }
 
