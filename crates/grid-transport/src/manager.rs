@@ -264,7 +264,7 @@ impl Manager {
             (None, None)
         } else {
             let (handle, slot) = accept_slot(&node.settings);
-            (Some(handle), Some(slot))
+            (Some(handle), Some(Box::new(slot)))
         };
         let first_mux = node
             .settings

@@ -146,7 +146,7 @@ pub struct StreamHandler {
     pub(crate) capacity: Capacity,
     pub(crate) subroute: Option<Arc<str>>,
     pub(crate) options: Options,
-    pub(crate) run: Run<StreamCall, ()>,
+    pub(crate) run: Run<Box<StreamCall>, ()>,
 }
 
 impl StreamHandler {
@@ -157,7 +157,8 @@ impl StreamHandler {
         F: Fn(StreamCall) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
-        let run: Run<StreamCall, ()> = Arc::new(move |call, spare| boxed(handler(call), spare));
+        let run: Run<Box<StreamCall>, ()> =
+            Arc::new(move |call, spare| boxed(handler(*call), spare));
         Self {
             id,
             capacity,

@@ -117,7 +117,8 @@ pub(crate) struct Entry<C, T> {
 }
 
 pub(crate) type SingleEntry = Entry<Request, Payload>;
-pub(crate) type StreamEntry = Entry<StreamCall, ()>;
+/// In a box, as the task of a handler has room for its call, from the start to the end.
+pub(crate) type StreamEntry = Entry<Box<StreamCall>, ()>;
 
 #[derive(Clone, Copy, Debug)]
 enum Slot {

@@ -313,7 +313,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn remove_incoming(&mut self, mux: u64) -> Option<Incoming> {
+    pub(super) fn remove_incoming(&mut self, mux: u64) -> Option<Box<Incoming>> {
         let mut stream = self.incoming.remove(&mux)?;
         release(&mut self.incoming);
         self.timers.clear(TimerKey::Incoming(mux), stream.timer);
@@ -333,11 +333,12 @@ impl Connection {
 
 /// The stream that is served under `stream`, if it is still that one.
 pub(super) fn open_stream(
-    incoming: &mut super::Table<Incoming>,
+    incoming: &mut super::Table<Box<Incoming>>,
     stream: ServeId,
 ) -> Option<&mut Incoming> {
     incoming
         .get_mut(&stream.mux.get())
+        .map(|open| &mut **open)
         .filter(|open| open.serial == stream.serial)
 }
 

@@ -123,7 +123,7 @@ impl Connection {
             .set(TimerKey::Incoming(mux), &mut open.timer, due);
         Self::owe(&mut self.dirty, &mut open.dirty, Dirty::Incoming(mux));
         self.ended_incoming.forget(mux);
-        self.incoming.insert(mux, open);
+        self.incoming.insert(mux, Box::new(open));
         let charge = self.config.inbound.charge_over(message.payload.len());
         let stream = ServeId {
             mux: message.mux,

@@ -92,7 +92,7 @@ pub(super) struct Incoming {
     pub(super) unread: Unread,
     pub(super) ack_owed: bool,
     pub(super) unblock_owed: u32,
-    pub(super) pong_owed: Option<Message>,
+    pub(super) pong_owed: Option<Box<Message>>,
     pub(super) dirty: bool,
     pub(super) ending: Ending,
     /// When the caller last pinged it, or opened it.

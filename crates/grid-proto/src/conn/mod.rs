@@ -119,7 +119,8 @@ pub struct Connection {
     served: Table<Served>,
     /// The serial of the latest request of a mux, for peers that cancel requests.
     served_by_mux: Table<u64>,
-    incoming: Table<Incoming>,
+    /// In boxes: a table has room for more than it holds, and these are large.
+    incoming: Table<Box<Incoming>>,
     next_serial: u64,
     ended_incoming: Ended,
     unknown_calls: Ended,

@@ -72,7 +72,7 @@ impl Connection {
             self.timers
                 .set(TimerKey::Incoming(mux), &mut open.timer, due);
         }
-        open.pong_owed = Some(pong);
+        open.pong_owed = Some(Box::new(pong));
         Self::owe(&mut self.dirty, &mut open.dirty, Dirty::Incoming(mux));
     }
 

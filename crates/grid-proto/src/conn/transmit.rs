@@ -204,7 +204,7 @@ impl Connection {
             });
         }
         if let Some(pong) = open.pong_owed.take() {
-            batch.push(pong);
+            batch.push(*pong);
         }
         if open.unblock_owed > 0 {
             Self::owe(&mut self.dirty, &mut open.dirty, Dirty::Incoming(mux));

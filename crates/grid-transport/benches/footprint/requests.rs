@@ -28,9 +28,14 @@ pub(crate) fn measure(runtime: &Runtime) -> Result<Vec<Row>, Fault> {
         Ok::<_, Fault>((manager, peer))
     })?;
     runtime.block_on(call(&peer, REQUESTS / 4))?;
+    // The tasks of the callers are ours, and no request's.
+    let idle = Memory::now();
+    runtime.block_on(call(&peer, 0))?;
+    let own = Memory::now().allocations - idle.allocations;
     let before = [Memory::now(), other.memory_at_rest()?];
     runtime.block_on(call(&peer, REQUESTS))?;
-    let after = [Memory::now(), other.memory_at_rest()?];
+    let mut after = [Memory::now(), other.memory_at_rest()?];
+    after[0].allocations -= own;
     runtime.block_on(manager.shutdown(Duration::ZERO));
     let count = CALLERS * REQUESTS;
     let row = |side: usize, which: &str| {

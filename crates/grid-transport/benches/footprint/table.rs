@@ -90,6 +90,6 @@ pub(crate) fn print(rows: &[Row]) {
             )
         });
         let verdict = row.verdict();
-        println!("| {what} | {value:.2} {unit} | {bar} | {goal} | {verdict} | {note} |");
+        println!("| {what} | {value:.3} {unit} | {bar} | {goal} | {verdict} | {note} |");
     }
 }

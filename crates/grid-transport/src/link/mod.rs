@@ -57,7 +57,7 @@ pub(crate) const EXTRA: Extra = Extra {
 pub(crate) fn run(
     link: Arc<LinkShared>,
     registry: Arc<Frozen>,
-    incoming: Option<AcceptSlot>,
+    incoming: Option<Box<AcceptSlot>>,
 ) -> impl Future<Output = ()> + Send {
     let gone = link.gone.clone().drop_guard();
     let mut over = Over {
@@ -85,7 +85,7 @@ pub(crate) fn run(
     }
 }
 
-async fn live(link: &Arc<LinkShared>, registry: &Arc<Frozen>, incoming: Option<AcceptSlot>) {
+async fn live(link: &Arc<LinkShared>, registry: &Arc<Frozen>, incoming: Option<Box<AcceptSlot>>) {
     if let Some(before) = &link.before {
         // Its session may not be gone, although it was taken off the list: there is one at a time.
         before.cancelled().await;
@@ -186,11 +186,13 @@ impl Rounds for Dialer<'_> {
 struct Acceptor<'a> {
     link: &'a Arc<LinkShared>,
     registry: &'a Arc<Frozen>,
-    slot: AcceptSlot,
+    /// In a box, as is all that a link doesn't need in more than one place: each of the futures that it goes through has
+    /// room for it.
+    slot: Box<AcceptSlot>,
 }
 
 impl<'a> Acceptor<'a> {
-    fn new(link: &'a Arc<LinkShared>, registry: &'a Arc<Frozen>, slot: AcceptSlot) -> Self {
+    fn new(link: &'a Arc<LinkShared>, registry: &'a Arc<Frozen>, slot: Box<AcceptSlot>) -> Self {
         Self {
             link,
             registry,

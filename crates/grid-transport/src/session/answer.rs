@@ -66,15 +66,24 @@ impl Answer {
 impl Session {
     /// Answers a request, and waits for room where there is none; gives up when the session ends.
     pub(super) async fn answer(self: &Arc<Self>, ticket: Ticket, response: Response) {
-        self.wait_for_room(Answer::new(ticket, response)).await;
+        let mut answer = Answer::new(ticket, response);
+        if !self.hand_in(&mut answer) {
+            // In a box: hardly any answer waits, and the task of each handler would have the room for it.
+            Box::pin(self.wait_for_room(answer)).await;
+        }
+    }
+
+    /// False where it has to wait for room.
+    fn hand_in(self: &Arc<Self>, answer: &mut Answer) -> bool {
+        let handed_in = self.with(|core| core.respond(&self.link, answer));
+        self.is_over(answer) || handed_in.is_none()
     }
 
     pub(super) async fn wait_for_room(self: &Arc<Self>, mut answer: Answer) {
         loop {
             let room = self.monitor.room.notified();
             let node_room = self.link.node.room.wake.notified();
-            let handed_in = self.with(|core, _| core.respond(&self.link, &mut answer));
-            if self.is_over(&mut answer) || handed_in.is_none() {
+            if self.hand_in(&mut answer) {
                 return;
             }
             if self.starve() {

@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use foldhash::fast::RandomState;
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Session,
+    dispatch::Outcomes,
     monitor::{self, Now, Sleepers, State},
     outcome::{self, Waiting},
     waiters::{Owed, Waiters},
@@ -282,6 +283,7 @@ pub(crate) struct Todo {
     given_up: Vec<GivenUp>,
     given_up_bytes: usize,
     done: Vec<(Arc<Pipe>, CancellationToken)>,
+    pub(super) outcomes: Outcomes,
 }
 
 impl Effects {
@@ -351,7 +353,7 @@ impl Todo {
 impl Session {
     /// Runs `f` under the lock, and after it all that follows; what the peer calls gets tasks.
     /// `None` when the machine is broken.
-    pub(crate) fn with<R>(self: &Arc<Self>, f: impl FnOnce(&mut Core, Instant) -> R) -> Option<R> {
+    pub(crate) fn with<R>(self: &Arc<Self>, f: impl FnOnce(&mut Core) -> R) -> Option<R> {
         let mut effects = Effects::default();
         let result = self.locked(&mut effects, f);
         effects.run(self);
@@ -365,9 +367,8 @@ impl Session {
     pub(crate) fn locked<R>(
         self: &Arc<Self>,
         effects: &mut Effects,
-        f: impl FnOnce(&mut Core, Instant) -> R,
+        f: impl FnOnce(&mut Core) -> R,
     ) -> Option<R> {
-        let now = tokio::time::Instant::now().into_std();
         let (result, sleepers) = self.monitor.change(|core| {
             if core.broken {
                 return None;
@@ -375,7 +376,7 @@ impl Session {
             let queued = core.conn.queued_cost();
             // A panic of the machine ends this session and nothing else.
             let result = catch_unwind(AssertUnwindSafe(|| {
-                let result = f(core, now);
+                let result = f(core);
                 core.settle(self, effects);
                 result
             }));

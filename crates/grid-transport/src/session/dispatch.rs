@@ -28,11 +28,11 @@ use crate::{
 
 pub(super) type End = Result<(), Text>;
 pub(super) type RunningSingle = Running<Request, Payload>;
-pub(super) type RunningStream = Running<StreamCall, ()>;
+pub(super) type RunningStream = Running<Box<StreamCall>, ()>;
 
 /// What handlers that were polled in place have come to; goes in under one lock.
 #[derive(Default)]
-struct Outcomes {
+pub(super) struct Outcomes {
     answers: Vec<Answer>,
     refused: Vec<Ticket>,
     ends: Vec<(ServeId, End)>,
@@ -96,7 +96,8 @@ impl Session {
         let node = &self.link.node;
         // What a handler spawns, and the timers and sockets that it makes, are not to end with our worker.
         let _inside = node.worker.as_ref().map(|_| node.handlers.enter());
-        let mut outcomes = Outcomes::default();
+        // It was emptied, and keeps its room.
+        let mut outcomes = std::mem::take(&mut called.outcomes);
         for request in called.requests.drain(..) {
             let entry = registry.and_then(|registry| registry.single_at(request.route));
             self.serve_single(entry, request, &mut turn, &mut outcomes);
@@ -105,7 +106,8 @@ impl Session {
             let entry = registry.and_then(|registry| registry.stream_at(opened.route));
             self.serve_stream(entry, (opened, pipe, token), &mut turn, &mut outcomes);
         }
-        self.report(outcomes);
+        self.report(&mut outcomes);
+        called.outcomes = outcomes;
     }
 
     fn serve_single(
@@ -158,7 +160,7 @@ impl Session {
         };
         let bytes = opened.payload.len();
         let context = self.context(entry, opened.deadline, Watch::by(token.clone()));
-        let call = StreamCall::new(opened.payload, context, pipe.clone());
+        let call = Box::new(StreamCall::new(opened.payload, context, pipe.clone()));
         let permit = self.link.handlers.try_acquire();
         let Some(mut running) = Running::new(entry, permit, opened.charge, call) else {
             outcomes.refused_streams.push(stream);
@@ -229,9 +231,9 @@ impl Session {
     }
 
     /// Hands in what handlers have come to; answers without room wait in a task of their own.
-    fn report(self: &Arc<Self>, outcomes: Outcomes) {
+    fn report(self: &Arc<Self>, outcomes: &mut Outcomes) {
         let Outcomes {
-            mut answers,
+            answers,
             refused,
             ends,
             refused_streams,
@@ -240,24 +242,28 @@ impl Session {
         {
             return;
         }
-        let handed_in = self.with(|core, _| {
-            for ticket in refused {
+        let handed_in = self.with(|core| {
+            for ticket in refused.drain(..) {
                 core.conn.refuse(ticket, MuxRejection::Overloaded);
             }
-            for (stream, end) in &ends {
+            for (stream, end) in ends.iter() {
                 core.finish_stream(*stream, end.clone());
             }
-            for stream in refused_streams {
+            for stream in refused_streams.drain(..) {
                 core.refuse_stream(stream);
             }
-            for answer in &mut answers {
+            for answer in answers.iter_mut() {
                 core.respond(&self.link, answer);
             }
         });
+        ends.clear();
         if handed_in.is_none() {
+            answers.clear();
+            refused.clear();
+            refused_streams.clear();
             return;
         }
-        for mut answer in answers {
+        for mut answer in answers.drain(..) {
             if self.is_over(&mut answer) {
                 continue;
             }

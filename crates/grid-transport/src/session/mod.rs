@@ -142,6 +142,15 @@ impl Session {
         })
     }
 
+    /// As [`with`](Self::with), for what depends on the time; most doesn't, and a look at the clock is not free.
+    pub(crate) fn with_clock<R>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&mut Core, std::time::Instant) -> R,
+    ) -> Option<R> {
+        let now = Instant::now().into_std();
+        self.with(|core| f(core, now))
+    }
+
     /// Makes a single request, whose answer comes by the waiter and wakes `waker`. Both arguments are as they were where
     /// nothing was sent, so that the caller drops them and not the lock.
     pub(crate) fn request(
@@ -149,7 +158,7 @@ impl Session {
         new: &mut NewRequest,
         waker: &mut Option<Waker>,
     ) -> Result<(MuxId, Arc<Waiter<Answer>>), SubmitError> {
-        self.with(|core, now| {
+        self.with_clock(|core, now| {
             let submitted = core.conn.try_request(now, new);
             if submitted == Err(SubmitError::QueueFull) {
                 core.sleepers.starve();
@@ -163,7 +172,7 @@ impl Session {
     /// Opens a stream.
     pub(crate) fn open(self: &Arc<Self>, new: NewStream) -> Result<Arc<Pipe>, SubmitError> {
         let capacity = new.capacity.output;
-        self.with(|core, now| {
+        self.with_clock(|core, now| {
             let submitted = core.conn.open(now, new);
             if submitted == Err(SubmitError::QueueFull) {
                 core.sleepers.starve();
@@ -181,7 +190,7 @@ impl Session {
     /// the channel.
     pub(crate) fn ping(self: &Arc<Self>) -> Option<oneshot::Receiver<Result<Duration, CallError>>> {
         let (caller, answer) = oneshot::channel();
-        self.with(|core, _| {
+        self.with(|core| {
             if core.cause.is_some() {
                 return None;
             }
@@ -196,7 +205,7 @@ impl Session {
 
     /// Gives up a single request.
     pub(crate) fn cancel_request(self: &Arc<Self>, mux: MuxId) {
-        let owed = self.with(|core, _| {
+        let owed = self.with(|core| {
             core.conn.cancel(mux);
             core.calls.remove(mux)
         });
@@ -216,7 +225,7 @@ impl Session {
     /// Ends the session; the first cause counts.
     pub(crate) fn close(self: &Arc<Self>, cause: LinkCause, reason: CloseReason) {
         let cause = Arc::new(cause);
-        self.with(|core, _| {
+        self.with(|core| {
             if core.cause.is_none() && core.conn.close_reason().is_none() {
                 // Set before the machine is told: the errors of its calls carry it.
                 core.cause = Some(cause.clone());
@@ -231,7 +240,7 @@ impl Session {
     /// Refuses what the peer calls from now on; [`drained`](Self::drained) says when the rest has
     /// ended.
     pub(crate) fn refuse_new(self: &Arc<Self>) {
-        self.with(|core, _| {
+        self.with(|core| {
             core.sleepers.drain();
             core.conn.refuse_new();
         });

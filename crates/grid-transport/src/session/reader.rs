@@ -16,7 +16,7 @@ use super::{Effects, Session, report};
 use crate::{
     registry::Frozen,
     state::LinkCause,
-    ws::{LARGE_FRAME, WsError, WsReader},
+    ws::{Calm, LARGE_FRAME, WsError, WsReader},
 };
 
 /// Messages that go in under one lock.
@@ -29,6 +29,8 @@ const LARGEST_BATCH: usize = 64 * 1024;
 
 /// Messages that were decoded outside the lock, and why the rest was not.
 struct Batch {
+    /// So many batches in a row were small ones.
+    calm: Calm,
     /// The most bytes.
     limit: usize,
     messages: Vec<Message>,
@@ -47,8 +49,8 @@ struct Batch {
 pub(super) async fn read(
     session: Arc<Session>,
     registry: Arc<Frozen>,
-    mut socket: WsReader,
-) -> WsReader {
+    mut socket: Box<WsReader>,
+) -> Box<WsReader> {
     let (mut batch, mut effects) = (Batch::new(), Effects::default());
     loop {
         let received = match socket.next_or_noise().now_or_never() {
@@ -72,7 +74,7 @@ pub(super) async fn read(
         {
             batch.take(&session, received);
         }
-        if batch.messages.len() < batch.messages.capacity() / 16 {
+        if batch.is_calm() {
             // An idle link keeps no trace of its busiest moment.
             batch.messages.shrink_to(16);
             effects = Effects::default();
@@ -103,6 +105,7 @@ pub(super) async fn read(
 impl Batch {
     fn new() -> Self {
         Self {
+            calm: Calm::default(),
             limit: FIRST_BATCH,
             messages: Vec::new(),
             noise: 0,
@@ -111,6 +114,12 @@ impl Batch {
             rest: None,
             failure: None,
         }
+    }
+
+    /// Whether there is far more room than is needed any more.
+    fn is_calm(&mut self) -> bool {
+        let room = self.messages.capacity();
+        self.calm.after(self.messages.len() < room / 16)
     }
 
     fn grow(&mut self) {
@@ -186,7 +195,8 @@ impl Batch {
         let noise = std::mem::take(&mut self.noise);
         self.copied = 0;
         if !messages.is_empty() || noise > 0 {
-            let fed = session.locked(effects, |core, now| {
+            let now = tokio::time::Instant::now().into_std();
+            let fed = session.locked(effects, |core| {
                 for message in messages.drain(..) {
                     core.conn.handle_message(now, message, registry);
                 }

@@ -149,15 +149,16 @@ fn spawn<H: Send + 'static>(
 ) -> JoinHandle<Option<H>> {
     let pass = session.guard.enter(inside);
     let session = session.clone();
-    session.link.node.clone().spawn(async move {
-        let ended = AssertUnwindSafe(half).catch_unwind().await;
+    // No block that awaits it: that would have room for the half twice.
+    let half = AssertUnwindSafe(half).catch_unwind();
+    session.link.node.clone().spawn(half.map(move |ended| {
         if ended.is_err() {
             session.close(LinkCause::Panicked, CloseReason::Local);
         }
         drop(session);
         drop(pass);
         ended.ok()
-    })
+    }))
 }
 
 /// Wakes the machine when something is due; returns when it has ended.
@@ -180,8 +181,8 @@ async fn keep_time(session: &Arc<Session>) {
 
 /// Gives the peer a last word and closes the socket, as soon as its halves are free.
 async fn hang_up(
-    reader: JoinHandle<Option<WsReader>>,
-    writer: JoinHandle<Option<WsWriter>>,
+    reader: JoinHandle<Option<Box<WsReader>>>,
+    writer: JoinHandle<Option<Box<WsWriter>>>,
     deadline: Instant,
     cause: &LinkCause,
 ) {
@@ -223,7 +224,7 @@ impl Session {
         // Bytes of a message that is not whole yet: the peer is alive.
         let bytes = self.meter.bytes_in();
         let alive = self.heard.swap(bytes, std::sync::atomic::Ordering::Relaxed) != bytes;
-        self.with(|core, now| {
+        self.with_clock(|core, now| {
             if alive {
                 core.conn.handle_alive(now);
             }

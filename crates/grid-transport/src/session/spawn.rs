@@ -31,7 +31,8 @@ impl Session {
                 // In a box: no other handler's task needs the room.
                 Box::pin(link.node.run_blocking(running, token, aborts)).await
             } else {
-                let ended = link.node.drive(&mut running, token.as_ref()).await;
+                let over = token.as_ref().unwrap_or(link.node.shutdown.abort());
+                let ended = drive(&mut running, over).await;
                 running.end(ended)
             };
             match (session.upgrade(), single_answer(ended)) {
@@ -56,23 +57,32 @@ impl Session {
         let Some(pass) = self.attach(attached, running.entry().id) else {
             return;
         };
-        running.goes_on(self.link.node.settings.slow_poll);
-        let (node, session) = (self.link.node.clone(), Arc::downgrade(self));
-        self.link.node.spawn_handler(async move {
-            let ended = if options.blocking {
-                // As above.
-                Box::pin(node.run_blocking(running, Some(token), !options.detached)).await
-            } else {
-                let drop_on = (!options.detached).then_some(&token);
-                let ended = node.drive(&mut running, drop_on).await;
-                running.end(ended)
-            };
+        let node = self.link.node.clone();
+        running.goes_on(node.settings.slow_poll);
+        let session = Arc::downgrade(self);
+        let finish = move |ended| {
             if let Some(session) = session.upgrade() {
                 let end = stream_end(ended);
-                session.with(|core, _| core.finish_stream(stream, end.clone()));
+                session.with(|core| core.finish_stream(stream, end.clone()));
             }
             drop(pass);
-        });
+        };
+        // Two tasks, as an idle stream is to hold no more than its own needs.
+        if options.blocking {
+            let drops = !options.detached;
+            self.link.node.spawn_handler(async move {
+                finish(node.run_blocking(running, Some(token), drops).await);
+            });
+        } else {
+            let over = match options.detached {
+                true => node.shutdown.abort().clone(),
+                false => token,
+            };
+            self.link.node.spawn_handler(async move {
+                let ended = drive(&mut running, &over).await;
+                finish(running.end(ended));
+            });
+        }
     }
 
     /// A pass for a handler that is attached to the session, and none for one that is not; `None`
@@ -86,7 +96,7 @@ impl Session {
     }
 
     fn forget(self: &Arc<Self>, ticket: Ticket) {
-        self.with(|core, _| {
+        self.with(|core| {
             core.unwatch(ticket);
             core.conn.forget(ticket);
         });
@@ -112,8 +122,8 @@ impl NodeShared {
         };
         let (node, drop_on) = (self.clone(), token.filter(|_| drops));
         let blocking = self.handlers.spawn_blocking(move || {
-            let driven = node.drive(&mut running, drop_on.as_ref());
-            let ended = node.handlers.block_on(driven);
+            let over = drop_on.as_ref().unwrap_or(node.shutdown.abort());
+            let ended = node.handlers.block_on(drive(&mut running, over));
             let ended = running.end(ended);
             drop(permit);
             ended
@@ -123,19 +133,20 @@ impl NodeShared {
             Err(_) => Ended::Dropped,
         }
     }
+}
 
-    /// Runs a handler to its end; none where its future has to be dropped before.
-    async fn drive<C, T: Returned>(
-        &self,
-        running: &mut Running<C, T>,
-        drop_on: Option<&CancellationToken>,
-    ) -> Option<Ended<T>> {
-        tokio::select! {
-            biased;
-            () = cancelled(drop_on) => None,
-            () = self.shutdown.abort().cancelled() => None,
-            ended = running => Some(ended),
-        }
+/// Runs a handler to its end; none where `over` fires before, and its future has to be dropped.
+///
+/// That is the token of whatever is dropped with its session, and for all others that of the node: when the node ends all
+/// sessions do, so nobody waits for both. Of an idle stream's task a wait is a good part.
+async fn drive<C, T: Returned>(
+    running: &mut Running<C, T>,
+    over: &CancellationToken,
+) -> Option<Ended<T>> {
+    tokio::select! {
+        biased;
+        () = over.cancelled() => None,
+        ended = running => Some(ended),
     }
 }
 

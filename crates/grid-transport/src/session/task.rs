@@ -4,6 +4,7 @@ use std::{
     any::Any,
     future::Future,
     mem,
+    num::NonZeroU32,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -59,10 +60,10 @@ impl<T: Returned> Ended<T> {
 pub(super) struct Running<C, T: Returned> {
     entry: Arc<Entry<C, T>>,
     stage: Stage<C, T>,
-    /// For how long it was polled in place, and since when it runs by itself.
-    took: Duration,
-    goes_on: Option<tokio::time::Instant>,
-    timed: Option<Duration>,
+    /// When it was first polled, where it was not ready at once.
+    since: Option<tokio::time::Instant>,
+    /// What its first poll may take, in microseconds, where that is not known yet.
+    timed: Option<NonZeroU32>,
     counted: bool,
     span: Option<Box<HandleSpan>>,
     /// Of the link and node, and of the handler's own limit.
@@ -96,8 +97,7 @@ impl<C, T: Returned> Running<C, T> {
         Some(Self {
             entry: entry.clone(),
             stage: Stage::Called(call),
-            took: Duration::ZERO,
-            goes_on: None,
+            since: None,
             timed: None,
             counted: false,
             span: None,
@@ -129,15 +129,16 @@ impl<C, T: Returned> Running<C, T> {
 
     /// How long that took.
     pub(super) fn took(&mut self, took: Duration) {
-        self.took = took;
+        self.since = tokio::time::Instant::now().checked_sub(took);
     }
 
     /// It runs by itself from now on. Where it was not polled in place, and may not block, its first poll is timed, and a
     /// slow one counts.
     pub(super) fn goes_on(&mut self, slow_poll: Duration) {
-        self.goes_on = Some(tokio::time::Instant::now());
+        self.since.get_or_insert_with(tokio::time::Instant::now);
         let timed = matches!(self.stage, Stage::Called(_)) && !self.entry.options.blocking;
-        self.timed = timed.then_some(slow_poll);
+        let micros = u32::try_from(slow_poll.as_micros()).unwrap_or(u32::MAX);
+        self.timed = timed.then_some(NonZeroU32::new(micros).unwrap_or(NonZeroU32::MIN));
     }
 
     /// Drops what is left of the handler, counts it, and gives back what it held.
@@ -165,7 +166,7 @@ impl<C, T: Returned> Running<C, T> {
     }
 
     fn count(&mut self, ended: &Ended<T>) {
-        let took = self.took + self.goes_on.map_or(Duration::ZERO, |since| since.elapsed());
+        let took = self.since.map_or(Duration::ZERO, |since| since.elapsed());
         let failed = !matches!(ended, Ended::Returned(Ok(_)));
         let panicked = matches!(ended, Ended::Panicked(_));
         self.entry.counters.end(took, failed, panicked);
@@ -209,6 +210,7 @@ impl<C, T: Returned> Future for Running<C, T> {
         };
         let before = Instant::now();
         let polled = self.poll_stage(cx);
+        let slow = Duration::from_micros(slow.get().into());
         self.entry.counters.polled(before.elapsed() > slow);
         polled
     }

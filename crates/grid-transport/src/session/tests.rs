@@ -64,7 +64,7 @@ async fn a_panic_of_the_machine_ends_that_session_and_nothing_else() {
     let mut stream = peer.stream(WAITS, Capacity::new(0, 1), "x").await.unwrap();
     let broken = session(&pair);
     let call = tokio::spawn(peer.request(ECHO, "x").into_future());
-    let result: Option<()> = broken.with(|_, _| panic!("a bug"));
+    let result: Option<()> = broken.with(|_| panic!("a bug"));
     assert!(result.is_none());
     let error = stream.recv().await.unwrap().unwrap_err();
     let CallError::Disconnected { cause } = &error else {
@@ -77,7 +77,7 @@ async fn a_panic_of_the_machine_ends_that_session_and_nothing_else() {
         Err(CallError::Disconnected { .. } | CallError::NotConnected { .. })
     ));
     // Asking a broken machine does no harm.
-    assert!(broken.with(|_, _| ()).is_none());
+    assert!(broken.with(|_| ()).is_none());
     drop(broken);
     let answer = peer.request(ECHO, "again").wait_ready().await.unwrap();
     assert_eq!(answer.as_slice(), b"again");

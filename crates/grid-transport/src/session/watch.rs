@@ -63,7 +63,7 @@ impl Clone for Watch {
 impl Session {
     /// A token that fires when nobody waits for the answer to this request any more.
     pub(super) fn watch(self: &Arc<Self>, ticket: Ticket) -> CancellationToken {
-        let watched = self.with(|core, _| match core.conn.is_awaited(ticket) {
+        let watched = self.with(|core| match core.conn.is_awaited(ticket) {
             Some(true) => Some(core.watched.entry(ticket).or_default().clone()),
             Some(false) => None,
             // It is over, and nothing happens to it any more.

@@ -26,7 +26,7 @@ const ENOUGH_OF_MANY: usize = 16 * 1024;
 const CROWD: usize = 128;
 
 /// Writes until the session ends, or ends it. Gives the socket's half back.
-pub(super) async fn write(session: Arc<Session>, mut socket: WsWriter) -> WsWriter {
+pub(super) async fn write(session: Arc<Session>, mut socket: Box<WsWriter>) -> Box<WsWriter> {
     let (mut messages, mut lens) = (Vec::new(), Vec::new());
     loop {
         if session.take_messages(&mut messages) {
@@ -72,7 +72,7 @@ impl Session {
     fn take_messages(self: &Arc<Self>, messages: &mut Vec<Message>) -> bool {
         let limit = self.link.node.settings.merge_limit;
         messages.clear();
-        let taken = self.with(|core, now| {
+        let taken = self.with_clock(|core, now| {
             core.conn.poll_transmit(now, messages, limit);
             core.sleepers.writer_takes(messages.is_empty());
         });

@@ -30,16 +30,20 @@ pub struct StreamSender {
     pipe: Arc<Pipe>,
     /// Nothing more is owed: finished, or a stream that takes nothing.
     done: bool,
-    pending: Option<Payload>,
-    waiting: Option<Waiting>,
+    /// What only a sink needs.
+    sink: Option<Box<Pending>>,
 }
 
-/// What a sink waits for.
-struct Waiting(Vec<Pin<Box<OwnedNotified>>>);
+/// An item that a sink was given and has not sent yet.
+struct Pending {
+    item: Payload,
+    /// What it waits for: the first of these.
+    waiting: Vec<Pin<Box<OwnedNotified>>>,
+}
 
-impl std::fmt::Debug for Waiting {
+impl std::fmt::Debug for Pending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Waiting")
+        f.write_str("Pending")
     }
 }
 
@@ -48,8 +52,7 @@ impl StreamSender {
         Self {
             pipe,
             done: !takes_items,
-            pending: None,
-            waiting: None,
+            sink: None,
         }
     }
 
@@ -92,32 +95,33 @@ impl StreamSender {
     }
 
     fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let Some(pending) = &mut self.sink else {
+            return Poll::Ready(Ok(()));
+        };
         loop {
-            if let Some(Waiting(any)) = &mut self.waiting {
-                if !any.iter_mut().any(|one| one.as_mut().poll(cx).is_ready()) {
+            if !pending.waiting.is_empty() {
+                let mut waiting = pending.waiting.iter_mut();
+                if !waiting.any(|one| one.as_mut().poll(cx).is_ready()) {
                     return Poll::Pending;
                 }
-                self.waiting = None;
             }
-            let Some(item) = &self.pending else {
-                return Poll::Ready(Ok(()));
-            };
             let waits = self.pipe.waits();
-            match self.pipe.try_send(item) {
-                Ok(None) => self.pending = None,
+            let outcome = match self.pipe.try_send(&pending.item) {
                 Ok(Some(Wait::Credit)) => {
-                    self.waiting = Some(Waiting(vec![Box::pin(waits.credit)]));
+                    pending.waiting = vec![Box::pin(waits.credit)];
+                    continue;
                 }
                 Ok(Some(Wait::Room)) => {
                     // The stream may end meanwhile, which its credit's wake tells.
                     let any = [waits.room, waits.node_room, waits.credit];
-                    self.waiting = Some(Waiting(any.map(Box::pin).into()));
+                    pending.waiting = any.map(Box::pin).into();
+                    continue;
                 }
-                Err(error) => {
-                    self.pending = None;
-                    return Poll::Ready(Err(error));
-                }
-            }
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            self.sink = None;
+            return Poll::Ready(outcome);
         }
     }
 }
@@ -130,7 +134,8 @@ impl Sink<Payload> for StreamSender {
     }
 
     fn start_send(mut self: Pin<&mut Self>, item: Payload) -> Result<(), SendError> {
-        self.pending = Some(item);
+        let waiting = Vec::new();
+        self.sink = Some(Box::new(Pending { item, waiting }));
         Ok(())
     }
 

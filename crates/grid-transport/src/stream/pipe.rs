@@ -176,7 +176,7 @@ impl Pipe {
             // The clone goes under the lock and the original stays out here: dropping the last
             // reference to a user's bytes is the user's code.
             let payload = item.clone();
-            let sent = session.with(|core, _| {
+            let sent = session.with(|core| {
                 let sent = match self.side {
                     Side::Caller(mux) => core.conn.send(mux, payload),
                     Side::Handler(stream) => core.conn.serve_send(stream, payload),
@@ -278,7 +278,7 @@ impl Pipe {
 
     fn with<R>(&self, f: impl FnOnce(&mut Core, Side) -> R) -> Option<R> {
         let session = self.session.upgrade()?;
-        session.with(|core, _| f(core, self.side))
+        session.with(|core| f(core, self.side))
     }
 }
 

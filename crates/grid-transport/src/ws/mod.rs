@@ -3,6 +3,7 @@
 //! The rest of the crate sees whole binary messages and nothing of frames. Reader and writer are independent halves:
 //! the reader never writes, it only leaves a note of what is owed (a pong, a close) that the writer picks up.
 
+mod calm;
 mod control;
 mod head;
 mod header;
@@ -32,6 +33,7 @@ use self::control::Control;
 #[cfg(feature = "__fuzzing")]
 pub(crate) use self::upgrade::check_answer as checked_answer;
 pub(crate) use self::{
+    calm::Calm,
     head::{HeadError, RequestHead, Status, respond},
     reader::{Incoming, LARGE_FRAME, WsReader},
     upgrade::{Credentials, UpgradeError, upgrade},
@@ -58,8 +60,9 @@ pub(crate) enum Role {
 /// An upgraded byte stream.
 #[derive(Debug)]
 pub(crate) struct Ws {
-    pub(crate) reader: WsReader,
-    pub(crate) writer: WsWriter,
+    /// In boxes, as all futures that either goes through have room for it, some of them twice.
+    pub(crate) reader: Box<WsReader>,
+    pub(crate) writer: Box<WsWriter>,
     meter: Arc<Meter>,
 }
 
@@ -71,8 +74,15 @@ impl Ws {
         let control = Arc::new(Control::default());
         let meter = Arc::new(Meter::default());
         Self {
-            reader: WsReader::new(read, ahead, role, settings, control.clone(), meter.clone()),
-            writer: WsWriter::new(write, role, settings, control, meter.clone()),
+            reader: Box::new(WsReader::new(
+                read,
+                ahead,
+                role,
+                settings,
+                control.clone(),
+                meter.clone(),
+            )),
+            writer: Box::new(WsWriter::new(write, role, settings, control, meter.clone())),
             meter,
         }
     }
@@ -83,7 +93,7 @@ impl Ws {
     }
 
     /// The two halves.
-    pub(crate) fn split(self) -> (WsReader, WsWriter) {
+    pub(crate) fn split(self) -> (Box<WsReader>, Box<WsWriter>) {
         (self.reader, self.writer)
     }
 
@@ -109,7 +119,11 @@ impl Ws {
 /// # Cancel safety
 ///
 /// Dropping the future closes the byte stream at once.
-pub(crate) async fn hang_up(mut reader: WsReader, mut writer: WsWriter, code: Option<u16>) {
+pub(crate) async fn hang_up(
+    mut reader: Box<WsReader>,
+    mut writer: Box<WsWriter>,
+    code: Option<u16>,
+) {
     let farewell = async {
         if matches!(writer.close(code).await, Ok(true)) && writer.shutdown().await.is_ok() {
             reader.drain().await;

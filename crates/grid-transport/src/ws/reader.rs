@@ -18,7 +18,7 @@ use super::{
 use crate::config::Settings;
 
 /// The smallest buffer to read into, and so what a connection at rest holds.
-const SMALL_READ: usize = 4 * 1024;
+const SMALL_READ: usize = 1024;
 
 /// A buffer with less room than this is left to the messages that are slices of it.
 const MIN_ROOM: usize = 1024;

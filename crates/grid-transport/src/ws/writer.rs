@@ -9,7 +9,7 @@ use tungstenite::protocol::frame::{
     coding::{Control as ControlCode, Data, OpCode},
 };
 
-use super::{Meter, Role, WriteHalf, WsError, control::Control, mask};
+use super::{Calm, Meter, Role, WriteHalf, WsError, control::Control, mask};
 use crate::config::Settings;
 
 /// Payloads up to this length are copied behind their header; larger ones are written from where they are.
@@ -27,6 +27,7 @@ pub(crate) struct WsWriter {
     stall: Duration,
     pub(super) control: Arc<Control>,
     meter: Arc<Meter>,
+    calm: Calm,
     /// Whether a frame was begun and not finished, so that nothing can follow it.
     broken: bool,
 }
@@ -46,6 +47,7 @@ impl WsWriter {
             stall: settings.write_timeout,
             control,
             meter,
+            calm: Calm::default(),
             broken: false,
         }
     }
@@ -207,7 +209,7 @@ impl WsWriter {
             .map_err(stalled)??;
         self.broken = false;
         let room = self.head.capacity();
-        if room > MOST_KEPT || self.head.len() < room / 16 {
+        if room > MOST_KEPT || self.calm.after(self.head.len() < room / 16) {
             // An idle link keeps no trace of its busiest moment.
             self.head = Vec::new();
         }

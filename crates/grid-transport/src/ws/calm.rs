@@ -1,0 +1,36 @@
+//! When room that a busy moment has left is given back.
+
+/// In a row.
+const ENOUGH: u8 = 4;
+
+/// Tells a link that has become quiet from a small batch between large ones: giving room back after each of those would
+/// be to allocate it again for the next.
+#[derive(Debug, Default)]
+pub(crate) struct Calm(u8);
+
+impl Calm {
+    /// To be told of each batch whether it was small; true when enough of them were, one after the other.
+    pub(crate) fn after(&mut self, small: bool) -> bool {
+        self.0 = if small { self.0 + 1 } else { 0 };
+        let calm = self.0 >= ENOUGH;
+        if calm {
+            self.0 = 0;
+        }
+        calm
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_large_batch_begins_the_count_anew() {
+        let mut calm = Calm::default();
+        for small in [true, true, true, false, true, true, true] {
+            assert!(!calm.after(small));
+        }
+        assert!(calm.after(true));
+        assert!(!calm.after(true), "counted anew");
+    }
+}
