@@ -6,9 +6,10 @@ use super::checksum::checksum;
 use super::error::{DecodeError, Field};
 use super::flags::Flags;
 use super::op::Op;
+use super::prefix::Prefix;
 use super::quick;
 use super::reader::Reader;
-use super::writer::{bin_len, put_bin, put_uint, uint_len};
+use super::writer::{bin_len, uint_len};
 use crate::{HandlerId, MuxId, SubrouteId};
 
 /// The head of an array of 7, the one form in which it is written.
@@ -155,21 +156,23 @@ impl<'a> Frame<'a> {
     /// When the payload has 4 GiB or more, for which the wire has no form.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.reserve(self.encoded_len());
-        self.write(out);
+        self.write(Prefix::new(), out);
     }
 
-    /// As [`encode`](Self::encode), for a caller that knows that there is room.
+    /// As [`encode`](Self::encode), behind what stands in `prefix`, and for a caller that knows that there is room.
     #[inline]
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.push(ENVELOPE_HEAD);
-        put_uint(out, self.mux.get());
-        put_uint(out, self.seq.into());
-        put_uint(out, self.deadline_ms.into());
-        put_uint(out, self.handler.get().into());
-        put_uint(out, self.op.as_u8().into());
-        put_uint(out, self.wire_flags().bits().into());
-        put_bin(out, self.payload);
+    pub(super) fn write(&self, mut prefix: Prefix, out: &mut Vec<u8>) {
+        let start = out.len() + prefix.len();
+        prefix.byte(ENVELOPE_HEAD);
+        prefix.uint(self.mux.get());
+        prefix.uint(self.seq.into());
+        prefix.uint(self.deadline_ms.into());
+        prefix.uint(self.handler.get().into());
+        prefix.uint(self.op.as_u8().into());
+        prefix.uint(self.wire_flags().bits().into());
+        prefix.bin_head(self.payload.len());
+        out.extend_from_slice(prefix.as_slice());
+        out.extend_from_slice(self.payload);
         if let Some(subroute) = &self.subroute {
             out.extend_from_slice(subroute.as_bytes());
         }

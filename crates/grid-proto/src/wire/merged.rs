@@ -6,8 +6,10 @@ use super::error::{DecodeError, Field};
 use super::frame::Frame;
 use super::message::Message;
 use super::op::Op;
+use super::prefix::Prefix;
+use super::quick;
 use super::reader::Reader;
-use super::writer::{bin_len, put_bin_head, uint_len};
+use super::writer::{bin_len, uint_len};
 use crate::MuxId;
 
 /// All messages of one websocket message, in order: the one it is, or those that were merged into it.
@@ -122,11 +124,16 @@ impl std::iter::FusedIterator for Unfold {}
 /// The message that stands in `bytes` between `at` and at most `end`; moves `at` behind it.
 fn next_inside(bytes: &Bytes, at: &mut usize, end: usize) -> Result<Message, DecodeError> {
     let rest = bytes.get(*at..end).unwrap_or_default();
-    let mut reader = Reader::new(rest);
-    let part = reader
-        .bin(Field::MergedPart)
-        .map_err(|error| error.inside(*at))?;
-    let part_end = *at + reader.position();
+    let mut after = rest;
+    let (part, taken) = match quick::bin(&mut after) {
+        Some(part) => (part, rest.len() - after.len()),
+        None => {
+            let mut reader = Reader::new(rest);
+            let part = reader.bin(Field::MergedPart);
+            (part.map_err(|error| error.inside(*at))?, reader.position())
+        }
+    };
+    let part_end = *at + taken;
     let frame =
         Frame::decode(part).map_err(|error| error.inside(part_end.saturating_sub(part.len())))?;
     *at = part_end;
@@ -195,8 +202,9 @@ pub fn encode_merged_head(count: u32, out: &mut Vec<u8>) {
 pub fn encode_merged_part(frame: &Frame<'_>, len: usize, out: &mut Vec<u8>) {
     debug_assert_eq!(len, frame.encoded_len(), "it stands before the message");
     out.reserve(bin_len(len));
-    put_bin_head(out, len);
-    frame.write(out);
+    let mut prefix = Prefix::new();
+    prefix.bin_head(len);
+    frame.write(prefix, out);
 }
 
 /// The encoded length of [`head`] without that of its count.

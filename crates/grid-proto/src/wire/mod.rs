@@ -27,6 +27,7 @@ mod mux_error;
 mod mux_reject;
 mod op;
 mod ping;
+mod prefix;
 mod quick;
 mod reader;
 mod reject;

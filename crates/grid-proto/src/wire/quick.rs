@@ -34,8 +34,9 @@ fn uint(rest: &mut &[u8]) -> Option<u64> {
     }
 }
 
+/// A bin at the beginning of `rest`, which is moved behind it; where there is none `rest` is of no use any more.
 #[inline]
-fn bin<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn bin<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (first, tail) = rest.split_first()?;
     *rest = tail;
     let len = match first {

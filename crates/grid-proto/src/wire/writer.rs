@@ -85,7 +85,7 @@ pub(crate) fn put_nil(out: &mut Vec<u8>) {
     out.push(Marker::Null.to_u8());
 }
 
-fn wire_len(len: usize) -> u32 {
+pub(super) fn wire_len(len: usize) -> u32 {
     // tidy: expect: documented on every encoder; a sender checks the limit of a message, far below, first
     u32::try_from(len).expect("a value of 4 GiB or more has no form on the wire")
 }
