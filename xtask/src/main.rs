@@ -88,7 +88,8 @@ enum Task {
         /// Only find the tests, and run none
         #[arg(long)]
         list: bool,
-        /// Nothing scaled down: takes long and much memory
+        /// As the rows have it where a normal run says "scaled to": takes long and much memory. Periods that tests over
+        /// TCP shorten in every run stay short
         #[arg(long, conflicts_with = "list")]
         full: bool,
     },

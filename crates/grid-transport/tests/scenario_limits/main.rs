@@ -1,5 +1,8 @@
 //! Every limit of a node at one below it, at it, and at one above it, over the wire from a raw peer.
 //!
+//! Most sizes and counts are tried at small stand-ins for the defaults, in every run: the code compares with the setting,
+//! whatever it is, and that the setting has its default is tested in `defaults`.
+//!
 //! | setting | here | at the same three values without a socket |
 //! | --- | --- | --- |
 //! | all defaults | `defaults` | |
@@ -17,7 +20,7 @@
 //! | `max_clock_skew` | `times`, to the nanosecond | `grid-proto` `conn/handshake_tests.rs` |
 //! | `stream_ping_interval` | `times` | `machine/alive.rs` |
 //! | `teardown` | `teardown`: whether a handler that blocks its thread comes out in time; at the three values beside it | `session/run.rs` |
-//! | `redial_at_once_after`, `redial_jitter`, `redial_interval`, `redial_patience`, `redial_max` | rows L | `link/backoff.rs`, exactly |
+//! | `redial_at_once_after`, `redial_jitter`, `redial_interval`, `redial_patience`, `redial_max` | `redial` | `link/backoff.rs`, exactly |
 //! | `replace_max`, `max_remembered` | `again` | `link/accept_tests.rs`, `link/replay.rs` |
 //! | `first_mux` | `numbers` | |
 //! | `warn_interval` | `again`; rows H01, H10, H11 | `limiter.rs`, exactly |

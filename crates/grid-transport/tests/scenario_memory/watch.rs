@@ -1,4 +1,4 @@
-//! How much the process holds, now and at the most.
+//! How much the process holds, now and at the most that was seen.
 
 use std::{
     sync::{
@@ -19,7 +19,8 @@ pub(crate) fn held() -> usize {
         .saturating_sub(stats.bytes_deallocated)
 }
 
-/// Watches how far above its beginning the process goes.
+/// Watches how far above its beginning the process goes. It is sampled, twice in a millisecond: a peak that is over in
+/// less may be missed.
 pub(crate) struct Watch {
     peak: Arc<AtomicUsize>,
     done: Arc<AtomicBool>,
@@ -54,7 +55,7 @@ impl Watch {
         held().saturating_sub(self.base)
     }
 
-    /// The most that was held beyond what was at the beginning.
+    /// The most of any sample beyond what was at the beginning.
     pub(crate) fn peak(&self) -> usize {
         self.peak
             .load(Relaxed)
