@@ -12,6 +12,7 @@ use crate::{
     check::check_batch,
     link::{self, Carried},
     node::{Kind, Phase, Registry},
+    reference::together,
     world::{Action, Outcome, World, note},
 };
 
@@ -299,7 +300,7 @@ impl World {
         }
         let mut out: Vec<Message> = Vec::new();
         if let Some(queue) = this.guest_queue() {
-            let most = queue.len().min(50);
+            let most = together(queue);
             out.extend(queue.drain(..most));
         } else {
             let bytes = this.conn.poll_transmit(now, &mut out, self.style.batch);

@@ -12,7 +12,7 @@ const HISTORIES: usize = 3;
 const FRAMES: usize = 5;
 /// Calls of such a history.
 const CALLS: usize = 8;
-/// Longer messages are more of the same.
+/// Longer messages are more of the same; cuts of a history hit them too, at bytes that are drawn.
 const LONGEST: usize = 220;
 
 /// The calls of a history between two nodes, without whatever else happens in it.

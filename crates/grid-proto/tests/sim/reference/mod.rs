@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | 2, 7, 8 | the handshake without flags, by `connect.rs`; a dialer that comes back at once and takes the place of the connection that was there |
 //! | 10, 32 | items that are absent and not empty, in the middle of a stream |
-//! | 12, 13, 47 | checksums on all but pings of the link; merged messages of up to 50 |
+//! | 12, 13, 47 | checksums on all but pings of the link; merged messages of up to 51, and of 31 KiB and one more |
 //! | 16, 28, 30 | calls are counted from 1 in each process; one count of messages a side and mux |
 //! | 17, 18, 19 | whole milliseconds, 60,000 without a deadline; answers repeat the seq; empty error texts with and without the flag |
 //! | 20 | a refusal is the call again, as MuxConnectError |
@@ -296,6 +296,17 @@ impl World {
     }
 }
 
+/// How many of what waits go out together: up to 50 that have less than 31 KiB, and then one more, whatever its size.
+pub(crate) fn together(queue: &VecDeque<Message>) -> usize {
+    let mut bytes = 0;
+    let fits = |(place, message): &(usize, &Message)| {
+        bytes += message.encoded_len();
+        *place < 50 && bytes < 31 << 10
+    };
+    let gathered = queue.iter().enumerate().take_while(fits).count();
+    queue.len().min(gathered + 1)
+}
+
 /// The whole milliseconds until a deadline.
 fn millis(after: Duration) -> u32 {
     u32::try_from(after.as_millis()).unwrap_or(u32::MAX)
@@ -308,4 +319,22 @@ fn with_item(mut message: Message, item: Bytes, absent: bool) -> Message {
     }
     message.payload = item;
     message
+}
+
+#[test]
+fn fifty_and_one_more_are_merged_or_31_kib_and_one_more() {
+    let of = |sizes: &[usize]| {
+        let message = |size: &usize| Message {
+            payload: vec![7; *size].into(),
+            ..Message::new(Op::Request, MuxId::new(1))
+        };
+        together(&sizes.iter().map(message).collect())
+    };
+    assert_eq!([of(&[]), of(&[1]), of(&[1; 50])], [0, 1, 50]);
+    assert_eq!([of(&[1; 51]), of(&[1; 52]), of(&[1; 200])], [51; 3]);
+    let kib = 1 << 10;
+    assert_eq!(of(&[40 * kib, 1]), 1);
+    assert_eq!(of(&[20 * kib, 20 * kib, 1]), 2);
+    assert_eq!(of(&[10 * kib, 10 * kib, 10 * kib, 1, 1]), 5);
+    assert_eq!(of(&[10 * kib, 10 * kib, 10 * kib, kib, 1]), 4);
 }
