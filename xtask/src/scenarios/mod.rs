@@ -4,7 +4,7 @@
 //! is `machine` in grid-proto, `pair` (nodes in memory) or `unit` (no connection at all) where the name ends so, and `tcp`
 //! elsewhere.
 
-mod found;
+pub(crate) mod found;
 mod results;
 mod rows;
 
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use self::found::Shown;
-use self::results::Results;
+use self::results::{MEMORY, Results};
 use crate::process;
 use crate::report::{Done, Outcome, Stop};
 use crate::{tests, workspace};
@@ -21,7 +21,8 @@ const PAGE: &str = "docs/scenarios.md";
 
 const ROWS: &str = "test(/(^|::)[clht][0-9][0-9]_/)";
 
-/// With what is scaled down beside the rows: limits, what a peer can make a node hold, and hostile loads.
+/// With what belongs to them and is not named after a row: the limits, which are the same in every run, and what is scaled
+/// down beside the rows: what a peer can make a node hold, and hostile loads.
 const IN_FULL: &str =
     "test(/(^|::)[clht][0-9][0-9]_/) | binary(scenario_memory) | binary(scenario_limits)";
 
@@ -42,7 +43,7 @@ pub(crate) fn run(list: bool, full: bool) -> Outcome {
     table.verdict(results.as_ref(), list)
 }
 
-/// Runs the tests of all rows, and in full what is scaled down beside them.
+/// Runs the tests of all rows, and in full what belongs to them.
 fn run_all(rows: &[String], full: bool) -> Result<Results, Stop> {
     let everything = ["--workspace", "--all-features"];
     let nextest = tests::has_nextest();
@@ -115,6 +116,19 @@ impl Table {
                 println!("{:<22} {scaled}", "");
             }
         }
+        for line in Self::beside(results) {
+            println!("{line}");
+        }
+    }
+
+    /// What a table shows below its rows: what was scaled down that is in none of them.
+    fn beside(results: Option<&Results>) -> Vec<String> {
+        let scaled = results
+            .into_iter()
+            .flat_map(|results| results.scaled(MEMORY));
+        scaled
+            .map(|scaled| format!("{MEMORY:<22} {scaled}"))
+            .collect()
     }
 
     fn verdict(&self, results: Option<&Results>, list: bool) -> Outcome {
@@ -212,6 +226,16 @@ mod unit {
             fault(&table, None),
             "under a paused clock, and neither _pair nor _unit by its name: c01_a"
         );
+    }
+
+    #[test]
+    fn what_is_scaled_beside_the_rows_is_shown_below_them() {
+        let results = Results::read("memory: scaled to 16 of 64 peers\n");
+        assert_eq!(
+            Table::beside(Some(&results)),
+            ["memory                 scaled to 16 of 64 peers"]
+        );
+        assert!(Table::beside(None).is_empty());
     }
 
     #[test]

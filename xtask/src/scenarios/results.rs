@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use super::rows::is_id;
 
 pub(super) const PASSED: &str = "passed";
+/// In place of an id, where what is scaled down is in no row: what a peer can make a node hold.
+pub(super) const MEMORY: &str = "memory";
 const FAILED: &str = "FAILED";
 const NOT_RUN: &str = "not run";
 
-/// How each test ended, by its program where the runner says it and the name of its function, and which rows were scaled
-/// down.
+/// How each test ended, by its program where the runner says it and the name of its function, and what was scaled
+/// down, by row.
 #[derive(Default)]
 pub(super) struct Results {
     ended: BTreeMap<(Option<String>, String), bool>,
@@ -27,7 +29,7 @@ impl Results {
                 let key = (program.map(str::to_owned), name);
                 *results.ended.entry(key).or_insert(true) &= passed;
             } else if let Some((row, how)) = line.split_once(": ")
-                && is_id(row)
+                && (is_id(row) || row == MEMORY)
                 && how.starts_with("scaled to ")
             {
                 let all = results.scaled.entry(row.to_owned()).or_default();
@@ -103,6 +105,7 @@ mod unit {
             FAIL [   0.5s] grid-transport::rows c02_b
             PASS [   0.5s] grid-transport::others c02_b
             test c03_c ... ok
+            memory: scaled to 16 of 64 peers
             C20: scaled to 20000 of 1000000 plain calls
             C20: scaled to 20000 of 1000000 plain calls
             note: scaled to nothing";
@@ -117,6 +120,9 @@ mod unit {
         assert_eq!(ended, [PASSED, FAILED, NOT_RUN]);
         let scaled: Vec<_> = results.scaled("C20").collect();
         assert_eq!(scaled, ["scaled to 20000 of 1000000 plain calls"]);
+        let beside: Vec<_> = results.scaled(MEMORY).collect();
+        assert_eq!(beside, ["scaled to 16 of 64 peers"]);
+        assert_eq!(results.scaled("note").count(), 0);
     }
 
     #[test]
