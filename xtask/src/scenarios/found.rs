@@ -61,14 +61,19 @@ fn folder(path: &Path, prefix: &str, shown: &mut Vec<Shown>) -> io::Result<()> {
     Ok(())
 }
 
-fn in_file(home: &str, text: &str) -> Vec<Shown> {
+/// The tests of a file that run: the names of their functions, and whether their clocks stand still.
+pub(crate) fn tests(text: &str) -> Vec<(String, bool)> {
     let mut tests = Tests::default();
     // What does not parse is the compiler's business.
     if let Ok(file) = syn::parse_file(text) {
         tests.visit_file(&file);
     }
+    tests.found
+}
+
+fn in_file(home: &str, text: &str) -> Vec<Shown> {
     let machine = home.starts_with("grid-proto/");
-    let shown = tests.found.into_iter().filter_map(|(name, paused)| {
+    let shown = tests(text).into_iter().filter_map(|(name, paused)| {
         let row = name.get(..3)?.to_uppercase();
         if !is_id(&row) || name.as_bytes().get(3) != Some(&b'_') {
             return None;
