@@ -10,6 +10,8 @@ use subtle::ConstantTimeEq;
 /// The token travels twice: in the `Authorization` header of the upgrade and in the connect request. What it looks like
 /// is the deployment's business.
 ///
+/// It belongs to the node: one that holds a [`Connection`](crate::Connection) of that node keeps it in memory.
+///
 /// ```
 /// use futures_util::future::BoxFuture;
 /// use grid_transport::{Auth, AuthError, TokenContext};

@@ -106,7 +106,7 @@ settings! {
     /// 64 KiB.
     merge_limit: usize = 64 * KIB;
     /// The most bytes that are read from a socket at once, but for websocket frames above 64 KiB,
-    /// which are read into a buffer of their own; 4,096 at the least, and what a connection at rest
+    /// which are read into a buffer of their own; 1,024 at the least, and what a connection at rest
     /// reads. Default 64 KiB.
     read_chunk: usize = 64 * KIB;
 
@@ -178,7 +178,8 @@ settings! {
     /// The most handlers of one batch of messages that are polled in place. Default 256.
     in_place_handlers: usize = 256;
     /// A handler whose first polls take longer than this, two in a row or more than one of sixteen, gets a task of its
-    /// own for each call until they are quick again. Default 1 ms.
+    /// own for each call until they are quick again. In such a task it is compared in whole microseconds, one at the
+    /// least. Default 1 ms.
     slow_poll: Duration = Duration::from_millis(1);
 
     /// The same warning about the same remote is logged once in this time. Default 1 h.

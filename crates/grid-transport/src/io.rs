@@ -111,6 +111,8 @@ impl fmt::Debug for Target {
 ///
 /// [`TcpDialer`] is the default. Another one may speak TLS, go through a proxy, or stay in memory. One that knows who is
 /// at the other end returns its streams as [`Identified`]; a remote that has another name is not shown the token then.
+///
+/// It belongs to the node: one that holds a [`Connection`](crate::Connection) of that node keeps it in memory.
 pub trait Dialer: Send + Sync + 'static {
     /// Opens a stream to `target`. Called afresh for each attempt, so that a name that has moved is found again; names
     /// must be looked up in here.

@@ -39,8 +39,7 @@ struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.node.shutdown.close();
-        self.node.shutdown.abort_all();
+        self.node.end_all();
         self.node.tasks.close();
         if let Some(worker) = &self.node.worker {
             worker.let_go();
@@ -186,8 +185,7 @@ impl Manager {
                 .sum(),
             handlers: node.budgets.handlers.used(),
         };
-        node.shutdown.close();
-        node.shutdown.abort_all();
+        node.end_all();
         node.tasks.close();
         let gone = async {
             if let Some(worker) = &node.worker {

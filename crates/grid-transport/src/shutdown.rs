@@ -1,11 +1,17 @@
 //! The two steps in which a node ends.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
+use grid_proto::conn::CloseReason;
 use tokio_util::sync::CancellationToken;
+
+use crate::link::shared::NodeShared;
 
 /// First nothing new begins, then everything ends.
 #[derive(Clone, Debug)]
@@ -58,5 +64,25 @@ impl Shutdown {
 
     pub(crate) fn abort_all(&self) {
         self.abort.cancel();
+    }
+}
+
+impl NodeShared {
+    /// Ends all links and whatever handler waits for nothing but that.
+    ///
+    /// The sessions are closed here, and not only by the tasks of their links: these may be stuck behind a handler that
+    /// blocks their thread, and handlers that are attached wait for their session.
+    pub(crate) fn end_all(&self) {
+        self.shutdown.close();
+        self.shutdown.abort_all();
+        for link in self.links.all() {
+            let Some(session) = link.session() else {
+                continue;
+            };
+            let cause = link.stop_cause();
+            // It wakes callers, whose wakers may panic, and the next session is to be closed all the same.
+            let close = AssertUnwindSafe(|| session.close(cause, CloseReason::ShuttingDown));
+            drop(catch_unwind(close));
+        }
     }
 }

@@ -179,7 +179,7 @@ async fn a_detached_handler_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn waiting_for_a_link_ends_at_once() {
     let net = Net::new();
-    let names = testing::NAMES;
+    let names = NAMES;
     let a = testing::node_on(&net, names[0], &names, probe).unwrap();
     let peer = a.connection(names[1]).unwrap();
     let connected = tokio::spawn({
@@ -243,7 +243,7 @@ async fn peers_come_and_go() {
 #[tokio::test]
 async fn a_node_needs_a_runtime() {
     let built = std::thread::spawn(|| {
-        let names = testing::NAMES;
+        let names = NAMES;
         Manager::builder(names[0])
             .peers(names)
             .auth(NoAuth)

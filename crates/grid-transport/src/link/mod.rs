@@ -186,8 +186,7 @@ impl Rounds for Dialer<'_> {
 struct Acceptor<'a> {
     link: &'a Arc<LinkShared>,
     registry: &'a Arc<Frozen>,
-    /// In a box, as is all that a link doesn't need in more than one place: each of the futures that it goes through has
-    /// room for it.
+    /// In a box, as each of the futures that it goes through has room for it.
     slot: Box<AcceptSlot>,
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::Arc,
     time::Duration,
 };
@@ -27,6 +27,7 @@ use super::{
     monitor::{self, Now, Sleepers, State},
     outcome::{self, Waiting},
     waiters::{Owed, Waiters},
+    watch::fire,
 };
 use crate::{
     error::CallError,
@@ -295,6 +296,12 @@ impl Effects {
         self.sleepers.closing()
     }
 
+    /// For how many of what is kept longest there is room.
+    pub(super) fn room(&self) -> usize {
+        let todo = self.todo.as_deref();
+        todo.map_or(0, |todo| todo.dropped.capacity().max(todo.fire.capacity()))
+    }
+
     /// What the peer calls, if it does.
     pub(crate) fn called(&mut self) -> Option<&mut Todo> {
         let todo = self.todo.as_deref_mut();
@@ -329,6 +336,8 @@ impl Todo {
     }
 
     pub(super) fn run(&mut self, cause: Option<&Arc<LinkCause>>) {
+        // First, and each by itself: what is to end by its token has no other way to, and wakers may panic.
+        let panicked = fire(&mut self.fire);
         for (owed, outcome) in self.answers.drain(..) {
             owed.answer(outcome.map_err(|failure| outcome::call_error(failure, cause)));
         }
@@ -340,29 +349,17 @@ impl Todo {
             drop(waiting.caller.send(Err(outcome::lost(cause))));
         }
         self.wakes.run();
-        for token in self.fire.drain(..) {
-            token.cancel();
-        }
         self.dropped.clear();
         self.given_up.clear();
         self.given_up_bytes = 0;
         self.done.clear();
+        if let Some(panic) = panicked {
+            resume_unwind(panic);
+        }
     }
 }
 
 impl Session {
-    /// Runs `f` under the lock, and after it all that follows; what the peer calls gets tasks.
-    /// `None` when the machine is broken.
-    pub(crate) fn with<R>(self: &Arc<Self>, f: impl FnOnce(&mut Core) -> R) -> Option<R> {
-        let mut effects = Effects::default();
-        let result = self.locked(&mut effects, f);
-        effects.run(self);
-        if let Some(called) = effects.called() {
-            self.serve_in_tasks(called);
-        }
-        result
-    }
-
     /// Runs `f` under the lock; what has to follow is added to `effects`, and left to the caller.
     pub(crate) fn locked<R>(
         self: &Arc<Self>,

@@ -1,4 +1,5 @@
-//! Row C20 of `docs/scenarios.md`, as only the inside of a session can show it: what has ended leaves no entry and no timer.
+//! What has ended leaves nothing, as only the inside of a session can show it: of calls no entry and no timer (row C20 of
+//! `docs/scenarios.md`), of a node nothing at all, though its handlers hold connections (C23).
 
 use std::{
     sync::{Arc, OnceLock, Weak},

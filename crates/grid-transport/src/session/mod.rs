@@ -142,6 +142,18 @@ impl Session {
         })
     }
 
+    /// Runs `f` under the lock, and after it all that follows; what the peer calls gets tasks.
+    /// `None` when the machine is broken.
+    pub(crate) fn with<R>(self: &Arc<Self>, f: impl FnOnce(&mut Core) -> R) -> Option<R> {
+        let mut effects = Effects::default();
+        let result = self.locked(&mut effects, f);
+        effects.run(self);
+        if let Some(called) = effects.called() {
+            self.serve_in_tasks(called);
+        }
+        result
+    }
+
     /// As [`with`](Self::with), for what depends on the time; most doesn't, and a look at the clock is not free.
     pub(crate) fn with_clock<R>(
         self: &Arc<Self>,

@@ -74,8 +74,8 @@ pub(super) async fn read(
         {
             batch.take(&session, received);
         }
-        if batch.is_calm() {
-            // An idle link keeps no trace of its busiest moment.
+        if batch.is_calm(&effects) {
+            // A link that has become idle keeps no trace of its busiest moment, from a few messages on.
             batch.messages.shrink_to(16);
             effects = Effects::default();
         }
@@ -117,8 +117,8 @@ impl Batch {
     }
 
     /// Whether there is far more room than is needed any more.
-    fn is_calm(&mut self) -> bool {
-        let room = self.messages.capacity();
+    fn is_calm(&mut self, effects: &Effects) -> bool {
+        let room = self.messages.capacity().max(effects.room());
         self.calm.after(self.messages.len() < room / 16)
     }
 

@@ -31,7 +31,8 @@ impl Session {
                 // In a box: no other handler's task needs the room.
                 Box::pin(link.node.run_blocking(running, token, aborts)).await
             } else {
-                let over = token.as_ref().unwrap_or(link.node.shutdown.abort());
+                let abort = link.node.shutdown.abort();
+                let over = token.as_ref().unwrap_or(abort);
                 let ended = drive(&mut running, over).await;
                 running.end(ended)
             };
@@ -122,7 +123,8 @@ impl NodeShared {
         };
         let (node, drop_on) = (self.clone(), token.filter(|_| drops));
         let blocking = self.handlers.spawn_blocking(move || {
-            let over = drop_on.as_ref().unwrap_or(node.shutdown.abort());
+            let abort = node.shutdown.abort();
+            let over = drop_on.as_ref().unwrap_or(abort);
             let ended = node.handlers.block_on(drive(&mut running, over));
             let ended = running.end(ended);
             drop(permit);
@@ -137,8 +139,8 @@ impl NodeShared {
 
 /// Runs a handler to its end; none where `over` fires before, and its future has to be dropped.
 ///
-/// That is the token of whatever is dropped with its session, and for all others that of the node: when the node ends all
-/// sessions do, so nobody waits for both. Of an idle stream's task a wait is a good part.
+/// That is the token of whatever is dropped with its session, and for all others that of the node. Nobody waits for both,
+/// as of an idle stream's task a wait is a good part: whoever ends the node ends its sessions too.
 async fn drive<C, T: Returned>(
     running: &mut Running<C, T>,
     over: &CancellationToken,

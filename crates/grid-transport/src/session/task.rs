@@ -60,7 +60,7 @@ impl<T: Returned> Ended<T> {
 pub(super) struct Running<C, T: Returned> {
     entry: Arc<Entry<C, T>>,
     stage: Stage<C, T>,
-    /// When it was first polled, where it was not ready at once.
+    /// When it began, where it was not ready at once: with its first poll, or with its task.
     since: Option<tokio::time::Instant>,
     /// What its first poll may take, in microseconds, where that is not known yet.
     timed: Option<NonZeroU32>,

@@ -2,7 +2,11 @@
 //!
 //! Most handlers never ask: what tells them is made when they do.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, OnceLock, Weak},
+};
 
 use grid_proto::conn::Ticket;
 use tokio_util::sync::CancellationToken;
@@ -71,6 +75,17 @@ impl Session {
         });
         watched.flatten().unwrap_or_else(fired)
     }
+}
+
+/// Fires them all, also where a waker of one of them panics, and gives that panic.
+pub(super) fn fire(tokens: &mut Vec<CancellationToken>) -> Option<Box<dyn Any + Send>> {
+    let mut panicked = None;
+    for token in tokens.drain(..) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| token.cancel())) {
+            panicked.get_or_insert(panic);
+        }
+    }
+    panicked
 }
 
 fn fired() -> CancellationToken {

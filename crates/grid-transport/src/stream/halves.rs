@@ -30,13 +30,15 @@ pub struct StreamSender {
     pipe: Arc<Pipe>,
     /// Nothing more is owed: finished, or a stream that takes nothing.
     done: bool,
-    /// What only a sink needs.
+    /// What only a sink needs, once it was given an item.
     sink: Option<Box<Pending>>,
 }
 
-/// An item that a sink was given and has not sent yet.
+/// What a sink was given, and waits for.
+#[derive(Default)]
 struct Pending {
-    item: Payload,
+    /// Not sent yet.
+    item: Option<Payload>,
     /// What it waits for: the first of these.
     waiting: Vec<Pin<Box<OwnedNotified>>>,
 }
@@ -99,6 +101,9 @@ impl StreamSender {
             return Poll::Ready(Ok(()));
         };
         loop {
+            let Some(item) = &pending.item else {
+                return Poll::Ready(Ok(()));
+            };
             if !pending.waiting.is_empty() {
                 let mut waiting = pending.waiting.iter_mut();
                 if !waiting.any(|one| one.as_mut().poll(cx).is_ready()) {
@@ -106,7 +111,7 @@ impl StreamSender {
                 }
             }
             let waits = self.pipe.waits();
-            let outcome = match self.pipe.try_send(&pending.item) {
+            let outcome = match self.pipe.try_send(item) {
                 Ok(Some(Wait::Credit)) => {
                     pending.waiting = vec![Box::pin(waits.credit)];
                     continue;
@@ -120,7 +125,8 @@ impl StreamSender {
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
-            self.sink = None;
+            pending.item = None;
+            pending.waiting.clear();
             return Poll::Ready(outcome);
         }
     }
@@ -134,8 +140,7 @@ impl Sink<Payload> for StreamSender {
     }
 
     fn start_send(mut self: Pin<&mut Self>, item: Payload) -> Result<(), SendError> {
-        let waiting = Vec::new();
-        self.sink = Some(Box::new(Pending { item, waiting }));
+        self.sink.get_or_insert_default().item = Some(item);
         Ok(())
     }
 

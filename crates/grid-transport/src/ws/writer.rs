@@ -210,7 +210,7 @@ impl WsWriter {
         self.broken = false;
         let room = self.head.capacity();
         if room > MOST_KEPT || self.calm.after(self.head.len() < room / 16) {
-            // An idle link keeps no trace of its busiest moment.
+            // A link that has become idle keeps no trace of its busiest moment, from a few messages on.
             self.head = Vec::new();
         }
         self.head.clear();

@@ -275,7 +275,7 @@ async fn merge_limit() {
 /// Whatever is read at once, messages around that size come through as they were.
 #[tokio::test]
 async fn read_chunk() {
-    for chunk in [4_096, 10_000, 65_536, 200_000] {
+    for chunk in [1_024, 10_000, 65_536, 200_000] {
         let (address, manager) = serving(node::settings().read_chunk(chunk), &[]).await;
         let mut raw = let_in(address, A).await;
         for len in around(chunk) {

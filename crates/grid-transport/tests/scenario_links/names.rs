@@ -87,8 +87,9 @@ async fn l17_100_redials_of_a_dead_port_make_one_warning() {
                 let last = &times[times.len() - 100..];
                 last.windows(2).map(|pair| pair[1] - pair[0]).collect()
             };
-            assert!(gaps.iter().all(|gap| *gap >= interval), "{gaps:?}");
-            let late = gaps.iter().filter(|gap| **gap > bound).count();
+            // Whoever was held up between its look at the clock and its dial is late, and then the next seems early.
+            let in_time = interval..=bound;
+            let late = gaps.iter().filter(|gap| !in_time.contains(gap)).count();
             if late <= gaps.len() / 4 {
                 break gaps;
             }

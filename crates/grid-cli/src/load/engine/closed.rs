@@ -13,7 +13,8 @@ pub(super) async fn work<O: Operation>(run: &Run<O>, worker: usize) {
     let mut begun = Instant::now();
     while run.goes_on(begun) {
         let (ended, failed) = run.make(worker, None, begun).await;
-        // The end of one is the begin of the next: a look at the clock costs as much as much of an operation.
+        // The end of one is the begin of the next, so what recording takes counts with the next: less than a look at
+        // the clock, which would have to be told from the operation too.
         begun = ended;
         if failed.is_some_and(never_sent) {
             // tidy: sleep: a link that is down comes up no sooner for being asked all the time

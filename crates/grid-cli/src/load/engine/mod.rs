@@ -34,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// What is done again and again.
 pub(super) trait Operation: Send + Sync + 'static {
-    /// Does it once, beginning now, which is `begun`.
+    /// Does it once. It has begun at `begun`, a moment ago.
     fn once(&self, begun: Instant) -> impl Future<Output = Result<Done, Fault>> + Send;
 }
 
@@ -240,6 +240,8 @@ mod fake {
     //! Operations without a network.
 
     use std::time::Duration;
+
+    use tokio::time::Instant;
 
     use super::{Done, Operation};
     use crate::fault::{Fault, FaultKind};
