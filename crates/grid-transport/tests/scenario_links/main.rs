@@ -19,6 +19,8 @@ mod calls;
 mod counters;
 mod crowd;
 mod edges;
+mod fuse;
+mod handshakes;
 mod late;
 mod lost;
 mod many;
