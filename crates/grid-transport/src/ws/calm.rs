@@ -1,7 +1,7 @@
 //! When room that a busy moment has left is given back.
 
 /// In a row.
-const ENOUGH: u8 = 4;
+const ENOUGH: u8 = 16;
 
 /// Tells a link that has become quiet from a small batch between large ones: giving room back after each of those would
 /// be to allocate it again for the next.
@@ -27,10 +27,16 @@ mod tests {
     #[test]
     fn one_large_batch_begins_the_count_anew() {
         let mut calm = Calm::default();
-        for small in [true, true, true, false, true, true, true] {
-            assert!(!calm.after(small));
+        for large_at in [0, 5, ENOUGH - 1] {
+            for batch in 0..ENOUGH {
+                assert!(!calm.after(batch != large_at), "{batch} after {large_at}");
+            }
+            calm = Calm::default();
         }
-        assert!(calm.after(true));
-        assert!(!calm.after(true), "counted anew");
+        let calms = (0..3 * ENOUGH).filter(|_| calm.after(true));
+        assert_eq!(
+            calms.collect::<Vec<_>>(),
+            [1, 2, 3].map(|round| round * ENOUGH - 1)
+        );
     }
 }
