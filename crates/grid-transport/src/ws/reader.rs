@@ -10,7 +10,7 @@ use tungstenite::protocol::frame::{
 };
 
 use super::{
-    Meter, ReadHalf, Role, WsError,
+    Calm, Meter, ReadHalf, Role, WsError,
     control::Control,
     mask,
     parts::{Large, Partial, grow, make_room},
@@ -38,6 +38,8 @@ pub(crate) struct WsReader {
     /// How much to read at once: between [`SMALL_READ`] and `max_read`, as much as comes.
     next_read: usize,
     max_read: usize,
+    /// Of reads that would have had room in a quarter of that.
+    calm: Calm,
     allocated: usize,
     pub(super) max_message: usize,
     frame: Option<Frame>,
@@ -87,6 +89,7 @@ impl WsReader {
             buffer: ahead,
             next_read: SMALL_READ,
             max_read: settings.read_chunk.max(SMALL_READ),
+            calm: Calm::default(),
             allocated: 0,
             max_message: settings.max_handshake_message,
             frame: None,
@@ -223,9 +226,10 @@ impl WsReader {
                 let room = (self.buffer.capacity() - self.buffer.len()).min(self.max_read);
                 let mut into = (&mut self.buffer).limit(room);
                 let read = self.io.read_buf(&mut into).await?;
+                let calm = self.calm.after(read < room && read < self.next_read / 4);
                 if read == room {
                     self.next_read = (self.next_read * 4).min(self.max_read);
-                } else if read < self.next_read / 4 {
+                } else if calm {
                     self.next_read = (self.next_read / 2).max(SMALL_READ);
                 }
                 read
