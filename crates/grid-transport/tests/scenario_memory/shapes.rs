@@ -1,5 +1,6 @@
 //! One peer with a valid token, by shape of attack: never above the documented figure and a tenth.
 
+mod answers;
 mod bombs;
 mod dialed;
 mod floods;
