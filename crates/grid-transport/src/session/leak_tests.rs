@@ -227,6 +227,7 @@ async fn are_freed(held: Weak<Held>, nodes: [Weak<NodeShared>; 2]) {
     panic!("still held: {:?}", counts());
 }
 
+// proves: I20
 #[tokio::test(start_paused = true)]
 async fn c23_a_node_whose_handlers_hold_its_connections_is_freed_when_it_was_shut_down_pair() {
     let held = Arc::new(Held::default());
