@@ -196,7 +196,7 @@ impl LinkCounters {
         sum.duplicate_mux += add.duplicate_mux;
         sum.ignored += add.ignored;
         sum.discarded_answers += add.discarded_answers;
-        sum.excess_credit += add.excess_credit;
+        sum.excess_credit = sum.excess_credit.saturating_add(add.excess_credit);
     }
 
     pub(crate) fn snapshot(

@@ -299,7 +299,7 @@ async fn our_nodes_know_each_other() {
         response.extra,
         Some(Extra {
             version: 1,
-            capabilities: 1
+            capabilities: 3
         })
     );
 
@@ -309,7 +309,7 @@ async fn our_nodes_know_each_other() {
         asked.extra,
         Some(Extra {
             version: 1,
-            capabilities: 1
+            capabilities: 3
         })
     );
 }

@@ -69,12 +69,12 @@ impl Display for MessageRecord {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} mux={} seq={} flags={} deadline={} handler={}",
+            "{} mux={} seq={} flags={} {} handler={}",
             self.op,
             self.mux,
             self.seq,
             self.flags,
-            deadline(self.deadline_ms),
+            deadline(self),
             self.handler
         )?;
         match (&self.route, &self.subroute) {
@@ -228,10 +228,13 @@ pub(super) fn bytes(len: usize) -> String {
     }
 }
 
-fn deadline(ms: u32) -> String {
-    match ms {
-        0 => "none".to_owned(),
-        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
-        ms => format!("{ms}ms"),
+/// What stands where a call has its deadline: the credits that are counted between nodes of ours, too.
+fn deadline(message: &MessageRecord) -> String {
+    let returns = matches!(&*message.op, "UnblockSrvMux" | "UnblockClMux");
+    match message.deadline_ms {
+        0 => "deadline=none".to_owned(),
+        count if returns => format!("credits={count}"),
+        ms if ms % 1000 == 0 => format!("deadline={}s", ms / 1000),
+        ms => format!("deadline={ms}ms"),
     }
 }

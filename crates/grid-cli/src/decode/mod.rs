@@ -50,7 +50,8 @@ What --json prints: one object a line. Every object has
   time, src, dst   in a capture: seconds since its start, and who sent it to whom
   inside       true for a message inside a merged one
 
-A message has op, op_number, mux, seq, flags, flag_bits, deadline_ms, handler, subroute and route
+A message has op, op_number, mux, seq, flags, flag_bits, deadline_ms (of UnblockSrvMux and
+UnblockClMux the credits, where they are counted), handler, subroute and route
 (where there are any), checksum (right, wrong, none or missing; where it is wrong with
 checksum_given and checksum_computed), messages (those inside a merged one), stray_bytes, missing,
 payload_len (null where there is no payload), payload (readable, cut to --width), payload_hex

@@ -52,6 +52,7 @@ impl Link {
             let mut config = Config::default();
             config.hash_seed = hash_seed;
             config.peer_cancels_requests = true;
+            config.peer_counts_credit = true;
             Connection::new(config, now)
         };
         Self {

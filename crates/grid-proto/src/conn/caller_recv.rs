@@ -12,6 +12,7 @@ use super::Fault;
 use super::{
     Connection,
     caller::present,
+    credit::credits_in,
     error::CallError,
     event::Event,
     outgoing::{Call, OutRequest, OutStream},
@@ -61,7 +62,8 @@ impl Connection {
             stream.credits.add(capacity)
         };
         let writable = stream.capacity.input > 0;
-        self.counters.excess_credit += u64::from(excess);
+        let counted = &mut self.counters.excess_credit;
+        *counted = counted.saturating_add(u64::from(excess));
         if writable && excess == 0 {
             self.events.push_back(Event::Writable { mux: message.mux });
         }
@@ -70,21 +72,23 @@ impl Connection {
     pub(super) fn on_unblock_client(&mut self, now: Instant, message: &Message) {
         #[cfg(feature = "__faults")]
         let missed = self.faulty(Fault::MissedWake);
+        let count = credits_in(message);
         let Some(stream) = self.counted(now, message) else {
             return;
         };
         // Credit before the ack is credit for nothing: the ack brings all that there is.
         let excess = if stream.acked {
-            stream.credits.add(1)
+            stream.credits.add(count)
         } else {
-            1
+            count
         };
-        self.counters.excess_credit += u64::from(excess);
+        let counted = &mut self.counters.excess_credit;
+        *counted = counted.saturating_add(u64::from(excess));
         #[cfg(feature = "__faults")]
         if missed {
             return;
         }
-        if excess == 0 {
+        if excess < count {
             self.events.push_back(Event::Writable { mux: message.mux });
         }
     }

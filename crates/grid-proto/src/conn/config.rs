@@ -28,6 +28,9 @@ pub struct Config {
     pub wall_clock: Timestamp,
     /// Whether the peer is a node of ours, which ends a single request's handler when its caller gives up.
     pub peer_cancels_requests: bool,
+    /// Whether the peer is a node of ours that counts credit: several are returned to it by one message, whose
+    /// `deadline_ms` says how many. What it returns itself is always read so.
+    pub peer_counts_credit: bool,
     /// How often the link is pinged; it is lost when no byte came for two periods (10 s).
     pub ping_interval: Duration,
     /// How often a long stream is pinged by its caller; lost when nothing came for two periods (15 s), or sixteen
@@ -76,6 +79,7 @@ impl Default for Config {
             hash_seed: 0,
             wall_clock: Timestamp::ZERO,
             peer_cancels_requests: false,
+            peer_counts_credit: false,
             ping_interval: Duration::from_secs(10),
             stream_ping_interval: Duration::from_secs(15),
             default_deadline: Duration::from_secs(60),

@@ -1,5 +1,7 @@
 //! Credits: how many items may still be sent on a mux.
 
+use crate::wire::Message;
+
 /// What an item that nobody has taken counts beside its bytes: what it takes in memory. Without it a large capacity of
 /// empty items would be held for nothing.
 pub const ITEM_COST: usize = 128;
@@ -30,6 +32,19 @@ impl Credits {
         self.left += count.min(room);
         count.saturating_sub(room)
     }
+}
+
+/// Takes out what the next message returns: one credit, or all where they are counted. Says what the message has to, which
+/// is nothing of a single one.
+pub(super) fn returned(owed: &mut u32, counted: bool) -> u32 {
+    let count = if counted { *owed } else { 1 };
+    *owed -= count;
+    if count > 1 { count } else { 0 }
+}
+
+/// How many credits a message returns. Whoever counts was told that we do, and all others say nothing.
+pub(super) fn credits_in(message: &Message) -> u32 {
+    message.deadline_ms.max(1)
 }
 
 #[cfg(test)]

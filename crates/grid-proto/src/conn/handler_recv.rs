@@ -11,7 +11,7 @@ use crate::{
 use super::Fault;
 use super::{
     Connection, Dirty, TimerKey,
-    credit::Credits,
+    credit::{Credits, credits_in},
     event::{CancelReason, Event, InboundRequest, InboundStream, Routes, ServeId, Ticket},
     incoming::{Ending, Head, Incoming, Served, UNPINGED},
     unread::Unread,
@@ -196,6 +196,7 @@ impl Connection {
         if !self.incoming.contains_key(&message.mux.get()) {
             return self.unknown_stream(message.mux.get(), false);
         }
+        let count = credits_in(message);
         let Some(open) = self.counted_incoming(message) else {
             return;
         };
@@ -203,15 +204,16 @@ impl Connection {
             mux: message.mux,
             serial: open.serial,
         };
-        let excess = open.credits.add(1);
-        let writable = open.ending.is_open() && excess == 0;
+        let excess = open.credits.add(count);
+        let writable = open.ending.is_open() && excess < count;
         let end = match &open.ending {
             Ending::Held(..) if open.credits.take() => {
                 Some(std::mem::replace(&mut open.ending, Ending::Queued))
             }
             _ => None,
         };
-        self.counters.excess_credit += u64::from(excess);
+        let counted = &mut self.counters.excess_credit;
+        *counted = counted.saturating_add(u64::from(excess));
         if let Some(Ending::Held(end)) = end {
             self.queue_end(stream, end);
         } else if writable {

@@ -12,6 +12,7 @@ use super::Fault;
 use super::{
     Connection, Dirty,
     caller::unsent,
+    credit::returned,
     event::{Event, ServeId},
     handler::open_stream,
     lanes::Lane,
@@ -151,6 +152,7 @@ impl Connection {
             self.message(Op::UnblockSrvMux, mux),
             self.message(Op::Ping, mux),
         );
+        let counted = self.config.peer_counts_credit;
         #[cfg(feature = "__faults")]
         let uncounted = self.faulty(Fault::WrongSeqAfterPing);
         let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) else {
@@ -158,9 +160,10 @@ impl Connection {
         };
         stream.dirty = false;
         while stream.unblock_owed > 0 && !batch.is_full() {
-            stream.unblock_owed -= 1;
+            let count = returned(&mut stream.unblock_owed, counted);
             batch.push(Message {
                 seq: stream.number(),
+                deadline_ms: count,
                 ..unblock.clone()
             });
         }
@@ -186,6 +189,7 @@ impl Connection {
             self.message(Op::AckMux, mux),
             self.message(Op::UnblockClMux, mux),
         );
+        let counted = self.config.peer_counts_credit;
         let Some(open) = self.incoming.get_mut(&mux) else {
             return;
         };
@@ -197,9 +201,10 @@ impl Connection {
             });
         }
         while open.unblock_owed > 0 && !batch.is_full() {
-            open.unblock_owed -= 1;
+            let count = returned(&mut open.unblock_owed, counted);
             batch.push(Message {
                 seq: open.number(),
+                deadline_ms: count,
                 ..unblock.clone()
             });
         }

@@ -17,6 +17,17 @@ pub struct Extra {
 }
 
 impl Extra {
+    /// The node stops single requests whose callers have gone (protocol section 6).
+    pub const CANCELS_REQUESTS: u64 = 1;
+    /// The node reads how many credits a message returns, and so may be told of several at once (protocol section 7).
+    pub const COUNTS_CREDIT: u64 = 1 << 1;
+
+    /// Whether the node can do all of these.
+    #[must_use]
+    pub const fn can(&self, capabilities: u64) -> bool {
+        self.capabilities & capabilities == capabilities
+    }
+
     pub(super) const KEY: &'static str = "X";
 
     /// Passes over the value and reads it where it is of the known form. A value of another form is none.

@@ -68,9 +68,9 @@ ops! {
     MuxClientMsg = 9,
     /// A stream item from handler to caller.
     MuxServerMsg = 10,
-    /// Gives the handler's side one credit.
+    /// Gives the handler's side one credit, or as many as its deadline says (protocol section 10).
     UnblockSrvMux = 11,
-    /// Gives the caller's side one credit.
+    /// Gives the caller's side one credit, or as many as its deadline says (protocol section 10).
     UnblockClMux = 12,
     /// A stream is open.
     AckMux = 13,

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod alive;
+mod credits;
 mod deadlines;
 mod ends;
 mod limits;

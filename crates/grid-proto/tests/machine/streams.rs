@@ -1,14 +1,14 @@
 //! Credits, sequence numbers and the ends of input (protocol section 7).
 
 use grid_proto::{
-    Payload,
+    MuxId, Payload,
     conn::{CallError, CancelReason, Capacity, Event, SendError, ServeId},
     wire::{Flags, Op, stream_text},
 };
 
 use crate::tools::{Machine, call, item, message, with_flags};
 
-fn send(machine: &mut Machine, mux: grid_proto::MuxId) -> Result<(), SendError> {
+fn send(machine: &mut Machine, mux: MuxId) -> Result<(), SendError> {
     machine.conn.send(mux, Payload::from("x"))
 }
 

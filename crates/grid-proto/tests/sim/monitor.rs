@@ -113,7 +113,8 @@ impl Monitor {
         };
         match message.op {
             Op::AckMux => stream.credit = stream.capacity,
-            _ => stream.credit += 1,
+            // Counted, or one alone, where nothing is said.
+            _ => stream.credit = stream.credit.saturating_add(message.deadline_ms.max(1)),
         }
         if stream.credit > stream.capacity {
             return Err(format!(

@@ -13,6 +13,7 @@ pub(crate) struct Style {
     /// What the last node is; the others are ours.
     pub(crate) guest: Kind,
     pub(crate) checksums: bool,
+    /// Nodes of ours know that the others are: they cancel requests, and count credit.
     pub(crate) peer_cancels: bool,
     pub(crate) ping: Duration,
     pub(crate) stream_ping: Duration,

@@ -43,11 +43,10 @@ use crate::{
     trace::Cut,
 };
 
-/// What this node says of itself beyond the protocol (protocol section 10): version 1, and as bit 0 of the capabilities
-/// that it stops single requests whose callers have gone.
+/// What this node says of itself beyond the protocol (protocol section 10).
 pub(crate) const EXTRA: Extra = Extra {
     version: 1,
-    capabilities: 1,
+    capabilities: Extra::CANCELS_REQUESTS | Extra::COUNTS_CREDIT,
 };
 
 /// Keeps the link to one remote up, until the node shuts down or the remote is taken off the list. Connections that the

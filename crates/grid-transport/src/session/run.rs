@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use grid_proto::{
     conn::{CloseReason, Config, Connection},
     uses_checksums,
-    wire::Timestamp,
+    wire::{Extra, Timestamp},
 };
 use tokio::{
     task::JoinHandle,
@@ -125,7 +125,12 @@ fn machine(link: &LinkShared, established: &Established) -> Connection {
     config.generation = link.counters.sessions();
     config.hash_seed = rand::random();
     config.wall_clock = Timestamp::from(node.wall_clock());
-    config.peer_cancels_requests = established.peer.extra.is_some();
+    let can = |capability| {
+        let extra = established.peer.extra;
+        extra.is_some_and(|extra| extra.can(capability))
+    };
+    config.peer_cancels_requests = can(Extra::CANCELS_REQUESTS);
+    config.peer_counts_credit = can(Extra::COUNTS_CREDIT);
     config.ping_interval = settings.ping_interval;
     config.stream_ping_interval = settings.stream_ping_interval;
     config.default_deadline = settings.default_deadline;

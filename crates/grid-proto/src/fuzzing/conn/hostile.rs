@@ -81,6 +81,9 @@ impl Game {
             Pong::default().encode(&mut pong);
             message.payload = pong.into();
         }
+        if matches!(message.op, Op::UnblockSrvMux | Op::UnblockClMux) {
+            message.deadline_ms = choose(&[0, 1, 2, 3, 7, u32::MAX], payload).unwrap_or_default();
+        }
         let as_handler = matches!(message.op, Op::AckMux | Op::MuxServerMsg | Op::UnblockClMux);
         let number = self.numbers[usize::from(as_handler)]
             .entry(message.mux.get())
