@@ -210,3 +210,21 @@ fn it_ends_when_its_reader_goes() {
         "grid: the reader of stdout has gone: the messages\n"
     );
 }
+
+#[test]
+fn credit_that_is_counted_is_no_deadline() {
+    // The same message but for its op: UnblockClMux, UnblockSrvMux, Ping; and one that returns a single credit.
+    for (op, count, wanted) in [
+        ("0c", "19", "UnblockClMux mux=7 seq=2 flags=- credits=25 "),
+        ("0b", "19", "UnblockSrvMux mux=7 seq=2 flags=- credits=25 "),
+        ("03", "19", "Ping mux=7 seq=2 flags=- deadline=25ms "),
+        (
+            "0c",
+            "00",
+            "UnblockClMux mux=7 seq=2 flags=- deadline=none ",
+        ),
+    ] {
+        let ran = decode(&[&format!("hex:97 07 02 {count} 00 {op} 00 c4 00")], &[]);
+        assert!(ran.stdout.contains(wanted), "{}", ran.stdout);
+    }
+}

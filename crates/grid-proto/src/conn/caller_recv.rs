@@ -62,8 +62,7 @@ impl Connection {
             stream.credits.add(capacity)
         };
         let writable = stream.capacity.input > 0;
-        let counted = &mut self.counters.excess_credit;
-        *counted = counted.saturating_add(u64::from(excess));
+        self.counters.exceeded(excess);
         if writable && excess == 0 {
             self.events.push_back(Event::Writable { mux: message.mux });
         }
@@ -82,8 +81,7 @@ impl Connection {
         } else {
             count
         };
-        let counted = &mut self.counters.excess_credit;
-        *counted = counted.saturating_add(u64::from(excess));
+        self.counters.exceeded(excess);
         #[cfg(feature = "__faults")]
         if missed {
             return;

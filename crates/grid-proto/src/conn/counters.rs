@@ -21,3 +21,10 @@ pub struct Counters {
     /// Credit beyond the capacity of a stream, and second acks.
     pub excess_credit: u64,
 }
+
+impl Counters {
+    /// A message may bring as many as 32 bits count.
+    pub(super) fn exceeded(&mut self, excess: u32) {
+        self.excess_credit = self.excess_credit.saturating_add(excess.into());
+    }
+}

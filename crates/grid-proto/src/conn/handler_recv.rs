@@ -212,8 +212,7 @@ impl Connection {
             }
             _ => None,
         };
-        let counted = &mut self.counters.excess_credit;
-        *counted = counted.saturating_add(u64::from(excess));
+        self.counters.exceeded(excess);
         if let Some(Ending::Held(end)) = end {
             self.queue_end(stream, end);
         } else if writable {

@@ -85,18 +85,11 @@ mod tests {
 
     #[test]
     fn every_value_has_the_form_that_it_has_alone_and_the_longest_fit() {
-        let edges = [
-            0,
-            0x7f,
-            0x80,
-            0xff,
-            0x100,
-            0xffff,
-            0x1_0000,
-            u64::from(u32::MAX),
-        ];
-        let wide = [u64::from(u32::MAX) + 1, u64::MAX];
-        for value in edges.into_iter().chain(wide) {
+        // Where a form ends the next begins.
+        let edges = (0..64)
+            .map(|bit| 1_u64 << bit)
+            .flat_map(|edge| [edge - 1, edge]);
+        for value in edges.chain([u64::MAX]) {
             let (mut prefix, mut plain) = (Prefix::new(), Vec::new());
             // More than any message has.
             for _ in 0..5 {
