@@ -18,7 +18,7 @@ use super::{
     args::DemoConfig,
     message::{FromNode, LinkFacts, PeerTally, Setup, ToNode},
     pairs::{self, Pair},
-    process::{Event, Processes},
+    process::{self, Event, Processes},
     progress::Progress,
     proxy::{CutDone, Proxy},
     report::{PairReport, Report},
@@ -236,7 +236,7 @@ impl Parent {
                 self.note(&format!("node {}: {line}", node + 1));
                 Ok(())
             }
-            Event::Gone => Err(Failure::failed(format!("node {} has ended", node + 1))),
+            Event::Gone => Err(process::gone(node)),
         }
     }
 

@@ -82,21 +82,20 @@ impl Processes {
 
     /// Tells a node something.
     pub(super) async fn tell(&mut self, node: usize, message: &ToNode) -> Result<(), Failure> {
-        let failed = |what: &dyn std::fmt::Display| {
-            Failure::failed(format!("node {} can't be told: {what}", node + 1))
+        let failed = |error: io::Error| match error.kind() {
+            // Whether this is found first or the end of what it says is a matter of luck.
+            io::ErrorKind::BrokenPipe => gone(node),
+            _ => Failure::failed(format!("node {} can't be told: {error}", node + 1)),
         };
-        let mut line = serde_json::to_vec(message).map_err(|error| failed(&error))?;
+        let mut line = serde_json::to_vec(message).map_err(|error| failed(error.into()))?;
         line.push(b'\n');
         let stdin = self
             .nodes
             .get_mut(node)
             .and_then(|process| process.stdin.as_mut());
-        let stdin = stdin.ok_or_else(|| failed(&"it has ended"))?;
-        stdin
-            .write_all(&line)
-            .await
-            .map_err(|error| failed(&error))?;
-        stdin.flush().await.map_err(|error| failed(&error))
+        let stdin = stdin.ok_or_else(|| gone(node))?;
+        stdin.write_all(&line).await.map_err(failed)?;
+        stdin.flush().await.map_err(failed)
     }
 
     /// Tells all nodes the same.
@@ -135,6 +134,11 @@ impl Processes {
         });
         futures_util::future::join_all(ends).await;
     }
+}
+
+/// Why the demo ends where a node does.
+pub(super) fn gone(node: usize) -> Failure {
+    Failure::failed(format!("node {} has ended", node + 1))
 }
 
 async fn read_messages(
@@ -210,6 +214,6 @@ mod tests {
         let mut all = shell("exec <&-; echo gone");
         assert!(matches!(next(&mut all).await, Event::Line(_)));
         let told = all.tell(0, &ToNode::Start).await;
-        assert!(matches!(told, Err(Failure::Failed(text)) if text.starts_with("node 1 ")));
+        assert!(matches!(told, Err(Failure::Failed(text)) if text == "node 1 has ended"));
     }
 }
