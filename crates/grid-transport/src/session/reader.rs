@@ -3,6 +3,7 @@
 use std::{
     ops::ControlFlow,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,8 +20,13 @@ use crate::{
     ws::{Calm, LARGE_FRAME, WsError, WsReader},
 };
 
-/// Messages that go in under one lock.
-const BATCH_MESSAGES: usize = 256;
+/// Messages that go in under one lock: more where they are quickly done with, and never more than the last, as a link
+/// whose batches take long keeps its thread from the other links.
+const FEWEST_MESSAGES: usize = 16;
+const FIRST_MESSAGES: usize = 64;
+const MOST_MESSAGES: usize = 256;
+/// What a batch is to take at most. Longer ones halve the next, those of a quarter of it double it.
+const BATCH_TIME: Duration = Duration::from_micros(400);
 /// Bytes of websocket messages that are taken in before the machine is fed. The first batch after a silence is small, so
 /// that the peer gets something to do while we go on: with all of it in one the two nodes would work by turns. While more
 /// and more is there already each batch is twice the one before, which costs less.
@@ -33,6 +39,8 @@ struct Batch {
     calm: Calm,
     /// The most bytes.
     limit: usize,
+    /// The most messages.
+    most: usize,
     messages: Vec<Message>,
     /// What came besides and is no message of ours, such as text.
     noise: u32,
@@ -107,6 +115,7 @@ impl Batch {
         Self {
             calm: Calm::default(),
             limit: FIRST_BATCH,
+            most: FIRST_MESSAGES,
             messages: Vec::new(),
             noise: 0,
             bytes: 0,
@@ -126,11 +135,20 @@ impl Batch {
         self.limit = (self.limit * 2).min(LARGEST_BATCH);
     }
 
+    /// That it took so long, with so many messages: the next takes more of them, or fewer.
+    fn took(&mut self, messages: usize, time: Duration) {
+        if time > BATCH_TIME {
+            self.most = (messages / 2).clamp(FEWEST_MESSAGES, self.most);
+        } else if time < BATCH_TIME / 4 && messages >= self.most {
+            self.most = (self.most * 2).min(MOST_MESSAGES);
+        }
+    }
+
     fn has_room(&self) -> bool {
         self.failure.is_none()
             && self.rest.is_none()
             && self.bytes < self.limit
-            && self.messages.len() + (self.noise as usize) < BATCH_MESSAGES
+            && self.messages.len() + (self.noise as usize) < self.most
     }
 
     fn take(&mut self, session: &Session, received: Result<Option<Bytes>, WsError>) {
@@ -151,7 +169,7 @@ impl Batch {
 
     /// Decodes as many messages as go in under one lock.
     fn fill(&mut self, session: &Session) {
-        while self.messages.len() < BATCH_MESSAGES
+        while self.messages.len() < self.most
             && let Some((rest, len)) = &mut self.rest
             // What is left of it would hardly be a batch.
             && (self.copied < self.limit || *len <= self.limit + self.limit / 2)
@@ -195,13 +213,13 @@ impl Batch {
         let noise = std::mem::take(&mut self.noise);
         self.copied = 0;
         if !messages.is_empty() || noise > 0 {
-            let now = tokio::time::Instant::now().into_std();
+            let (now, count) = (tokio::time::Instant::now(), messages.len());
             let fed = session.locked(effects, |core| {
                 for message in messages.drain(..) {
-                    core.conn.handle_message(now, message, registry);
+                    core.conn.handle_message(now.into_std(), message, registry);
                 }
                 if noise > 0 {
-                    core.conn.handle_noise(now, noise);
+                    core.conn.handle_noise(now.into_std(), noise);
                 }
                 core.shrink();
             });
@@ -215,6 +233,9 @@ impl Batch {
             }
             if closing {
                 return ControlFlow::Break(());
+            }
+            if count > FEWEST_MESSAGES {
+                self.took(count, now.elapsed());
             }
         }
         match self.failure.take() {
@@ -292,6 +313,29 @@ mod tests {
         let is_copied = unpinned.payload.as_ptr() != buffer.as_ptr();
         assert_eq!(copied, if is_copied { len } else { 0 });
         is_copied
+    }
+
+    #[test]
+    fn batches_that_take_long_become_smaller() {
+        let mut batch = Batch::new();
+        let quick = BATCH_TIME / 4 - Duration::from_nanos(1);
+        let mut went = |messages, time| {
+            batch.took(messages, time);
+            batch.most
+        };
+        // One that was not full says nothing of more.
+        assert_eq!(went(63, quick), 64);
+        assert_eq!(went(64, quick + Duration::from_nanos(1)), 64);
+        assert_eq!(went(64, quick), 128);
+        assert_eq!(went(128, quick), 256);
+        assert_eq!(went(256, quick), 256);
+        assert_eq!(went(256, BATCH_TIME), 256);
+        let slow = BATCH_TIME + Duration::from_nanos(1);
+        assert_eq!(went(256, slow), 128);
+        assert_eq!(went(100, slow), 50);
+        assert_eq!(went(50, slow), 25);
+        assert_eq!(went(25, slow), 16);
+        assert_eq!(went(17, slow), 16);
     }
 
     #[test]
