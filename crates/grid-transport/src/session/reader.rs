@@ -23,7 +23,6 @@ use crate::{
 /// Messages that go in under one lock: more where they are quickly done with, and never more than the last, as a link
 /// whose batches take long keeps its thread from the other links.
 const FEWEST_MESSAGES: usize = 16;
-const FIRST_MESSAGES: usize = 64;
 const MOST_MESSAGES: usize = 256;
 /// What a batch is to take at most. Longer ones halve the next, those of a quarter of it double it.
 const BATCH_TIME: Duration = Duration::from_micros(400);
@@ -115,7 +114,7 @@ impl Batch {
         Self {
             calm: Calm::default(),
             limit: FIRST_BATCH,
-            most: FIRST_MESSAGES,
+            most: MOST_MESSAGES,
             messages: Vec::new(),
             noise: 0,
             bytes: 0,
@@ -323,6 +322,8 @@ mod tests {
             batch.took(messages, time);
             batch.most
         };
+        let slow = BATCH_TIME + Duration::from_nanos(1);
+        assert_eq!(went(128, slow), 64);
         // One that was not full says nothing of more.
         assert_eq!(went(63, quick), 64);
         assert_eq!(went(64, quick + Duration::from_nanos(1)), 64);
@@ -330,7 +331,6 @@ mod tests {
         assert_eq!(went(128, quick), 256);
         assert_eq!(went(256, quick), 256);
         assert_eq!(went(256, BATCH_TIME), 256);
-        let slow = BATCH_TIME + Duration::from_nanos(1);
         assert_eq!(went(256, slow), 128);
         assert_eq!(went(100, slow), 50);
         assert_eq!(went(50, slow), 25);

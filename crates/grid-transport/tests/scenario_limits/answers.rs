@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use grid_proto::wire::{Flags, Message, Op};
 
+use tokio::time::timeout;
+
 use crate::{
     hostile::{LENGTH, SIZED, call, let_in, merged, read_until, serving},
     logs::Logs,
     node::{self, A},
+    raw::PATIENCE,
 };
 
 const LARGE: usize = 1 << 20;
@@ -32,9 +35,12 @@ async fn max_inbound_by_answers_that_nobody_reads() {
         let stats = manager.handler_stats();
         stats.iter().map(|stats| stats.calls - stats.running).sum()
     };
-    while ended() < 2 * MANY {
-        tokio::task::yield_now().await;
-    }
+    let all = async {
+        while ended() < 2 * MANY {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, all).await.expect("all are let in");
     let mut answers = BTreeMap::new();
     while answers.len() < calls.len() {
         for answer in read_until(&mut raw, |came| !came.is_empty()).await {
