@@ -18,6 +18,12 @@ impl Credits {
         Self { left, capacity }
     }
 
+    /// Whether all of it is there.
+    #[cfg(any(test, feature = "__fuzzing"))]
+    pub(super) fn is_whole(self) -> bool {
+        self.left == self.capacity
+    }
+
     /// Takes one, if there is one.
     pub(super) fn take(&mut self) -> bool {
         let some = self.left > 0;

@@ -69,6 +69,21 @@ impl Connection {
         !self.events.is_empty()
     }
 
+    /// Whether all credit is back of a stream of ours that is acknowledged, or of one that is served; `None` where there
+    /// is no such stream.
+    #[cfg(any(test, feature = "__fuzzing"))]
+    pub(crate) fn has_all_credit(&self, mux: MuxId, served: bool) -> Option<bool> {
+        let credits = if served {
+            self.incoming.get(&mux.get())?.credits
+        } else {
+            match self.calls.get(&mux.get())? {
+                super::outgoing::Call::Stream(stream) => stream.credits,
+                _ => return None,
+            }
+        };
+        Some(credits.is_whole())
+    }
+
     /// Streams of the peer that are being served.
     #[must_use]
     pub fn serving_streams(&self) -> usize {

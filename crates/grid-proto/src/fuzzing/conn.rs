@@ -54,7 +54,8 @@ fn config(mode: u8, generation: u32) -> Config {
     let mut config = Config {
         checksums: mode & 2 != 0,
         peer_cancels_requests: mode & 4 != 0,
-        peer_counts_credit: mode & 32 != 0,
+        // With 64 one of them alone is told so.
+        peer_counts_credit: mode & 32 != 0 && (mode & 64 == 0 || generation == 1),
         default_deadline: Duration::from_secs(3),
         generation,
         ..Config::default()

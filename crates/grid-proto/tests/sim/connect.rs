@@ -193,10 +193,10 @@ impl World {
             &self.tune,
         );
         let this = &mut self.ends[end];
+        this.monitor = Monitor::new(settings.peer_counts_credit);
         this.conn = Connection::new(settings, instant);
         (this.phase, this.heard) = (Phase::Up, now);
         (this.draining, this.closed, this.dirty) = (false, false, true);
-        this.monitor = Monitor::default();
         this.room.clear();
         this.returned.clear();
         this.pings.clear();

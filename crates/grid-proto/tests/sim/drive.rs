@@ -323,6 +323,11 @@ impl World {
                 let capacity = plan.map(|plan| plan.caller_capacity);
                 let sent = this.monitor.sent(message, capacity);
                 sent.map_err(|why| format!("end {end}: {why}"))?;
+                if matches!(message.op, Op::UnblockSrvMux | Op::UnblockClMux)
+                    && message.deadline_ms > 0
+                {
+                    self.seen.saw("credit counted");
+                }
             }
         }
         for frame in link::frames(&mut self.links[end / 2].rng, &out) {

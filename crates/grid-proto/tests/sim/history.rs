@@ -6,7 +6,7 @@ use crate::{
     node::Kind,
     plan::{Answer, Plan},
     rng::Rng,
-    style::Style,
+    style::{Counts, Style},
 };
 
 pub(crate) const MS: u64 = 1_000;
@@ -123,7 +123,10 @@ const CUTS: u64 = 3;
 impl History {
     pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let style = Style::new(&mut rng);
+        let style = Style {
+            counts: Counts::of(seed),
+            ..Style::new(&mut rng)
+        };
         let mut history = Self {
             seed,
             style,

@@ -25,9 +25,18 @@ struct Stream {
 pub(crate) struct Monitor {
     calls: HashMap<u64, Stream, Fast>,
     served: HashMap<u64, Stream, Fast>,
+    /// The peer has said that it understands counted credit.
+    counts: bool,
 }
 
 impl Monitor {
+    pub(crate) fn new(counts: bool) -> Self {
+        Self {
+            counts,
+            ..Self::default()
+        }
+    }
+
     /// A message leaves. `capacity` is what the caller of its stream takes it for.
     pub(crate) fn sent(&mut self, message: &Message, capacity: Option<Capacity>) -> Outcome {
         let (mux, op) = (message.mux.get(), message.op);
@@ -57,6 +66,12 @@ impl Monitor {
             return Err(format!("{op} is sent on {mux} with seq {got}, not {want}"));
         }
         stream.seq = stream.seq.wrapping_add(1);
+        let counted = matches!(op, Op::UnblockSrvMux | Op::UnblockClMux) && message.deadline_ms > 0;
+        if counted && !self.counts {
+            return Err(format!(
+                "credit on {mux} is counted for a peer that doesn't know it"
+            ));
+        }
         match op {
             Op::MuxClientMsg if stream.eof => {
                 return Err(format!("an item is sent on {mux} after EOF"));

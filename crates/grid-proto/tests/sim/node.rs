@@ -20,7 +20,7 @@ use crate::{
     reference::Reference,
     rng::{Fast, mix},
     signs::Signs,
-    style::Style,
+    style::{Counts, Style},
     world::Tune,
 };
 
@@ -239,7 +239,12 @@ pub(crate) fn config(
     config.hash_seed = mix(u64::from(end.epoch), end.node as u64, 7);
     config.wall_clock = wall_clock;
     config.peer_cancels_requests = style.peer_cancels && peer.kind != Kind::Reference;
-    config.peer_counts_credit = config.peer_cancels_requests;
+    config.peer_counts_credit = peer.kind != Kind::Reference
+        && match style.counts {
+            Counts::All => true,
+            Counts::One => peer.name < of.name,
+            Counts::Nobody => false,
+        };
     config.ping_interval = style.ping;
     config.stream_ping_interval = style.stream_ping;
     config.default_deadline = style.default_deadline;

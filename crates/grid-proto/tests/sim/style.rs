@@ -13,8 +13,10 @@ pub(crate) struct Style {
     /// What the last node is; the others are ours.
     pub(crate) guest: Kind,
     pub(crate) checksums: bool,
-    /// Nodes of ours know that the others are: they cancel requests, and count credit.
+    /// Nodes of ours know that the others are, and cancel requests.
     pub(crate) peer_cancels: bool,
+    /// Who of those is known to count credit.
+    pub(crate) counts: Counts,
     pub(crate) ping: Duration,
     pub(crate) stream_ping: Duration,
     pub(crate) default_deadline: Duration,
@@ -45,6 +47,26 @@ pub(crate) struct Style {
     pub(crate) skew: i64,
     /// Wall clocks jump.
     pub(crate) jumps: bool,
+}
+
+/// Who of our nodes says that it counts credit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counts {
+    All,
+    /// One end of each link.
+    One,
+    Nobody,
+}
+
+impl Counts {
+    /// Drawn by itself, so that all else about a seed stays as it was.
+    pub(crate) fn of(seed: u64) -> Self {
+        match mix(seed, 0, 12) % 3 {
+            0 => Self::All,
+            1 => Self::One,
+            _ => Self::Nobody,
+        }
+    }
 }
 
 impl Style {
@@ -109,6 +131,7 @@ impl Style {
             },
             skew: rng.pick(&[0, 1_000_000, 149_000_000]),
             jumps: rng.percent(12),
+            counts: Counts::All,
         }
     }
 

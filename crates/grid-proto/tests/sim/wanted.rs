@@ -15,6 +15,7 @@ pub(crate) const WANTED: &[(&str, u64)] = &[
     ("waited for room", 500),
     ("event: item", 20_000),
     ("event: writable", 10_000),
+    ("credit counted", 100),
     ("event: request", 10_000),
     ("event: opened", 5_000),
     ("event: received", 10_000),

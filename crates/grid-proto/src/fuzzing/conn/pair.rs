@@ -58,6 +58,7 @@ pub(super) fn play(mode: u8, mut bytes: Bytes<'_>) {
         pair.operate(usize::from(op & 1), op >> 1, &mut bytes);
         pair.settle();
     }
+    pair.read_all();
     pair.rest();
 }
 
@@ -252,6 +253,41 @@ impl Pair {
         for side in &mut self.sides {
             for ticket in std::mem::take(&mut side.tickets) {
                 side.conn.forget(ticket);
+            }
+        }
+    }
+
+    /// Once all that was sent has been read, all credit is back.
+    fn read_all(&mut self) {
+        let moves = |side: &Side| side.conn.wants_transmit() || !side.sending.is_empty();
+        let mut quiet = 0;
+        while quiet < 3 {
+            for side in 0..2 {
+                for mux in self.sides[side].calls.keys().copied().collect::<Vec<_>>() {
+                    self.consume(side, Some(mux));
+                }
+                for by in 0..=u8::MAX {
+                    self.serve(side, 11, by);
+                }
+                self.transmit(side, 1 << 10);
+                self.deliver(side, usize::MAX);
+            }
+            let busy = self.sides.iter().any(moves);
+            quiet = if busy { 0 } else { quiet + 1 };
+        }
+        for side in 0..2 {
+            let (this, other) = (&self.sides[side], &self.sides[1 - side]);
+            for (mux, call) in &this.calls {
+                if !call.open || call.over || call.served.is_none() {
+                    continue;
+                }
+                let mux = MuxId::new(*mux);
+                if !call.finished {
+                    let whole = this.conn.has_all_credit(mux, false);
+                    assert_eq!(whole, Some(true), "credit for what {mux} of {side} sends");
+                }
+                let whole = other.conn.has_all_credit(mux, true);
+                assert_eq!(whole, Some(true), "credit for what {mux} of {side} gets");
             }
         }
     }
