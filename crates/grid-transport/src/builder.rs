@@ -42,6 +42,7 @@ pub struct Builder {
     registry: Registry,
     refused: Option<RegisterError>,
     clock: WallClock,
+    held: bool,
 }
 
 impl Builder {
@@ -56,7 +57,16 @@ impl Builder {
             registry: Registry::new(),
             refused: None,
             clock: Arc::new(SystemTime::now),
+            held: false,
         }
+    }
+
+    /// Nothing connects before [`Manager::start`]: for applications that have to load what their handlers need first.
+    /// Until then this node does not dial, and whoever dials it is refused with status 503 and tries again; calls that
+    /// [wait](crate::RequestBuilder::wait_ready) for the link wait for the start too. By default a node starts as soon as it is built.
+    pub fn hold(mut self) -> Self {
+        self.held = true;
+        self
     }
 
     /// The names of all nodes, the local one among them. May be called more than once.
@@ -144,7 +154,7 @@ impl Builder {
         self
     }
 
-    /// Starts the node: links are dialed from now on, and its handlers are frozen.
+    /// Starts the node: links are dialed from now on, unless it is to [hold](Self::hold), and its handlers are frozen.
     ///
     /// # Errors
     ///
@@ -193,6 +203,9 @@ impl Builder {
             runtime,
             handlers,
         });
+        if !self.held {
+            node.started.cancel();
+        }
         if let Some(worker) = &node.worker {
             worker.end_with(&node.handlers, &node.tasks, &node.shutdown);
         }

@@ -76,7 +76,8 @@ settings! {
     /// Bytes queued to be written, for each link. A message is admitted while the queue is below
     /// this, so that one always fits. Default 64 MiB.
     max_queued: usize = 64 * MIB;
-    /// Bytes queued to be written on all links together. Default 1 GiB.
+    /// Bytes queued to be written on all links together; of a quarter of it an even part is kept for each link. Default
+    /// 1 GiB.
     max_queued_node: usize = GIB;
     /// Bytes of answers about unknown muxes and of refusals that may wait, for each link. A peer
     /// that leaves more waiting for a second, or four times as much at any time, does not read and

@@ -119,10 +119,15 @@ impl Manager {
             .ok_or_else(twice)
     }
 
+    /// Lets links be made, where the node was built to [hold](crate::Builder::hold) them back. Nothing happens otherwise.
+    pub fn start(&self) {
+        self.node().started.cancel();
+    }
+
     /// Takes a remote off the list while the node runs: its link is closed, and calls that are
     /// open on it fail. The part of
-    /// [`Settings::max_inbound_node`](crate::Settings#structfield.max_inbound_node) that is kept
-    /// for it is the others' once nothing of it runs or is held and the last [`Connection`] to it
+    /// [`Settings::max_inbound_node`](crate::Settings#structfield.max_inbound_node) and of
+    /// `max_queued_node` that is kept for it is the others' once nothing of it runs or is held and the last [`Connection`] to it
     /// is dropped.
     ///
     /// # Errors

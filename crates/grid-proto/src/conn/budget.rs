@@ -89,26 +89,39 @@ impl Budget {
         self.limit
     }
 
-    /// Whether the least charge would be admitted.
+    /// Whether the least charge would be admitted; for whoever charges one thing of any size then. So each child may go
+    /// beyond its share by one thing, which takes nothing from the shares of the others.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.admits(1, 0)
+        self.used() < self.limit && self.parent_admits(1, 0, Self::most_with_one_each)
+    }
+
+    /// Whether there might be [room](Self::has_room) in one of its children, be it only in one that holds less than its
+    /// share.
+    #[must_use]
+    pub fn may_admit(&self) -> bool {
+        self.used() < self.most_with_one_each()
     }
 
     /// Whether `amount` would be admitted if `freed` were given back.
     pub(super) fn admits(&self, amount: usize, freed: usize) -> bool {
-        self.used().saturating_sub(freed) < self.limit && self.parent_admits(amount, freed)
+        self.used().saturating_sub(freed) < self.limit
+            && self.parent_admits(amount, freed, Self::most_with_shares)
     }
 
-    fn parent_admits(&self, amount: usize, freed: usize) -> bool {
+    fn parent_admits(&self, amount: usize, freed: usize, most: fn(&Self) -> usize) -> bool {
         let Some(parent) = &self.parent else {
             return true;
         };
+        // As nearly always: so much is left that nobody's share need be computed.
+        if parent.used().saturating_sub(freed) < parent.limit - parent.limit / KEPT {
+            return parent.parent_admits(amount, freed, most);
+        }
         let (share, kept) = parent.shares();
         let after = |budget: &Self| budget.used().saturating_sub(freed).saturating_add(amount);
-        let within_share = after(self) <= share && after(parent) <= parent.most_with_shares();
+        let within_share = after(self) <= share && after(parent) <= most(parent);
         (within_share || parent.used().saturating_sub(freed) < parent.limit - kept)
-            && parent.parent_admits(amount, freed)
+            && parent.parent_admits(amount, freed, most)
     }
 
     /// A child's share, and what is kept from one child for the shares of all others.
@@ -125,6 +138,15 @@ impl Budget {
         self.limit
             .saturating_add(self.limit / KEPT)
             .saturating_add(self.largest.load(Relaxed))
+    }
+
+    /// The same where each child may have gone beyond its share by one thing.
+    fn most_with_one_each(&self) -> usize {
+        let each = self.children.load(Relaxed).max(1);
+        let things = self.largest.load(Relaxed).saturating_mul(each);
+        self.limit
+            .saturating_add(self.limit / KEPT)
+            .saturating_add(things)
     }
 
     /// Charges `amount`, or nothing when this budget is at its limit, or a parent is for this one.
@@ -252,6 +274,42 @@ mod tests {
             assert!(!child.has_room());
         }
         assert_eq!(node.used(), 1_000, "never more than the limit");
+    }
+
+    /// Who waits for a budget is woken where one of its children may get in, and no earlier.
+    #[test]
+    fn a_parent_says_whether_any_child_might_be_admitted() {
+        let node = Budget::new(1_000);
+        let (one, two) = (Budget::child(&node, 10_000), Budget::child(&node, 10_000));
+        let mut held = vec![one.charge(900).unwrap()];
+        assert!(!one.has_room() && two.has_room() && node.may_admit());
+        // A quarter above the limit, and for each child the largest thing that there was.
+        held.push(one.charge_over(900));
+        held.push(one.charge_over(900));
+        held.push(one.charge_over(349));
+        assert!(two.has_room() && node.may_admit());
+        held.push(one.charge_over(1));
+        assert!(!two.has_room() && !node.may_admit());
+        held.pop();
+        assert!(two.has_room() && node.may_admit());
+    }
+
+    /// Whoever has room charges one thing of any size, as a queue does.
+    #[test]
+    fn one_large_thing_of_each_leaves_the_shares_of_the_others() {
+        let node = Budget::new(1_000);
+        let children: Vec<_> = (0..5).map(|_| Budget::child(&node, 10_000)).collect();
+        let mut held = Vec::new();
+        let (last, greedy) = children.split_last().unwrap();
+        for child in greedy {
+            while child.has_room() {
+                held.push(child.charge_over(700));
+            }
+        }
+        assert!(node.used() > 2_000, "each beyond its share by one thing");
+        assert!(last.has_room(), "it holds nothing");
+        held.push(last.charge_over(50));
+        assert!(!last.has_room());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub(crate) mod accept;
 mod backoff;
+mod budgets;
 pub(crate) mod counted;
 mod dial;
 pub(crate) mod guard;
@@ -90,6 +91,11 @@ async fn live(link: &Arc<LinkShared>, registry: &Arc<Frozen>, incoming: Option<B
         before.cancelled().await;
     }
     let (stop, wish) = (&link.stop, &link.reconnect);
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => return,
+        () = link.node.started.cancelled() => {}
+    }
     let keep_up = async {
         match incoming {
             Some(slot) => keep_up(&mut Acceptor::new(link, registry, slot), stop, wish).await,

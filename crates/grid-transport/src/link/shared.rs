@@ -29,6 +29,7 @@ use crate::{
     limiter::LogLimiter,
     link::{
         accept::AcceptHandle,
+        budgets::Budgets,
         counted::Counted,
         links::Links,
         replay::{Admissions, RequestTimes},
@@ -63,6 +64,8 @@ pub(crate) struct NodeShared {
     pub(crate) registry: Weak<Frozen>,
     pub(crate) budgets: Budgets,
     pub(crate) shutdown: Shutdown,
+    /// Fires when links may be made.
+    pub(crate) started: CancellationToken,
     /// Everything that the node has spawned: links, sessions, handlers, accepted sockets.
     pub(crate) tasks: TaskTracker,
     /// Warnings about the node itself, and about names of its list until their link is up.
@@ -85,14 +88,6 @@ pub(crate) struct NodeShared {
     /// Connections inside their handshake.
     pub(crate) handshakes: Arc<Semaphore>,
     pub(crate) links: Links,
-}
-
-/// Limits of the whole node that its links draw from.
-#[derive(Debug)]
-pub(crate) struct Budgets {
-    pub(crate) inbound: Arc<Budget>,
-    pub(crate) queued: Arc<Budget>,
-    pub(crate) handlers: Arc<Permits>,
 }
 
 /// What a node is made of, before it has links.
@@ -121,12 +116,9 @@ impl NodeShared {
             auth: parts.auth,
             dialer: parts.dialer,
             registry: parts.registry,
-            budgets: Budgets {
-                inbound: Budget::new(settings.max_inbound_node),
-                queued: Budget::new(settings.max_queued_node),
-                handlers: Permits::new(settings.max_handlers),
-            },
+            budgets: Budgets::new(&settings),
             shutdown: Shutdown::new(),
+            started: CancellationToken::new(),
             tasks: parts.tasks,
             limiter: LogLimiter::of_known(settings.warn_interval),
             violations: LogLimiter::of_known(settings.warn_interval),
@@ -163,9 +155,14 @@ impl NodeShared {
         self.tasks.spawn_on(task, &self.handlers)
     }
 
+    /// Whether connections are taken now.
+    pub(crate) fn is_open(&self) -> bool {
+        self.started.is_cancelled() && !self.shutdown.is_draining()
+    }
+
     /// Wakes those who wait for room in the node's queue budget, where there is some.
     pub(crate) fn offer_room(&self) {
-        self.room.offer(self.budgets.queued.has_room());
+        self.room.offer(self.budgets.queued.may_admit());
     }
 
     /// Now, by the wall clock.
@@ -216,6 +213,8 @@ pub(crate) struct LinkShared {
     /// Bytes held for handlers and consumers, of the live session and of those before: what a peer
     /// has us hold doesn't double when it comes again.
     pub(crate) inbound: Arc<Budget>,
+    /// What waits to be written, within the node's, of which a part is kept for it.
+    pub(crate) queued: Arc<Budget>,
     state: watch::Sender<LinkState>,
     session: Mutex<Option<Arc<Session>>>,
     pub(super) counted: Counted,
@@ -250,6 +249,7 @@ impl LinkShared {
             ),
             times: RequestTimes::default(),
             inbound: Budget::child(&node.budgets.inbound, node.settings.max_inbound),
+            queued: Budget::child(&node.budgets.queued, node.settings.max_queued_node),
             state: watch::Sender::new(LinkState::initial(dials)),
             session: Mutex::new(None),
             counted: Counted::default(),

@@ -142,7 +142,7 @@ fn machine(link: &LinkShared, established: &Established) -> Connection {
     config.max_abuse = settings.max_unknown;
     config.max_leftovers = settings.max_leftovers;
     config.inbound = link.inbound.clone();
-    config.queued = Some(node.budgets.queued.clone());
+    config.queued = Some(link.queued.clone());
     Connection::new(config, Instant::now().into_std())
 }
 

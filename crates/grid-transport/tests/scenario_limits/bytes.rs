@@ -4,10 +4,13 @@ use std::{future::IntoFuture, time::Duration};
 
 use grid_proto::{
     conn::QUEUED_COST,
-    wire::{MuxConnectError, Op},
+    wire::{Message, MuxConnectError, Op},
 };
 use grid_transport::{CallError, LinkStats, Refusal};
-use tokio::{task::yield_now, time::timeout};
+use tokio::{
+    task::{JoinSet, yield_now},
+    time::timeout,
+};
 
 use crate::{
     around,
@@ -124,4 +127,59 @@ async fn max_queued_of_a_link_and_of_a_node() {
             assert!(first.await.unwrap().is_err() && second.await.unwrap().is_err());
         }
     }
+}
+
+/// Of what a node may have waiting a part is kept for each link, whatever waits for a peer that reads nothing.
+#[tokio::test]
+async fn h17_what_one_peer_does_not_read_holds_up_no_other() {
+    let limit = 1_000_000;
+    let names = dialers(1);
+    // For the three links that there are a quarter is kept, for each its part.
+    let share = limit / 4 / 3;
+    let most = limit - 2 * share;
+    let settings = node::settings()
+        .write_timeout(Duration::from_secs(600))
+        .room_timeout(Duration::from_millis(50))
+        .max_queued_node(limit);
+    let (address, manager) = serving(settings, &names).await;
+    let _reads_nothing = let_in(address, A).await;
+    let mut reads = let_in(address, &names[0]).await;
+    let silent = manager.connection(A).unwrap();
+    let mut calls = JoinSet::new();
+    // The writer has this in hand, and the rest waits.
+    calls.spawn(silent.request(STUCK, vec![0; LARGE]).into_future());
+    until(
+        || silent.stats(),
+        |stats| stats.open_requests == 1 && stats.queued_bytes == 0,
+    )
+    .await;
+    for _ in 0..20 {
+        calls.spawn(silent.request(STUCK, vec![0; 100_000]).into_future());
+    }
+    let refused = calls.join_next().await.unwrap().unwrap().unwrap_err();
+    assert!(
+        matches!(refused, CallError::Refused(Refusal::Overloaded)),
+        "{refused:?}"
+    );
+    let waits = silent.stats().queued_bytes;
+    assert!((most..most + 150_000).contains(&waits), "{waits}");
+    let link = manager.connection(&names[0]).unwrap();
+    for _ in 0..5 {
+        let call = tokio::spawn(link.request(STUCK, vec![1; share]).into_future());
+        let request = reads.read_message().await.unwrap();
+        assert_eq!((request.op, request.payload.len()), (Op::Request, share));
+        let answer = call_answer(request.mux.get());
+        reads.send_message(&answer).await;
+        assert_eq!(call.await.unwrap().unwrap().as_slice(), b"done");
+    }
+    assert!(
+        silent.stats().queued_bytes >= most,
+        "it reads nothing still"
+    );
+    calls.abort_all();
+    manager.shutdown(Duration::ZERO).await;
+}
+
+fn call_answer(mux: u64) -> Message {
+    call(Op::Response, STUCK, mux, "done")
 }
