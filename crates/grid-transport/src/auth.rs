@@ -87,11 +87,13 @@ pub struct TokenContext<'a> {
     /// The other node's name. On the acceptor's side that is what the dialer says; it is only known to be one of the
     /// remotes when the node isn't strict.
     pub remote: &'a str,
+    /// This node's [wall clock](crate::Builder::wall_clock), now.
+    pub now: SystemTime,
 }
 
 impl<'a> TokenContext<'a> {
-    pub(crate) const fn new(local: &'a str, remote: &'a str) -> Self {
-        Self { local, remote }
+    pub(crate) const fn new(local: &'a str, remote: &'a str, now: SystemTime) -> Self {
+        Self { local, remote, now }
     }
 }
 
@@ -287,7 +289,7 @@ mod tests {
     #[tokio::test]
     async fn h15_a_wrong_token_is_compared_to_its_end_unit() {
         let auth = StaticToken::new("secret").check_headers(true);
-        let context = TokenContext::new("a", "b");
+        let context = TokenContext::new("a", "b", SystemTime::UNIX_EPOCH);
         for (given, valid) in [
             ("Xecret", false),
             ("secreX", false),
@@ -344,7 +346,10 @@ mod tests {
     async fn the_reason_gives_nothing_away() {
         let auth = StaticToken::new("secret");
         let error = auth
-            .check(b"wrong", TokenContext::new("a", "b"))
+            .check(
+                b"wrong",
+                TokenContext::new("a", "b", SystemTime::UNIX_EPOCH),
+            )
             .await
             .unwrap_err();
         assert_eq!(error.to_string(), "invalid token");

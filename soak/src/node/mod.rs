@@ -17,7 +17,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use grid_transport::{Manager, Settings, SharedSecret};
+use grid_transport::{Manager, Settings, StaticToken};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines, Stdin, stdin},
     net::TcpListener,
@@ -127,7 +127,7 @@ fn build(birth: &Birth, tally: &Tally, skew: Arc<AtomicI64>) -> io::Result<Manag
         .ok_or(io::ErrorKind::InvalidInput)?;
     let builder = Manager::builder(local)
         .peers(&birth.names)
-        .auth(SharedSecret::new("soak"))
+        .auth(StaticToken::new("soak"))
         .settings(settings())
         .dialer(Directory::new(birth.dial.clone()))
         .wall_clock(move || skewed(SystemTime::now(), skew.load(Ordering::Relaxed)));

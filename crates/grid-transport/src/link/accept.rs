@@ -119,7 +119,7 @@ fn unproven(name: &str) -> ConnectRejection {
 
 async fn check_token(node: &NodeShared, pending: &Pending) -> Result<(), Text> {
     let remote = pending.host().to_string_lossy();
-    let context = TokenContext::new(&node.local, &remote);
+    let context = TokenContext::new(&node.local, &remote, node.wall_clock());
     node.auth
         .check(pending.token(), context)
         .await

@@ -4,7 +4,7 @@ use std::{future::Future, io, sync::Arc, time::Duration};
 
 use grid_proto::{
     conn::handshake::{self, Acceptance},
-    wire::{ConnectRequest, Timestamp},
+    wire::{ConnectRejection, ConnectRequest, Timestamp},
 };
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -60,12 +60,10 @@ pub(super) async fn connect(link: &LinkShared) -> Result<Established, LinkCause>
 
 async fn open(link: &LinkShared, io: BoxIo) -> Result<(Ws, Acceptance), LinkCause> {
     let node = &link.node;
-    let context = TokenContext::new(&node.local, &link.name);
+    let now = node.wall_clock();
+    let context = TokenContext::new(&node.local, &link.name, now);
     let token = node.auth.token(context).await.map_err(LinkCause::Token)?;
-    let credentials = Credentials {
-        token: &token,
-        now: node.wall_clock(),
-    };
+    let credentials = Credentials { token: &token, now };
     let mut ws = ws::upgrade(io, &link.target, &node.path, credentials, &node.settings)
         .await
         .map_err(upgrade_cause)?;
@@ -73,7 +71,7 @@ async fn open(link: &LinkShared, io: BoxIo) -> Result<(Ws, Acceptance), LinkCaus
         id: node.id,
         host: (&*node.local).into(),
         time: link.times.next(Timestamp::from(node.wall_clock())),
-        token: token.into(),
+        token: token.as_str().into(),
         extra: Some(EXTRA),
     };
     match greet(&mut ws, &request).await {
@@ -85,7 +83,7 @@ async fn open(link: &LinkShared, io: BoxIo) -> Result<(Ws, Acceptance), LinkCaus
             }
             let (reader, writer) = ws.split();
             ws::hang_up(reader, writer, None).await;
-            Err(cause)
+            Err(without_token(cause, &token))
         }
     }
 }
@@ -100,6 +98,33 @@ async fn greet(ws: &mut Ws, request: &ConnectRequest) -> Result<Acceptance, Link
         )),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The fewest bytes of a token that is taken out of a text: a shorter one is no secret, and may be part of any word.
+const LEAST_SECRET: usize = 4;
+
+/// An acceptor may repeat in its reason what it was shown, as one in the recorded conversations does
+/// (`reject_wrong_token`). A reason is logged and shown, and a token must not be.
+fn without_token(cause: LinkCause, token: &str) -> LinkCause {
+    if token.len() < LEAST_SECRET {
+        return cause;
+    }
+    let without = |text: &str| {
+        let found = text.contains(token);
+        found.then(|| text.replace(token, "(the token)"))
+    };
+    let told = match &cause {
+        LinkCause::Rejected(why) => without(&why.to_string())
+            .map(|text| LinkCause::Rejected(ConnectRejection::from_text(text.as_bytes()))),
+        LinkCause::ClosedByPeer { code, reason } => {
+            without(&reason.to_string_lossy()).map(|text| LinkCause::ClosedByPeer {
+                code: *code,
+                reason: text.as_str().into(),
+            })
+        }
+        _ => None,
+    };
+    told.unwrap_or(cause)
 }
 
 /// A time limit that becomes an outcome of the same type.
@@ -130,5 +155,39 @@ fn upgrade_cause(error: UpgradeError) -> LinkCause {
         UpgradeError::Status(status) => LinkCause::Refused { status },
         UpgradeError::Io(error) => LinkCause::lost(&error),
         other => LinkCause::Upgrade(other.to_string().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_does_not_repeat_the_token() {
+        let told = |text: &str, token| {
+            let cause = LinkCause::Rejected(ConnectRejection::from_text(text.as_bytes()));
+            without_token(cause, token).to_string()
+        };
+        let recorded = "auth token: invalid token. want empty, got wrong";
+        let shown = told(recorded, "wrong");
+        assert!(
+            shown.ends_with("auth token: invalid token. want empty, got (the token)"),
+            "{shown}"
+        );
+        let twice = told("auth token: 'wrong' is wrong", "wrong");
+        assert!(!twice.contains("wrong"), "{twice}");
+        assert!(told(recorded, "another").ends_with(recorded));
+        for short in ["", "wro"] {
+            assert!(told(recorded, short).ends_with(recorded));
+        }
+        let goodbye = LinkCause::ClosedByPeer {
+            code: Some(1008),
+            reason: "wrong? go away".into(),
+        };
+        let shown = without_token(goodbye, "wrong").to_string();
+        assert_eq!(
+            shown,
+            "closed by the remote with status 1008: (the token)? go away"
+        );
     }
 }

@@ -203,6 +203,40 @@ async fn no_secret_is_shown_by_nodes() {
     shown.check(&logs, 12);
 }
 
+/// An acceptor that says what it was shown, as one in the recorded conversations does.
+#[tokio::test]
+async fn no_secret_is_shown_that_the_other_node_repeats() {
+    let (logs, _guard) = Logs::capture_at(Level::TRACE);
+    let shown = Shown::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let manager = builder(A, &[B])
+        .auth(StaticToken::new(SECRET))
+        .dialer(node::Redirect(listener.local_addr().unwrap()))
+        .build()
+        .unwrap();
+    let link = manager.connection(B).unwrap();
+    for reason in [
+        format!("auth token: invalid token. want empty, got {SECRET}"),
+        format!("{SECRET}? {SECRET}!"),
+    ] {
+        let mut raw = Raw::accept(&listener).await;
+        raw.serve_request().await;
+        raw.send_response(false, &reason).await;
+        let told = reason.replace(SECRET, "(the token)");
+        node::down_because(&link, |cause| {
+            cause.to_string().contains(&told).then_some(())
+        })
+        .await;
+        let error = link.request(ECHO, "x").await.unwrap_err();
+        shown.text(&error);
+        shown.debug(&error);
+        show_node(&shown, &manager);
+    }
+    manager.shutdown(Duration::ZERO).await;
+    show_node(&shown, &manager);
+    shown.check(&logs, 3);
+}
+
 /// Dialers by hand, whose messages are broken where the token stands.
 #[tokio::test]
 async fn no_secret_is_shown_of_what_is_broken() {
