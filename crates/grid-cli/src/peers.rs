@@ -5,14 +5,15 @@ use std::collections::HashSet;
 use clap::Args;
 use grid_proto::local_dials;
 
-use crate::{failure::Failure, output, table::Table, values::NodeUrl};
+use crate::{failure::Failure, output, place, table::Table, values::NodeUrl};
 
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   grid peers http://10.0.0.1:9000 http://10.0.0.2:9000 http://10.0.0.3:9000
   grid peers --dot http://10.0.0.1:9000,http://10.0.0.2:9000 | dot -Tsvg > grid.svg")]
 pub(crate) struct PeersArgs {
-    /// The names of the nodes, exactly as the nodes have them.
+    /// The names of the nodes, exactly as the nodes have them; http://node{1...16}:9000 stands for
+    /// sixteen of them.
     #[arg(value_name = "URL", value_delimiter = ',', required = true)]
     names: Vec<String>,
     /// Write a graph for Graphviz: an arrow from who dials.
@@ -22,17 +23,18 @@ pub(crate) struct PeersArgs {
 
 /// Writes the table or the graph.
 pub(crate) fn run(args: PeersArgs) -> Result<(), Failure> {
+    let names = place::expand("URL", &args.names)?;
     let mut seen = HashSet::new();
-    for name in &args.names {
+    for name in &names {
         NodeUrl::parse_any("URL", name)?;
         if !seen.insert(name) {
             return Err(Failure::bad(format!("URL: '{name}' is there twice")));
         }
     }
     let text = if args.dot {
-        graph(&args.names)
+        graph(&names)
     } else {
-        table(&args.names)
+        table(&names)
     };
     output::print(text.as_bytes(), "the table is cut")
 }

@@ -4,12 +4,12 @@
 use std::{collections::HashMap, ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::Args;
-use grid_transport::{Builder, Manager, SharedSecret};
+use grid_transport::{Builder, Manager, StaticToken, pattern};
 
 use crate::{
     dialer::OverrideDialer,
     failure::Failure,
-    token::{Token, TokenSource},
+    token::{GivenToken, Token, TokenSource},
     values::{NodeUrl, parse_dial, parse_listen},
 };
 
@@ -22,7 +22,7 @@ pub(crate) struct PlaceArgs {
     /// The token that all nodes share; it shows in the process list, so prefer --token-file or the
     /// environment variable GRID_TOKEN.
     #[arg(long, value_name = "TEXT", conflicts_with = "token_file")]
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<GivenToken>,
     /// A file that holds the token.
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
@@ -83,7 +83,7 @@ impl Place {
             path: check_path(args.path.unwrap_or_else(|| DEFAULT_PATH.to_owned()))?,
             dial: check_dial(&peers, &args.dial)?,
             token: TokenSource {
-                flag: args.token,
+                flag: args.token.map(GivenToken::into_text),
                 file: args.token_file,
                 env: env_token,
             }
@@ -99,7 +99,7 @@ impl Place {
         Manager::builder(self.local.as_str())
             .peers(peers.into_iter().map(NodeUrl::as_str))
             .path(self.path.as_str())
-            .auth(SharedSecret::new(self.token.text()))
+            .auth(StaticToken::new(self.token.text()))
             .dialer(OverrideDialer::new(self.dial.clone()))
     }
 
@@ -122,9 +122,19 @@ fn check_path(path: String) -> Result<String, Failure> {
     )))
 }
 
+/// The names that patterns such as `http://node{1...16}:9000` stand for.
+pub(crate) fn expand(option: &str, patterns: &[String]) -> Result<Vec<String>, Failure> {
+    let mut names = Vec::with_capacity(patterns.len());
+    for text in patterns {
+        let expanded = pattern::expand(text);
+        names.extend(expanded.map_err(|error| Failure::bad(format!("{option}: {error}")))?);
+    }
+    Ok(names)
+}
+
 fn check_peers(local: &NodeUrl, texts: &[String]) -> Result<Vec<NodeUrl>, Failure> {
     let mut peers: Vec<NodeUrl> = Vec::with_capacity(texts.len());
-    for text in texts {
+    for text in &expand("--peers", texts)? {
         let peer = NodeUrl::parse("--peers", text)?;
         if peers.contains(&peer) {
             return Err(Failure::bad(format!("--peers: '{peer}' is there twice")));
@@ -213,6 +223,20 @@ mod tests {
         };
         let line = refused(A, &[A, B], args);
         assert!(line.contains(&twice) && line.contains("second"), "{line}");
+    }
+
+    #[test]
+    fn a_pattern_stands_for_many_peers() {
+        let pattern = ["http://127.0.0.{1...3}:9001".to_owned()];
+        let local = NodeUrl::parse("--local", A).unwrap();
+        let peers = check_peers(&local, &pattern).unwrap();
+        assert_eq!(peers.len(), 3);
+        assert!(peers.contains(&local));
+        let line = refused(A, &["http://127.0.0.{1..3}:9001"], PlaceArgs::default());
+        assert!(
+            line.contains("--peers: '{1..3}' in 'http://127.0.0.{1..3}:9001' is no range"),
+            "{line}"
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{
 use common::{Grid, PATIENCE, TempDir};
 use grid_cli::probe::single;
 use grid_transport::{
-    BoxIo, CallError, Connection, Dialer, Manager, Refusal, RequestFuture, SharedSecret, Target,
+    BoxIo, CallError, Connection, Dialer, Manager, Refusal, RequestFuture, StaticToken, Target,
 };
 use nix::sys::signal::Signal;
 use tokio::{net::TcpStream, time::timeout};
@@ -281,7 +281,7 @@ impl Dialer for To {
 async fn caller(pair: &Pair, node: &mut Grid) -> (Manager, Connection) {
     let caller = Manager::builder(pair.dialer.as_str())
         .peers([&pair.dialer, &pair.acceptor])
-        .auth(SharedSecret::new("secret"))
+        .auth(StaticToken::new("secret"))
         .dialer(To(node.address().parse().unwrap()))
         .build()
         .unwrap();

@@ -102,6 +102,12 @@
 //! [`abort_on_cancel`](SingleHandler::abort_on_cancel); a stream is a conversation and its
 //! handler is dropped unless it is registered as [`detached`](StreamHandler::detached).
 //!
+//! # Under an HTTP server
+//!
+//! A node has a socket of its own by [`Manager::serve`], or shares one with other grids by a [`Listener`]. Where the
+//! application has an HTTP server anyway, the feature `http` brings `Manager::service`, which hyper, axum and tonic route
+//! to like to any other service; [`Manager::serve_upgraded`] takes what was upgraded by other means.
+//!
 //! # Tracing
 //!
 //! Events, by target: `grid::link` (states of links, failed attempts), `grid::accept` (refused
@@ -142,12 +148,16 @@ mod link;
 mod listener;
 mod manager;
 mod mount;
+pub mod pattern;
 mod proven;
 mod registration;
 mod registry;
 mod request;
 mod resolve;
+#[cfg(feature = "http")]
+mod service;
 mod session;
+mod shared_secret;
 mod shutdown;
 mod state;
 mod stats;
@@ -156,13 +166,12 @@ mod sync;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 mod trace;
+#[cfg(unix)]
+mod unix;
 mod worker;
 mod ws;
 
-pub use auth::{
-    Auth, AuthError, NoAuth, StaticToken, StaticToken as SharedSecret, TokenContext,
-    UpgradeHeaders, same_token,
-};
+pub use auth::{Auth, AuthError, NoAuth, StaticToken, TokenContext, UpgradeHeaders, same_token};
 pub use build_error::{BuildError, RegisterError, UnknownPeer};
 pub use builder::Builder;
 pub use config::Settings;
@@ -178,9 +187,14 @@ pub use registration::{Registration, SingleHandler, StreamHandler};
 pub use registry::Registry;
 pub use request::{RequestBuilder, RequestFuture};
 pub use resolve::Resolver;
+#[cfg(feature = "http")]
+pub use service::GridService;
+pub use shared_secret::SharedSecret;
 pub use state::{LinkCause, LinkState};
 pub use stats::{HandlerStats, LinkStats};
 pub use stream::{CancelHandle, Stream, StreamBuilder, StreamCall, StreamReceiver, StreamSender};
+#[cfg(unix)]
+pub use unix::UnixDialer;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

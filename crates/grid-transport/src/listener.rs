@@ -16,7 +16,6 @@ use tokio_util::{
 };
 
 use crate::{
-    auth::UpgradeHeaders,
     config::Settings,
     io::{BoxIo, tune},
     link::{
@@ -24,7 +23,7 @@ use crate::{
         shared::NodeShared,
     },
     manager::Manager,
-    session,
+    mount, session,
     trace::Cut,
     worker,
     ws::{self, HeadError, RequestHead, Role, Status, Ws},
@@ -34,7 +33,7 @@ use crate::{
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long an idle connection is silent before the kernel probes it.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Where byte streams come from: a listening socket, or something in memory.
 ///
@@ -371,23 +370,7 @@ async fn route(shared: &Shared, head: &RequestHead, from: &str) -> Result<Arc<No
         .iter()
         .find(|node| *node.path == *head.path)
         .ok_or(Status::NotFound)?;
-    if node.shutdown.is_draining() {
-        return Err(Status::Unavailable);
-    }
-    let headers = UpgradeHeaders::new(head.bearer.as_deref(), head.time, node.wall_clock());
-    if let Err(reason) = node.auth.check_headers(headers).await {
-        if let Some(suppressed) = node.strangers.allow(from, "headers") {
-            tracing::warn!(
-                target: "grid::accept",
-                local = %node.local,
-                from,
-                suppressed,
-                reason = %Cut(&reason),
-                "upgrade refused"
-            );
-        }
-        return Err(Status::Forbidden);
-    }
+    mount::look_at(node, head, from).await?;
     Ok(node.clone())
 }
 

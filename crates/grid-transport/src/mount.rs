@@ -3,16 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use tokio::time::timeout;
+use tokio::{net::TcpStream, sync::OwnedSemaphorePermit, time::timeout};
 
 use crate::{
-    io::BoxIo,
+    auth::UpgradeHeaders,
+    io::{BoxIo, tune},
     link::{
         accept::{self, Origin},
         shared::NodeShared,
     },
+    listener::KEEPALIVE,
     manager::Manager,
-    ws::{Role, Ws},
+    trace::Cut,
+    ws::{RequestHead, Role, Status, Ws},
 };
 
 impl Manager {
@@ -29,35 +32,54 @@ impl Manager {
     /// among [`max_handshakes`](crate::Settings#structfield.max_handshakes), and ends in its
     /// [`handshake_timeout`](crate::Settings#structfield.handshake_timeout).
     ///
-    /// False when the connection was closed at once: the node is shutting down, or too many are at their handshake.
+    /// False when the connection was closed at once: the node has not started or is shutting down, or too many are at their handshake.
     pub fn serve_upgraded(&self, io: BoxIo, ahead: Bytes, from: &str) -> bool {
         let node = self.node();
-        if node.shutdown.is_draining() {
+        if !node.is_open() {
             return false;
         }
-        let Ok(permit) = node.handshakes.clone().try_acquire_owned() else {
-            if let Some(suppressed) = node.strangers.allow(from, "too many handshakes") {
-                tracing::warn!(target: "grid::accept", from, suppressed, "too many handshakes at once");
-            }
+        let Some(permit) = permit(node, from) else {
             return false;
         };
         let (node, from) = (node.clone(), from.to_owned());
         node.clone().spawn(async move {
-            let origin = Origin {
-                address: from,
-                names: (*io).peer_names().cloned(),
-            };
-            let ws = Ws::new(io, BytesMut::from(ahead), Role::Server, &node.settings);
-            greet(&node, ws, origin).await;
+            greet(&node, io, ahead, from, node.settings.handshake_timeout).await;
             drop(permit);
         });
         true
     }
 }
 
-async fn greet(node: &Arc<NodeShared>, ws: Ws, origin: Origin) {
-    let from = origin.address.clone();
-    let limit: Duration = node.settings.handshake_timeout;
+/// To be at the handshake, unless too many are.
+pub(crate) fn permit(node: &NodeShared, from: &str) -> Option<OwnedSemaphorePermit> {
+    let permit = node.handshakes.clone().try_acquire_owned().ok();
+    if permit.is_none()
+        && let Some(suppressed) = node.strangers.allow(from, "too many handshakes")
+    {
+        tracing::warn!(target: "grid::accept", from, suppressed, "too many handshakes at once");
+    }
+    permit
+}
+
+/// The handshake with whoever has been granted the upgrade; within that time.
+pub(crate) async fn greet(
+    node: &Arc<NodeShared>,
+    io: BoxIo,
+    ahead: Bytes,
+    from: String,
+    limit: Duration,
+) {
+    // The servers of others leave a socket as it comes, and small writes would wait for the answers to others.
+    if let Some(stream) = (*io).as_any().downcast_ref::<TcpStream>()
+        && let Err(error) = tune(stream, Some(KEEPALIVE))
+    {
+        tracing::debug!(target: "grid::accept", from, %error, "a socket can't be tuned");
+    }
+    let origin = Origin {
+        address: from.clone(),
+        names: (*io).peer_names().cloned(),
+    };
+    let ws = Ws::new(io, BytesMut::from(ahead), Role::Server, &node.settings);
     let late = tokio::select! {
         biased;
         () = node.shutdown.closing().cancelled() => false,
@@ -72,4 +94,30 @@ async fn greet(node: &Arc<NodeShared>, ws: Ws, origin: Origin) {
             "handshake timed out"
         );
     }
+}
+
+/// Whether a node takes whoever sends such a head.
+pub(crate) async fn look_at(
+    node: &NodeShared,
+    head: &RequestHead,
+    from: &str,
+) -> Result<(), Status> {
+    if !node.is_open() {
+        return Err(Status::Unavailable);
+    }
+    let headers = UpgradeHeaders::new(head.bearer.as_deref(), head.time, node.wall_clock());
+    if let Err(reason) = node.auth.check_headers(headers).await {
+        if let Some(suppressed) = node.strangers.allow(from, "headers") {
+            tracing::warn!(
+                target: "grid::accept",
+                local = %node.local,
+                from,
+                suppressed,
+                reason = %Cut(&reason),
+                "upgrade refused"
+            );
+        }
+        return Err(Status::Forbidden);
+    }
+    Ok(())
 }

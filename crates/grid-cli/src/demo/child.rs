@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use grid_transport::{Connection, LinkState, Manager, Settings, SharedSecret};
+use grid_transport::{Connection, LinkState, Manager, Settings, StaticToken};
 use tokio::{
     net::TcpListener,
     sync::mpsc,
@@ -141,7 +141,7 @@ impl Node {
             .replace_after(REDIAL);
         let mut builder = Manager::builder(local.as_str())
             .peers(&setup.names)
-            .auth(SharedSecret::new(token.text()))
+            .auth(StaticToken::new(token.text()))
             .dialer(OverrideDialer::new(
                 setup.dial.clone().into_iter().collect(),
             ))

@@ -19,7 +19,8 @@ pub(crate) struct NodeArgs {
     /// This node's name: a URL without a path, one of --peers.
     #[arg(long, value_name = "URL")]
     pub(crate) local: String,
-    /// The names of all nodes, this one among them, separated by commas.
+    /// The names of all nodes, this one among them, separated by commas; http://node{1...16}:9000
+    /// stands for sixteen of them.
     #[arg(long, value_name = "URL,URL,…", value_delimiter = ',', required = true)]
     pub(crate) peers: Vec<String>,
     #[command(flatten)]

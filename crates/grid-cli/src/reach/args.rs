@@ -38,7 +38,8 @@ pub(crate) struct ReachArgs {
     /// 30 seconds only.
     #[arg(long, value_name = "URL", requires = "peers")]
     pub(crate) local: Option<String>,
-    /// The names of all nodes, separated by commas, as the nodes themselves have them.
+    /// The names of all nodes, separated by commas, as the nodes themselves have them;
+    /// http://node{1...16}:9000 stands for sixteen of them.
     #[arg(
         long,
         value_name = "URL,URL,…",

@@ -2,8 +2,7 @@
 
 use grid_cli::probe::{single, stream, typed};
 use grid_transport::{
-    Capacity, Manager, Payload, Registration, SharedSecret, SingleHandler, StreamCall,
-    StreamHandler,
+    Capacity, Manager, Payload, Registration, SingleHandler, StaticToken, StreamCall, StreamHandler,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -96,7 +95,7 @@ async fn an_answer_that_is_wrong_is_a_failure() {
     let [first, _, spare] = names();
     let mut builder = Manager::builder(first.as_str())
         .peers([&first, &spare])
-        .auth(SharedSecret::new("secret"));
+        .auth(StaticToken::new("secret"));
     for handler in handlers() {
         builder = builder.register(handler);
     }

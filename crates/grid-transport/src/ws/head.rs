@@ -1,18 +1,15 @@
 //! The acceptor's side of the upgrade from HTTP/1.1 (protocol section 2).
 
 use std::{
-    fmt, io,
+    io,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::{Buf, BytesMut};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::timeout,
-};
+use tokio::io::AsyncReadExt;
 use tungstenite::handshake::derive_accept_key;
 
-use super::LINGER;
+use super::Status;
 use crate::io::BoxIo;
 
 /// The most headers that a head may have.
@@ -38,30 +35,6 @@ pub(crate) enum HeadError {
     Malformed,
     #[error(transparent)]
     Io(#[from] io::Error),
-}
-
-/// An answer that is no upgrade.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Status {
-    BadRequest(&'static str),
-    Forbidden,
-    NotFound,
-    UpgradeRequired,
-    HeadTooLong,
-    Unavailable,
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::BadRequest(reason) => reason,
-            Self::Forbidden => "forbidden by its headers",
-            Self::NotFound => "no grid at this path",
-            Self::UpgradeRequired => "no upgrade to version 13 of websocket",
-            Self::HeadTooLong => "its head is too long",
-            Self::Unavailable => "the grid is shutting down",
-        })
-    }
 }
 
 impl RequestHead {
@@ -93,7 +66,7 @@ impl RequestHead {
     ///
     /// The answer to a request that is no upgrade to a websocket.
     pub(crate) fn switching(&self) -> Result<String, Status> {
-        let accept = self.upgrade.clone()?;
+        let accept = self.accept_key()?;
         Ok(format!(
             "HTTP/1.1 101 Switching Protocols\r\n\
              Upgrade: websocket\r\n\
@@ -120,49 +93,56 @@ impl RequestHead {
                 .find(|header| header.name.eq_ignore_ascii_case(name));
             header.map(|header| header.value)
         };
-        let head = Self {
-            path: path
-                .split_once('?')
-                .map_or(path, |(path, _)| path)
-                .to_owned(),
+        let line = Line {
+            method: request.method,
+            is_1_1: request.version == Some(1),
+            path: path.split_once('?').map_or(path, |(path, _)| path),
+        };
+        Ok(Some((Self::new(line, value), len)))
+    }
+
+    /// What an HTTP server of the application has read.
+    #[cfg(feature = "http")]
+    pub(crate) fn of<B>(request: &http::Request<B>) -> Self {
+        let line = Line {
+            method: Some(request.method().as_str()),
+            is_1_1: request.version() == http::Version::HTTP_11,
+            path: request.uri().path(),
+        };
+        let headers = request.headers();
+        Self::new(line, |name| headers.get(name).map(|value| value.as_bytes()))
+    }
+
+    fn new<'a>(line: Line<'_>, value: impl Fn(&str) -> Option<&'a [u8]>) -> Self {
+        Self {
+            path: line.path.to_owned(),
             bearer: value("Authorization").and_then(bearer).map(<[u8]>::to_vec),
             time: value("X-Minio-Time").and_then(parse_time),
-            upgrade: check_upgrade(&request, value),
-        };
-        Ok(Some((head, len)))
+            upgrade: check_upgrade(line, value),
+        }
+    }
+
+    /// The value of `Sec-WebSocket-Accept` that grants the upgrade.
+    ///
+    /// # Errors
+    ///
+    /// The answer to a request that is no upgrade to a websocket.
+    pub(crate) fn accept_key(&self) -> Result<&str, Status> {
+        self.upgrade.as_deref().map_err(|status| *status)
     }
 }
 
-/// Answers without an upgrade, ends the byte stream, and gives the other end the time to read it.
-pub(crate) async fn respond(io: &mut BoxIo, status: Status) -> io::Result<()> {
-    let (line, headers, body) = match status {
-        Status::BadRequest(body) => ("400 Bad Request", "", body),
-        Status::Forbidden => ("403 Forbidden", "", ""),
-        Status::NotFound => ("404 Not Found", "", ""),
-        Status::UpgradeRequired => ("426 Upgrade Required", "Sec-WebSocket-Version: 13\r\n", ""),
-        Status::HeadTooLong => ("431 Request Header Fields Too Large", "", ""),
-        Status::Unavailable => ("503 Service Unavailable", "", ""),
-    };
-    let kind = if body.is_empty() {
-        ""
-    } else {
-        "Content-Type: text/plain; charset=utf-8\r\n"
-    };
-    let len = body.len();
-    let answer = format!(
-        "HTTP/1.1 {line}\r\n{kind}{headers}Content-Length: {len}\r\nConnection: close\r\n\r\n{body}"
-    );
-    io.write_all(answer.as_bytes()).await?;
-    io.shutdown().await?;
-    // Closing a socket with unread bytes in it would destroy the answer on its way.
-    let mut sink = [0; 1024];
-    let drain = async { while matches!(io.read(&mut sink).await, Ok(1..)) {} };
-    let _ = timeout(LINGER, drain).await;
-    Ok(())
+/// The first line of a request.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    method: Option<&'a str>,
+    is_1_1: bool,
+    /// Without its query.
+    path: &'a str,
 }
 
 fn check_upgrade<'a>(
-    request: &httparse::Request<'_, '_>,
+    line: Line<'_>,
     value: impl Fn(&str) -> Option<&'a [u8]>,
 ) -> Result<String, Status> {
     let names = |list: Option<&[u8]>, wanted: &str| {
@@ -171,7 +151,7 @@ fn check_upgrade<'a>(
                 .any(|item| item.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()))
         })
     };
-    if request.method != Some("GET") || request.version != Some(1) {
+    if line.method != Some("GET") || !line.is_1_1 {
         return Err(Status::BadRequest(
             "handshake error: bad HTTP request method or version",
         ));

@@ -10,6 +10,7 @@ mod header;
 mod mask;
 mod parts;
 mod reader;
+mod status;
 mod upgrade;
 mod writer;
 
@@ -34,8 +35,9 @@ use self::control::Control;
 pub(crate) use self::upgrade::check_answer as checked_answer;
 pub(crate) use self::{
     calm::Calm,
-    head::{HeadError, RequestHead, Status, respond},
+    head::{HeadError, RequestHead},
     reader::{Incoming, LARGE_FRAME, WsReader},
+    status::{Status, respond},
     upgrade::{Credentials, UpgradeError, upgrade},
     writer::WsWriter,
 };

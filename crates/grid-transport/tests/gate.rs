@@ -1,0 +1,92 @@
+//! A node that is held back: nothing connects before it starts, and everything does then.
+
+#[path = "common/node.rs"]
+mod node;
+#[path = "common/raw.rs"]
+mod raw;
+
+use std::time::Duration;
+
+use grid_transport::{
+    CallError, HandlerId, LinkState, Manager, Request,
+    testing::{self, NAMES, Net},
+};
+use node::{A, B, builder, connected};
+use raw::{Raw, upgrade_request};
+use tokio::{net::TcpListener, time::Instant};
+
+const ECHO: HandlerId = HandlerId::new(9);
+
+fn held(net: &Net, name: &str, hold: bool) -> Manager {
+    let node = testing::node_on(net, name, &NAMES, |builder| {
+        let builder = builder.single(ECHO, |request: Request| async move {
+            Ok(request.into_payload())
+        });
+        if hold { builder.hold() } else { builder }
+    });
+    node.unwrap()
+}
+
+/// Whichever of the two is held back, and dials or is dialed.
+#[tokio::test(start_paused = true)]
+async fn nothing_connects_before_the_start_pair() {
+    for index in [0, 1] {
+        let net = Net::new();
+        let nodes = [0, 1].map(|of| held(&net, NAMES[of], of == index));
+        let links = [0, 1].map(|of| nodes[of].connection(NAMES[1 - of]).unwrap());
+        // tidy: sleep: many attempts would have been made, under paused time
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        for link in &links {
+            assert!(!link.state().is_connected(), "{}", link.state());
+            let error = link.request(ECHO, "x").await.unwrap_err();
+            assert!(matches!(error, CallError::NotConnected { .. }), "{error:?}");
+        }
+        let held = links[index].state();
+        assert!(held.last_cause().is_none(), "it has not even tried: {held}");
+        let waiting = links[0].request(ECHO, "waits").wait_ready();
+        let waiting = tokio::spawn(waiting.into_future());
+        nodes[index].start();
+        assert_eq!(waiting.await.unwrap().unwrap().as_slice(), b"waits");
+        for link in &links {
+            link.connected().await.unwrap();
+        }
+        // Again, it means nothing.
+        nodes[index].start();
+        nodes[1 - index].start();
+        assert_eq!(links[0].request(ECHO, "x").await.unwrap().as_slice(), b"x");
+    }
+}
+
+#[tokio::test]
+async fn who_dials_too_early_is_told_to_come_again() {
+    let manager = builder(B, &[A]).hold().build().unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = manager.serve(socket).unwrap().local_addr().unwrap();
+    let mut early = Raw::dial(address).await;
+    early.send_head(&upgrade_request(raw::PATH)).await;
+    assert_eq!(
+        early.read_head().await[0],
+        "HTTP/1.1 503 Service Unavailable"
+    );
+    manager.start();
+    let (_raw, response) = Raw::connect(address, &raw::request(A, "debug")).await;
+    assert!(response.accepted);
+    connected(&manager.connection(A).unwrap()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_never_starts_ends_at_once_pair() {
+    let net = Net::new();
+    let node = held(&net, NAMES[0], true);
+    let link = node.connection(NAMES[1]).unwrap();
+    let connected = tokio::spawn(async move { link.connected().await });
+    let removed = node.connection(NAMES[1]).unwrap();
+    node.remove_peer(NAMES[1]).unwrap();
+    assert!(connected.await.unwrap().is_err());
+    assert!(matches!(removed.state(), LinkState::Closed { .. }));
+    node.add_peer(NAMES[1]).unwrap();
+    let began = Instant::now();
+    let drained = node.shutdown(Duration::from_secs(5)).await;
+    assert!(drained.complete);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
