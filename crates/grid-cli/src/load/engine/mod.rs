@@ -166,7 +166,7 @@ pub(super) async fn run<O: Operation>(
         workers.spawn(async move {
             match &run.turns {
                 None => closed::work(&run, worker).await,
-                Some(turns) => open::work(&run, turns, worker).await,
+                Some(turns) => Box::pin(open::work(&run, turns, worker)).await,
             }
         });
     }

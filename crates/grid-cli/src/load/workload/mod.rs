@@ -199,7 +199,8 @@ impl Work {
                     bytes_in: came.len() as u64,
                 })
             }
-            Job::Stream(talk) => talk.hold(peer, self.timeout).await,
+            // Boxed: hundreds of single requests at a time are not to take the memory of as many streams.
+            Job::Stream(talk) => Box::pin(talk.hold(peer, self.timeout)).await,
         }
     }
 }
