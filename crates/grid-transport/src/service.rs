@@ -40,6 +40,8 @@ impl Manager {
     /// and tonic where its routes are part of an axum router. Route the [path](Manager::path) of the grid to it; the
     /// service does not look at the path itself. Once an upgrade is granted the byte stream belongs to the grid, and no
     /// timeout of the server or of a layer of it acts on it. What the server has read behind the request is not lost.
+    /// A `TcpStream` gets `TCP_NODELAY` and keep-alive probes; of a byte stream that wraps one that is the server's
+    /// business, and small calls are slow without the first.
     ///
     /// The service counts as a [`Manager`]: the node does not end before the server has dropped it, or
     /// [`shutdown`](Manager::shutdown) is called. Requests are refused with 503 then.
@@ -51,7 +53,7 @@ impl Manager {
                 let address = extensions.get::<SocketAddr>()?;
                 Some(address.ip().to_string())
             }),
-            taken: vec![taken::<TcpStream>, taken::<Identified>, taken::<BoxIo>],
+            taken: vec![taken::<TcpStream>, taken::<Identified>, taken_box],
         }
     }
 }
@@ -108,12 +110,15 @@ impl GridService {
             }
         };
         if let Err(status) = looked {
-            return refusal(status);
+            return refused(&node, &from, status);
         }
         let accept = match head.accept_key().map(HeaderValue::from_str) {
             Ok(Ok(accept)) => accept,
-            Ok(Err(_)) => return refusal(Status::BadRequest("bad \"Sec-WebSocket-Key\" header")),
-            Err(status) => return refusal(status),
+            Ok(Err(_)) => {
+                let status = Status::BadRequest("bad \"Sec-WebSocket-Key\" header");
+                return refused(&node, &from, status);
+            }
+            Err(status) => return refused(&node, &from, status),
         };
         if request.extensions().get::<OnUpgrade>().is_none() {
             keeps(&node, &from, &"there is nothing to wait for");
@@ -160,6 +165,23 @@ impl fmt::Debug for GridService {
             .field("manager", &self.manager)
             .finish_non_exhaustive()
     }
+}
+
+/// Tells of it, as a listener does; whoever looked at the headers has told of them.
+fn refused(node: &NodeShared, from: &str, status: Status) -> Response<Full<Bytes>> {
+    if status != Status::Forbidden
+        && let Some(suppressed) = node.strangers.allow(from, "upgrade refused")
+    {
+        tracing::warn!(
+            target: "grid::accept",
+            local = %node.local,
+            from,
+            suppressed,
+            reason = %Cut(&status),
+            "upgrade refused"
+        );
+    }
+    refusal(status)
 }
 
 fn refusal(status: Status) -> Response<Full<Bytes>> {
@@ -234,6 +256,16 @@ fn taken<T: Io>(upgraded: Upgraded) -> Result<(BoxIo, Bytes), Upgraded> {
             let parts = auto::upgrade::downcast::<TokioIo<T>>(upgraded)?;
             Ok((Box::new(parts.io.into_inner()), parts.read_buf))
         }
+    }
+}
+
+/// One that is in a box already needs no other.
+fn taken_box(upgraded: Upgraded) -> Result<(BoxIo, Bytes), Upgraded> {
+    let (boxed, ahead) = taken::<BoxIo>(upgraded)?;
+    match boxed.into_any().downcast::<BoxIo>() {
+        Ok(inner) => Ok((*inner, ahead)),
+        // It was put in there just now.
+        Err(_) => Ok((Box::new(tokio::io::empty()), ahead)),
     }
 }
 

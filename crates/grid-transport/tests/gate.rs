@@ -13,7 +13,10 @@ use grid_transport::{
 };
 use node::{A, B, builder, connected};
 use raw::{Raw, upgrade_request};
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, timeout},
+};
 
 const ECHO: HandlerId = HandlerId::new(9);
 
@@ -48,7 +51,8 @@ async fn nothing_connects_before_the_start_pair() {
         nodes[index].start();
         assert_eq!(waiting.await.unwrap().unwrap().as_slice(), b"waits");
         for link in &links {
-            link.connected().await.unwrap();
+            let connected = timeout(Duration::from_secs(60), link.connected());
+            connected.await.unwrap().unwrap();
         }
         // Again, it means nothing.
         nodes[index].start();
@@ -82,7 +86,8 @@ async fn a_node_that_never_starts_ends_at_once_pair() {
     let connected = tokio::spawn(async move { link.connected().await });
     let removed = node.connection(NAMES[1]).unwrap();
     node.remove_peer(NAMES[1]).unwrap();
-    assert!(connected.await.unwrap().is_err());
+    let ended = timeout(Duration::from_secs(60), connected).await;
+    assert!(ended.unwrap().unwrap().is_err());
     assert!(matches!(removed.state(), LinkState::Closed { .. }));
     node.add_peer(NAMES[1]).unwrap();
     let began = Instant::now();

@@ -9,9 +9,11 @@ use std::{
 };
 
 use grid_transport::{HandlerId, LinkCause, Listener, Manager, Request, SharedSecret, UnixDialer};
-use tokio::net::UnixListener;
+use tokio::{net::UnixListener, time::timeout};
 
 const ECHO: HandlerId = HandlerId::new(9);
+/// Far longer than anything takes.
+const PATIENCE: Duration = Duration::from_secs(50);
 const NAMES: [&str; 2] = ["http://a:9000", "http://b:9000"];
 
 /// A folder that goes with its test.
@@ -57,7 +59,7 @@ async fn nodes_of_one_machine_need_no_ports() {
     }
     for (from, to) in [(0, 1), (1, 0)] {
         let link = nodes[from].connection(NAMES[to]).unwrap();
-        link.connected().await.unwrap();
+        timeout(PATIENCE, link.connected()).await.unwrap().unwrap();
         let large = vec![7; 3 * 1024 * 1024];
         let answer = link.request(ECHO, large.clone()).await.unwrap();
         assert_eq!(answer.as_slice(), large);
@@ -80,7 +82,7 @@ async fn a_socket_that_is_not_there_is_named() {
     let link = dials.expect("one of them dials");
     let mut states = link.watch();
     let failed = states.wait_for(|state| state.last_cause().is_some());
-    let state = failed.await.unwrap().clone();
+    let state = timeout(PATIENCE, failed).await.unwrap().unwrap().clone();
     let cause = state.last_cause().unwrap();
     assert!(matches!(**cause, LinkCause::Dial(_)), "{cause}");
     let path = dialer.path(link.name()).unwrap();

@@ -229,8 +229,11 @@ impl Session {
     /// To be called when the queue was full, before waiting for room in it: true when there is
     /// some by now, and nobody would wake.
     pub(crate) fn starve(&self) -> bool {
-        self.link.node.room.starve();
         let core = self.monitor.lock();
+        // Where the link's own queue is full nobody else can give it room.
+        if core.conn.queued_cost() < self.link.node.settings.max_queued {
+            self.link.node.room.starve();
+        }
         core.cause.is_none() && core.conn.has_room()
     }
 

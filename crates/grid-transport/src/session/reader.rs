@@ -137,7 +137,7 @@ impl Batch {
     /// That it took so long, with so many messages: the next takes more of them, or fewer.
     fn took(&mut self, messages: usize, time: Duration) {
         if time > BATCH_TIME {
-            self.most = (messages / 2).clamp(FEWEST_MESSAGES, self.most);
+            self.most = (self.most / 2).max(FEWEST_MESSAGES);
         } else if time < BATCH_TIME / 4 && messages >= self.most {
             self.most = (self.most * 2).min(MOST_MESSAGES);
         }
@@ -233,7 +233,7 @@ impl Batch {
             if closing {
                 return ControlFlow::Break(());
             }
-            if count > FEWEST_MESSAGES {
+            if count >= FEWEST_MESSAGES {
                 self.took(count, now.elapsed());
             }
         }
@@ -323,7 +323,9 @@ mod tests {
             batch.most
         };
         let slow = BATCH_TIME + Duration::from_nanos(1);
-        assert_eq!(went(128, slow), 64);
+        // However few of them took so long, the next ones are to take less.
+        assert_eq!(went(256, slow), 128);
+        assert_eq!(went(20, slow), 64);
         // One that was not full says nothing of more.
         assert_eq!(went(63, quick), 64);
         assert_eq!(went(64, quick + Duration::from_nanos(1)), 64);
@@ -331,11 +333,10 @@ mod tests {
         assert_eq!(went(128, quick), 256);
         assert_eq!(went(256, quick), 256);
         assert_eq!(went(256, BATCH_TIME), 256);
-        assert_eq!(went(256, slow), 128);
-        assert_eq!(went(100, slow), 50);
-        assert_eq!(went(50, slow), 25);
-        assert_eq!(went(25, slow), 16);
-        assert_eq!(went(17, slow), 16);
+        for most in [128, 64, 32, 16, 16] {
+            assert_eq!(went(16, slow), most);
+        }
+        assert_eq!(went(16, quick), 32);
     }
 
     #[test]

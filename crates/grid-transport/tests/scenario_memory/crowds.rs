@@ -130,7 +130,7 @@ fn sixty_four_peers_at_once() {
         |_| Attack::Everything,
         |of, count| {
             // This attack has next to no requests and streams.
-            let most = of.max_inbound_node + of.max_queued_node + (2 * count + 8) * of.max_message;
+            let most = of.max_inbound_node + of.max_queued_node + (3 * count + 8) * of.max_message;
             of.max_inbound_node..most + most / 10
         },
     );
@@ -145,7 +145,7 @@ fn sixty_four_peers_of_two_kinds_at_once() {
         },
         |of, count| {
             // As above, and what half of them have beside it.
-            let bytes = of.max_inbound_node + of.max_queued_node + (2 * count + 8) * of.max_message;
+            let bytes = of.max_inbound_node + of.max_queued_node + (3 * count + 8) * of.max_message;
             let most = bytes + 4_096 * of.max_streams * count / 2 + 2_048 * of.max_handlers;
             of.max_inbound_node..most + most / 10
         },

@@ -35,7 +35,7 @@ pub(crate) fn node(settings: &Settings, links: usize, threads: usize) -> usize {
         + REQUEST * settings.max_handlers
         + settings.max_handshakes * handshake(settings)
         + links
-            * (2 * settings.max_message
+            * (3 * settings.max_message
                 + CONTROL * settings.max_control
                 + STREAM * settings.max_streams
                 + CONNECTION)
