@@ -3,14 +3,14 @@
 use std::{fs, path::Path};
 
 /// The inputs kept for a target, one behind the other in `fuzz/corpus/NAME.bin`, each after its length as four bytes, the
-/// lowest first. `manifest` is the folder of a crate of the workspace. Where there is a folder of corpora each target has
-/// some.
+/// lowest first. `manifest` is the folder of a crate of the workspace. Where there are targets each has a corpus.
 pub fn kept(manifest: &str, target: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(manifest).join("../../fuzz/corpus");
-    if !folder.is_dir() {
+    let folder = Path::new(manifest).join("../../fuzz");
+    // The crates that the checks unpack lie beside a folder of that name as well, in which the fuzzers work.
+    if !folder.join("Cargo.toml").is_file() {
         return Vec::new();
     }
-    let file = folder.join(format!("{target}.bin"));
+    let file = folder.join("corpus").join(format!("{target}.bin"));
     let bytes = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let mut rest = &bytes[..];
     let mut inputs = Vec::new();
