@@ -1,6 +1,6 @@
 //! Connections that an HTTP server of the application has upgraded.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{net::TcpStream, sync::OwnedSemaphorePermit, time::timeout};
@@ -32,7 +32,8 @@ impl Manager {
     /// among [`max_handshakes`](crate::Settings#structfield.max_handshakes), and ends in its
     /// [`handshake_timeout`](crate::Settings#structfield.handshake_timeout).
     ///
-    /// False when the connection was closed at once: the node has not started or is shutting down, or too many are at their handshake.
+    /// False when the connection was closed at once: the node has not started or is shutting down, or too many are at
+    /// their handshake.
     pub fn serve_upgraded(&self, io: BoxIo, ahead: Bytes, from: &str) -> bool {
         let node = self.node();
         if !node.is_open() {
@@ -85,13 +86,31 @@ pub(crate) async fn greet(
         () = node.shutdown.closing().cancelled() => false,
         greeted = timeout(limit, accept::accept(node, ws, origin)) => greeted.is_err(),
     };
-    if late && let Some(suppressed) = node.strangers.allow(&from, "handshake timed out") {
+    if late {
+        turned_away(
+            node,
+            &from,
+            "handshake timed out",
+            &format_args!("{limit:?}"),
+        );
+    }
+}
+
+/// Tells of a connection that did not become one of this grid: once an interval for each host and kind, whatever it sends.
+pub(crate) fn turned_away(
+    node: &NodeShared,
+    from: &str,
+    what: &'static str,
+    why: &dyn fmt::Display,
+) {
+    if let Some(suppressed) = node.strangers.allow(from, what) {
         tracing::warn!(
             target: "grid::accept",
+            local = %node.local,
             from,
             suppressed,
-            reason = %format_args!("{limit:?}"),
-            "handshake timed out"
+            reason = %Cut(why),
+            "{what}"
         );
     }
 }
@@ -107,16 +126,7 @@ pub(crate) async fn look_at(
     }
     let headers = UpgradeHeaders::new(head.bearer.as_deref(), head.time, node.wall_clock());
     if let Err(reason) = node.auth.check_headers(headers).await {
-        if let Some(suppressed) = node.strangers.allow(from, "headers") {
-            tracing::warn!(
-                target: "grid::accept",
-                local = %node.local,
-                from,
-                suppressed,
-                reason = %Cut(&reason),
-                "upgrade refused"
-            );
-        }
+        turned_away(node, from, "upgrade refused", &reason);
         return Err(Status::Forbidden);
     }
     Ok(())

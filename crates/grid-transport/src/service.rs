@@ -29,7 +29,6 @@ use crate::{
     manager::Manager,
     mount,
     proven::Identified,
-    trace::Cut,
     ws::{RequestHead, Status},
 };
 
@@ -53,10 +52,13 @@ impl Manager {
                 let address = extensions.get::<SocketAddr>()?;
                 Some(address.ip().to_string())
             }),
-            taken: vec![taken::<TcpStream>, taken::<Identified>, taken_box],
+            taken: vec![taken::<TcpStream>, taken::<Identified>, unwrapped::<BoxIo>],
         }
     }
 }
+
+/// What the log has where the byte stream stays with the server.
+const KEPT: &str = "the HTTP server does not hand the connection over";
 
 /// Where a request comes from, for the log.
 type Address = dyn Fn(&Extensions) -> Option<String> + Send + Sync;
@@ -121,7 +123,7 @@ impl GridService {
             Err(status) => return refused(&node, &from, status),
         };
         if request.extensions().get::<OnUpgrade>().is_none() {
-            keeps(&node, &from, &"there is nothing to wait for");
+            mount::turned_away(&node, &from, KEPT, &"there is nothing to wait for");
             return refusal(Status::Unavailable);
         }
         let upgrade = hyper::upgrade::on(&mut request);
@@ -169,17 +171,8 @@ impl fmt::Debug for GridService {
 
 /// Tells of it, as a listener does; whoever looked at the headers has told of them.
 fn refused(node: &NodeShared, from: &str, status: Status) -> Response<Full<Bytes>> {
-    if status != Status::Forbidden
-        && let Some(suppressed) = node.strangers.allow(from, "upgrade refused")
-    {
-        tracing::warn!(
-            target: "grid::accept",
-            local = %node.local,
-            from,
-            suppressed,
-            reason = %Cut(&status),
-            "upgrade refused"
-        );
+    if status != Status::Forbidden {
+        mount::turned_away(node, from, "upgrade refused", &status);
     }
     refusal(status)
 }
@@ -217,11 +210,11 @@ async fn take(
     let mut upgraded = match upgraded {
         Ok(Ok(upgraded)) => upgraded,
         Ok(Err(error)) => {
-            keeps(node, from, &error);
+            mount::turned_away(node, from, KEPT, &error);
             return None;
         }
         Err(_) => {
-            keeps(node, from, &"it did not in time");
+            mount::turned_away(node, from, KEPT, &"it did not in time");
             return None;
         }
     };
@@ -235,41 +228,23 @@ async fn take(
     Some((whole, Bytes::new()))
 }
 
-fn keeps(node: &NodeShared, from: &str, why: &(dyn fmt::Display + Sync)) {
-    if let Some(suppressed) = node.strangers.allow(from, "not handed over") {
-        tracing::warn!(
-            target: "grid::accept",
-            local = %node.local,
-            from,
-            suppressed,
-            reason = %Cut(why),
-            "the HTTP server does not hand the connection over"
-        );
-    }
+fn taken<T: Io>(upgraded: Upgraded) -> Result<(BoxIo, Bytes), Upgraded> {
+    let (io, ahead) = unwrapped::<T>(upgraded)?;
+    Ok((Box::new(io), ahead))
 }
 
-fn taken<T: Io>(upgraded: Upgraded) -> Result<(BoxIo, Bytes), Upgraded> {
+fn unwrapped<T: Io>(upgraded: Upgraded) -> Result<(T, Bytes), Upgraded> {
     match upgraded.downcast::<TokioIo<T>>() {
-        Ok(parts) => Ok((Box::new(parts.io.into_inner()), parts.read_buf)),
+        Ok(parts) => Ok((parts.io.into_inner(), parts.read_buf)),
         // Axum and tonic tell HTTP/1 and 2 apart first, by a wrapper of its own.
         Err(upgraded) => {
             let parts = auto::upgrade::downcast::<TokioIo<T>>(upgraded)?;
-            Ok((Box::new(parts.io.into_inner()), parts.read_buf))
+            Ok((parts.io.into_inner(), parts.read_buf))
         }
     }
 }
 
-/// One that is in a box already needs no other.
-fn taken_box(upgraded: Upgraded) -> Result<(BoxIo, Bytes), Upgraded> {
-    let (boxed, ahead) = taken::<BoxIo>(upgraded)?;
-    match boxed.into_any().downcast::<BoxIo>() {
-        Ok(inner) => Ok((*inner, ahead)),
-        // It was put in there just now.
-        Err(_) => Ok((Box::new(tokio::io::empty()), ahead)),
-    }
-}
-
-/// An upgraded connection as hyper has it, which any thread may hold: nobody locks, since who reads and writes owns it.
+/// An upgraded connection as hyper has it, which any thread may hold. Who reads and writes owns it and needs no lock.
 struct Whole(Mutex<TokioIo<Upgraded>>);
 
 impl Whole {

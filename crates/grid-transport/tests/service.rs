@@ -17,7 +17,7 @@ use std::{
 };
 
 use axum::{Router, extract::ConnectInfo, routing::get};
-use grid_transport::{GridService, HandlerId, Identified, Manager, PeerNames};
+use grid_transport::{BoxIo, GridService, HandlerId, Identified, Manager, PeerNames};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use node::{A, B, Redirect, builder, connected};
@@ -249,6 +249,27 @@ async fn a_name_that_the_byte_stream_proves_counts() {
     let (address, server) = hyper_server(b.service(), proven, true).await;
     let (_raw, response) = Raw::connect(address, &raw::request(A, "debug")).await;
     assert!(!response.accepted);
+    let reason = response.rejected_reason.to_string();
+    assert!(reason.contains("does not prove"), "{reason}");
+    server.abort();
+}
+
+/// One that is in a box is taken out as it is, and what it proves with it.
+#[tokio::test]
+async fn a_byte_stream_in_a_box_will_do() {
+    let b = node_b();
+    let boxed = |stream: TcpStream| Box::new(stream) as BoxIo;
+    let (address, server) = hyper_server(b.service(), boxed, true).await;
+    used(&b, address).await;
+    server.abort();
+    let proven = |stream: TcpStream| {
+        Box::new(Identified::new(
+            Box::new(stream),
+            PeerNames::new(["c.example"]),
+        )) as BoxIo
+    };
+    let (address, server) = hyper_server(b.service(), proven, true).await;
+    let (_raw, response) = Raw::connect(address, &raw::request(A, "debug")).await;
     let reason = response.rejected_reason.to_string();
     assert!(reason.contains("does not prove"), "{reason}");
     server.abort();

@@ -44,11 +44,13 @@ pub enum Fault {
     TimerLeaks,
     /// An answer to a cancelled request is taken for that of the request after it.
     AnswerToNeighbour,
+    /// Credit is counted for a peer that doesn't know that.
+    CreditCounted,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::CreditLost,
         Self::CreditTwice,
         Self::EofOvertakesItem,
@@ -69,5 +71,6 @@ impl Fault {
         Self::DeadlineIgnored,
         Self::TimerLeaks,
         Self::AnswerToNeighbour,
+        Self::CreditCounted,
     ];
 }

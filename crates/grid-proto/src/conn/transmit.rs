@@ -147,12 +147,20 @@ impl Connection {
         }
     }
 
+    fn counts_credit(&self) -> bool {
+        #[cfg(feature = "__faults")]
+        if self.faulty(Fault::CreditCounted) {
+            return true;
+        }
+        self.config.peer_counts_credit
+    }
+
     fn transmit_call(&mut self, now: Instant, mux: u64, batch: &mut Batch<'_>) {
         let (unblock, ping) = (
             self.message(Op::UnblockSrvMux, mux),
             self.message(Op::Ping, mux),
         );
-        let counted = self.config.peer_counts_credit;
+        let counted = self.counts_credit();
         #[cfg(feature = "__faults")]
         let uncounted = self.faulty(Fault::WrongSeqAfterPing);
         let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) else {
@@ -189,7 +197,7 @@ impl Connection {
             self.message(Op::AckMux, mux),
             self.message(Op::UnblockClMux, mux),
         );
-        let counted = self.config.peer_counts_credit;
+        let counted = self.counts_credit();
         let Some(open) = self.incoming.get_mut(&mux) else {
             return;
         };

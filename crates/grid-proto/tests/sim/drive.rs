@@ -13,6 +13,7 @@ use crate::{
     link::{self, Carried},
     node::{Kind, Phase, Registry},
     reference::together,
+    style::Counts,
     world::{Action, Outcome, World, note},
 };
 
@@ -327,6 +328,9 @@ impl World {
                     && message.deadline_ms > 0
                 {
                     self.seen.saw("credit counted");
+                    if self.style.counts == Counts::One {
+                        self.seen.saw("credit counted one way");
+                    }
                 }
             }
         }

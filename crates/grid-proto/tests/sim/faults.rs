@@ -86,4 +86,5 @@ faults! {
     deadline_ignored: DeadlineIgnored,
     timer_leaks: TimerLeaks,
     answer_to_neighbour: AnswerToNeighbour,
+    credit_counted: CreditCounted,
 }

@@ -16,6 +16,7 @@ pub(crate) const WANTED: &[(&str, u64)] = &[
     ("event: item", 20_000),
     ("event: writable", 10_000),
     ("credit counted", 100),
+    ("credit counted one way", 100),
     ("event: request", 10_000),
     ("event: opened", 5_000),
     ("event: received", 10_000),
