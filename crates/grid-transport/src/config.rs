@@ -95,12 +95,15 @@ settings! {
     /// little, an even part for each, those that were removed included while a
     /// [`Connection`](crate::Connection) to them is kept. Default 1 GiB.
     max_inbound_node: usize = GIB;
-    /// Pings, and messages for muxes that never were, of unknown kinds or wrongly nested, that a peer may
-    /// send within one [`ping_interval`](Self::ping_interval); with them count texts, pings, pongs and empty
-    /// fragments of the websocket, which are skipped. Default 10,000.
+    /// Messages that no honest peer sends in number and that a peer may send within one
+    /// [`ping_interval`](Self::ping_interval): of unknown kinds or wrongly nested, pings, those of a stream only where
+    /// they come more than once in a second and in a quarter of the
+    /// [`stream_ping_interval`](Self::stream_ping_interval), streams that are open already, and messages for calls and
+    /// streams that are not open, as far as there are more than may cross the end of one that was. With them count
+    /// texts, pings, pongs and empty fragments of the websocket, which are skipped. Default 10,000.
     max_unknown: u32 = 10_000;
-    /// Messages for muxes that a connection never had which do not count as such: what an honest
-    /// peer had waiting when an earlier connection ended comes out on the next. Default 65,536.
+    /// Messages for calls and streams that are not open which do not count as such on a connection: what an honest
+    /// peer had waiting when an earlier one ended comes out on the next. Default 65,536.
     max_leftovers: u32 = 65_536;
 
     /// Bytes that are merged into one websocket message; a larger message goes alone. Default

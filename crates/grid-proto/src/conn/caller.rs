@@ -133,6 +133,7 @@ impl Connection {
             .set(TimerKey::Call(mux), &mut request.timer, Some(deadline));
         self.calls.insert(mux, Call::Request(request));
         self.open_requests += 1;
+        self.late_calls.allow(LATE_ANSWERS);
         self.queue.push_measured(message, len, 0);
         Ok(MuxId::new(mux))
     }
@@ -173,6 +174,8 @@ impl Connection {
         let due = stream.due(now, self.config.stream_ping_interval);
         self.timers.set(TimerKey::Call(mux), &mut stream.timer, due);
         self.calls.insert(mux, Call::Stream(Box::new(stream)));
+        self.late_calls
+            .allow(LATE_STREAM + u64::from(new.capacity.input) + u64::from(new.capacity.output));
         self.queue.push_measured(message, len, 0);
         Ok(MuxId::new(mux))
     }
@@ -360,6 +363,13 @@ impl Connection {
         mux
     }
 }
+
+/// What may come for a request that was given up: its answer, and that its time is up.
+const LATE_ANSWERS: u64 = 2;
+
+/// What may come for a stream that was given up but for items and credits: its ack, its end, a pong, and that its time is
+/// up.
+const LATE_STREAM: u64 = 4;
 
 /// The encoded length of a message that gets its sequence number later: with the longest that it can get.
 pub(super) fn numbered_len(message: &Message) -> usize {

@@ -30,8 +30,7 @@ impl Connection {
         };
         let Some(Call::Request(OutRequest { sent: true, .. })) = self.calls.get(&mux) else {
             // The caller has gone, or it is an answer to somebody before us: normal after a reconnect.
-            self.counters.unknown_mux += 1;
-            return;
+            return self.late_for_us();
         };
         let outcome = if message.seq != 0 {
             Err(CallError::OutOfSequence {
@@ -150,6 +149,7 @@ impl Connection {
             return;
         };
         let charge = stream.unread.charge(&self.config.inbound, cost);
+        self.holders.grew((stream.unread.held(), mux, true));
         self.events.push_back(Event::Item {
             mux: MuxId::new(mux),
             payload,
@@ -170,8 +170,7 @@ impl Connection {
     pub(super) fn on_disconnect_client(&mut self, now: Instant, message: Message) {
         let mux = message.mux.get();
         let Some(call) = self.calls.get(&mux).filter(|call| call.has_left()) else {
-            self.counters.unknown_mux += 1;
-            return;
+            return self.late_for_us();
         };
         let error = if message.flags.contains(Flags::PAYLOAD_IS_ERR) {
             CallError::Remote(Text::from(message.payload).detached())
@@ -200,7 +199,7 @@ impl Connection {
             };
             self.fail_call(message.mux.get(), CallError::Rejected(rejection));
         } else {
-            self.counters.unknown_mux += 1;
+            self.late_for_us();
         }
     }
 
@@ -243,19 +242,24 @@ impl Connection {
     /// A message for a call that is not open. A remote that still works for one that was never ours is told to stop,
     /// once; for one of ours it has been told already.
     pub(super) fn unknown_call(&mut self, message: &Message) {
-        self.counters.unknown_mux += 1;
+        self.late_for_us();
         let mux = message.mux.get();
         if (self.first_mux..self.next_mux).contains(&mux) {
             return;
         }
-        self.stray("messages for calls that were never made");
         let wants_answer = matches!(message.op, Op::MuxServerMsg | Op::AckMux | Op::Pong);
-        if wants_answer
-            && !message.flags.contains(Flags::EOF)
-            && !self.unknown_calls.answer(mux).answered
+        if wants_answer && !message.flags.contains(Flags::EOF) && self.answered_calls.is_first(mux)
         {
             let stop = self.message(Op::DisconnectServerMux, mux);
             self.answer(stop);
+        }
+    }
+
+    /// A message for a call of ours that is not open, as it may come when the call has just ended.
+    fn late_for_us(&mut self) {
+        self.counters.unknown_mux += 1;
+        if !self.late_calls.take() {
+            self.stray("messages for calls that are not open");
         }
     }
 }

@@ -52,11 +52,13 @@ pub struct Config {
     /// Bytes of answers that belong to no mux, such as refusals. A peer that leaves more waiting for a second, or four
     /// times as much at any time, does not read (1 MiB).
     pub max_control_bytes: usize,
-    /// Messages for muxes that this connection never had which are no abuse yet: what an honest peer had waiting when an
+    /// Messages for muxes that are not open, beyond what may come late for those that were, which are no abuse yet: what an honest peer had waiting when an
     /// earlier connection ended comes out on this one, and the queue of a MinIO node holds 65,535 (65,536).
     pub max_leftovers: u32,
-    /// Messages within a ping period that no honest peer sends in number: for muxes that were never open, unknown ops,
-    /// nested merges, pings, and frames that carry no message. More closes the connection (10,000).
+    /// Messages within a ping period that no honest peer sends in number: for muxes that are not open, as far as there are
+    /// more than may come late for those that were (a request allows for one, a stream for its capacities and three; of
+    /// ours for two, and for four), streams that are open already, unknown ops, nested merges, pings, and frames that
+    /// carry no message. More closes the connection (10,000).
     pub max_abuse: u32,
     /// Bytes held for handlers and readers, of this link and of its node; each item of a stream counts [`ITEM_COST`]
     /// beside its own (128 MiB). A [child](Budget::child) of the node's keeps a share of that for its link.

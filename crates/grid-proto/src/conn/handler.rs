@@ -317,7 +317,6 @@ impl Connection {
         let mut stream = self.incoming.remove(&mux)?;
         release(&mut self.incoming);
         self.timers.clear(TimerKey::Incoming(mux), stream.timer);
-        self.ended_incoming.remember(mux);
         if matches!(stream.ending, Ending::Held(..))
             && let Ending::Held(end) = std::mem::replace(&mut stream.ending, Ending::Queued)
         {

@@ -19,6 +19,8 @@ use super::{
 
 impl Connection {
     pub(super) fn on_request(&mut self, now: Instant, message: Message, routes: &dyn Routes) {
+        // Its cancel may come at any time, and means nothing where requests aren't cancelled.
+        self.late_incoming.allow(1);
         let route = self
             .may_serve(self.served.len() < self.config.max_requests)
             .and_then(|()| {
@@ -65,12 +67,12 @@ impl Connection {
 
     pub(super) fn on_connect_mux(&mut self, now: Instant, message: Message, routes: &dyn Routes) {
         let mux = message.mux.get();
-        self.newest_incoming = self.newest_incoming.max(mux);
         if self.incoming.contains_key(&mux) {
             // Answering would end the one that is open.
             self.counters.duplicate_mux += 1;
-            return;
+            return self.abuse("streams that are open already");
         }
+        self.late_incoming.allow(LATE);
         let route = if message.flags.contains(Flags::STATELESS) {
             Err(MuxRejection::Stateless)
         } else {
@@ -88,6 +90,8 @@ impl Connection {
             Ok(route) => route,
             Err(rejection) => return self.reject(&Head::of(&message), &rejection),
         };
+        self.late_incoming
+            .allow(u64::from(capacity.input) + u64::from(capacity.output));
         let serial = self.take_serial();
         let deadline = inbound_deadline(now, message.deadline_ms);
         // A caller that defines the stream without input never ends it otherwise, and its handler would wait for ever.
@@ -122,7 +126,7 @@ impl Connection {
         self.timers
             .set(TimerKey::Incoming(mux), &mut open.timer, due);
         Self::owe(&mut self.dirty, &mut open.dirty, Dirty::Incoming(mux));
-        self.ended_incoming.forget(mux);
+        self.answered_streams.forget(mux);
         self.incoming.insert(mux, Box::new(open));
         let charge = self.config.inbound.charge_over(message.payload.len());
         let stream = ServeId {
@@ -185,6 +189,7 @@ impl Connection {
             return;
         };
         let charge = open.unread.charge(&self.config.inbound, cost);
+        self.holders.grew((open.unread.held(), mux, false));
         self.events.push_back(Event::Received {
             stream,
             payload,
@@ -227,7 +232,7 @@ impl Connection {
         } else if let Some(serial) = self.served_by_mux.remove(&mux) {
             self.cancel_served(serial, CancelReason::Caller);
         } else {
-            self.counters.unknown_mux += 1;
+            self.late_for_peer("cancels of calls that are not open");
         }
     }
 
@@ -292,59 +297,18 @@ impl Connection {
 
     /// A message for a stream that is not open. The caller of one that it still sends items on is told, once.
     pub(super) fn unknown_stream(&mut self, mux: u64, wants_answer: bool) {
-        self.counters.unknown_mux += 1;
-        let known = if wants_answer {
-            self.ended_incoming.answer(mux)
-        } else {
-            self.ended_incoming.known(mux)
-        };
-        // More may end at once than is remembered, and all of them still have messages under way.
-        let lately = self
-            .newest_incoming
-            .checked_sub(mux)
-            .is_some_and(|ago| ago < LATELY);
-        if !known.was_open && !lately {
-            self.stray("messages for streams that were never opened");
-        }
-        if wants_answer && !known.answered {
+        self.late_for_peer("messages for streams that are not open");
+        if wants_answer && self.answered_streams.is_first(mux) {
             let disconnect = self.disconnect_client(mux, None);
             self.answer(disconnect);
         }
     }
 
-    /// Whether too much is held for `bytes` more, beyond what streams that were ended for it are about to give back.
-    pub(super) fn has_to_shed(&self, bytes: usize) -> bool {
-        !self.config.inbound.admits(bytes, self.shed_bytes)
-    }
-
-    /// Makes room by ending the stream that holds most bytes unread, with the item that comes: its mux, whether that is of
-    /// a call of ours, and what it counts. Where none holds any, others do, and ending one of these would free nothing.
-    pub(super) fn shed(&mut self, (of, by_us, cost): (u64, bool, usize)) {
-        let comes = |mux, ours| if (mux, ours) == (of, by_us) { cost } else { 0 };
-        let call = self.calls.iter().filter_map(|(mux, call)| match call {
-            super::Call::Stream(stream) => Some((stream.unread.held(), *mux, true)),
-            super::Call::Request(_) => None,
-        });
-        let incoming = self
-            .incoming
-            .iter()
-            // What a handler that has returned or was stopped has not read went with it.
-            .filter(|(_, open)| open.ending.is_open())
-            .map(|(mux, open)| (open.unread.held(), *mux, false));
-        let most = call
-            .chain(incoming)
-            .map(|(held, mux, ours)| (held + comes(mux, ours), mux, ours, held))
-            .max();
-        match most {
-            None | Some((0, ..)) => {}
-            Some((_, mux, ours, held)) => {
-                self.shed_bytes += held;
-                if ours {
-                    self.fail_call(mux, super::CallError::Overloaded);
-                } else {
-                    self.cut_incoming(mux, CancelReason::Overloaded);
-                }
-            }
+    /// A message for a call of the peer's that is not open, as it may come when the call has just ended.
+    fn late_for_peer(&mut self, what: &'static str) {
+        self.counters.unknown_mux += 1;
+        if !self.late_incoming.take() {
+            self.stray(what);
         }
     }
 
@@ -355,8 +319,8 @@ impl Connection {
     }
 }
 
-/// How far below the peer's newest call a number is taken for one that was open not long ago.
-const LATELY: u64 = 65_536;
+/// What a call of the peer's may send after it is over but for items and credits: its last item, a ping and a cancel.
+const LATE: u64 = 3;
 
 /// Where a serial ends and the generation above it begins: a connection that lives long must not come to the serials of
 /// the one after it.

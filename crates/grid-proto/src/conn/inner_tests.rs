@@ -1,6 +1,9 @@
 //! What can't be seen or reached from outside within the time of a test.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use super::*;
 use crate::{Payload, SubrouteId, wire::MuxRejection};
@@ -17,7 +20,7 @@ impl Routes for AnyStream {
         _: HandlerId,
         _: Option<&SubrouteId>,
     ) -> Result<(u32, Capacity), MuxRejection> {
-        Ok((0, Capacity::new(1, 1)))
+        Ok((0, Capacity::new(9, 1)))
     }
 }
 
@@ -78,4 +81,50 @@ fn a_crowd_that_has_gone_leaves_no_memory() {
     ] {
         assert!(capacity <= 1024, "{capacity}");
     }
+}
+
+/// A peer by whose messages one stream after the other ends must not have all of them looked at each time.
+#[test]
+fn h17_ending_streams_to_make_room_looks_at_all_of_them_seldom() {
+    const STREAMS: u64 = 2_000;
+    let now = Instant::now();
+    let inbound = Budget::new(1 << 20);
+    let config = Config {
+        inbound: inbound.clone(),
+        ..Config::default()
+    };
+    let mut conn = Connection::new(config, now);
+    let item = |conn: &mut Connection, mux, seq| {
+        let mut item = conn.message(Op::MuxClientMsg, mux);
+        (item.seq, item.payload) = (seq, "item".into());
+        conn.handle_message(now, item, &AnyStream);
+    };
+    let mut unread = HashMap::new();
+    for mux in 0..=STREAMS {
+        conn.handle_message(now, conn.message(Op::ConnectMux, mux + 1), &AnyStream);
+        let Some(Event::Opened(opened)) = conn.poll_event() else {
+            panic!("no stream")
+        };
+        // All but the first have an item that nobody reads.
+        if mux > 0 {
+            item(&mut conn, mux + 1, 1);
+            unread.insert(opened.stream, conn.poll_event());
+        }
+    }
+    let mut others = Vec::new();
+    for ended in 1..=1_000 {
+        let left = inbound.limit().saturating_sub(inbound.used());
+        others.push(inbound.charge_over(left));
+        item(&mut conn, 1, ended);
+        let Some(Event::Cancelled { stream, .. }) = conn.poll_event() else {
+            panic!("none has ended")
+        };
+        assert!(unread.remove(&stream).is_some(), "{ended}: {stream:?}");
+        let Some(Event::Received { stream, .. }) = conn.poll_event() else {
+            panic!("no item")
+        };
+        conn.serve_consumed(stream, 1);
+        assert!(conn.poll_event().is_none());
+    }
+    assert_eq!(conn.holders.looks, 4, "256 of them each time");
 }

@@ -30,6 +30,7 @@
 //! # Ok::<(), grid_proto::conn::SubmitError>(())
 //! ```
 
+mod answered;
 mod budget;
 mod caller;
 mod caller_recv;
@@ -37,7 +38,6 @@ mod close;
 mod config;
 mod counters;
 mod credit;
-mod ended;
 mod error;
 mod event;
 #[cfg(feature = "__faults")]
@@ -50,9 +50,11 @@ mod incoming;
 mod inner_tests;
 mod keepalive;
 mod lanes;
+mod late;
 mod outgoing;
 mod ping;
 mod queue;
+mod shed;
 mod status;
 mod table;
 mod time;
@@ -74,6 +76,17 @@ use crate::{
 
 #[cfg(feature = "__faults")]
 pub use self::fault::Fault;
+use self::{
+    answered::Answered,
+    incoming::{Incoming, Served},
+    keepalive::Keepalive,
+    late::Late,
+    outgoing::Call,
+    queue::OutQueue,
+    shed::Holders,
+    table::{Seeded, Table},
+    timers::{TimerKey, Timers},
+};
 pub use self::{
     budget::{Budget, Charge},
     caller::{NewRequest, NewStream},
@@ -83,15 +96,6 @@ pub use self::{
     error::{CallError, CloseReason, RespondError, SendError, SubmitError},
     event::{CancelReason, Event, InboundRequest, InboundStream, PingId, Routes, ServeId, Ticket},
     queue::QUEUED_COST,
-};
-use self::{
-    ended::Ended,
-    incoming::{Incoming, Served},
-    keepalive::Keepalive,
-    outgoing::Call,
-    queue::OutQueue,
-    table::{Seeded, Table},
-    timers::{TimerKey, Timers},
 };
 
 /// How long a peer may leave more unread than it should.
@@ -122,8 +126,11 @@ pub struct Connection {
     /// In boxes: a table has room for more than it holds, and these are large.
     incoming: Table<Box<Incoming>>,
     next_serial: u64,
-    ended_incoming: Ended,
-    unknown_calls: Ended,
+    answered_streams: Answered,
+    answered_calls: Answered,
+    /// What may still come for calls of the peer's that are over, and for ours.
+    late_incoming: Late,
+    late_calls: Late,
     timers: Timers,
     keepalive: Keepalive,
     queue: OutQueue,
@@ -145,10 +152,9 @@ pub struct Connection {
     clock: Instant,
     /// Bytes of streams that were ended to make room, by events that have not been taken yet.
     shed_bytes: usize,
+    holders: Holders,
     abuse: u32,
     leftovers: u32,
-    /// The highest number of a call of the peer's, which counts upwards.
-    newest_incoming: u64,
     draining: bool,
     closed: Option<CloseReason>,
 }
@@ -169,8 +175,10 @@ impl Connection {
             served_by_mux: Table::with_hasher(seed),
             incoming: Table::with_hasher(seed),
             next_serial: handler_recv::first_serial(config.generation),
-            ended_incoming: Ended::new(config.hash_seed),
-            unknown_calls: Ended::new(config.hash_seed),
+            answered_streams: Answered::new(config.hash_seed),
+            answered_calls: Answered::new(config.hash_seed),
+            late_incoming: Late::default(),
+            late_calls: Late::default(),
             timers: Timers::default(),
             keepalive: Keepalive::new(config.ping_interval, now),
             queue: OutQueue::new(
@@ -190,9 +198,9 @@ impl Connection {
             control_over: None,
             clock: now,
             shed_bytes: 0,
+            holders: Holders::default(),
             abuse: 0,
             leftovers: config.max_leftovers,
-            newest_incoming: 0,
             draining: false,
             closed: None,
             config,
@@ -348,7 +356,7 @@ impl Connection {
         }
     }
 
-    /// Counts a message for a mux that this connection never had.
+    /// Counts a message for a mux that is not open, of which there are more than may be late.
     fn stray(&mut self, what: &'static str) {
         match self.leftovers.checked_sub(1) {
             Some(left) => self.leftovers = left,

@@ -1,6 +1,6 @@
 //! Pings that arrive and their pongs, of the link and of streams (protocol section 8).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::wire::{Flags, Message, Op, Ping, Pong, Text, Timestamp};
 
@@ -8,6 +8,10 @@ use super::{
     Connection, Dirty, Event, PingId, TimerKey, error::CallError, handler_recv::mismatch,
     incoming::UNPINGED, outgoing::Call,
 };
+
+/// Pings of a stream that follow each other within a second, or a quarter of the period where that is less, count as pings
+/// of the link do. Each open stream may have one beyond that.
+const OFTEN: Duration = Duration::from_secs(1);
 
 impl Connection {
     /// Sends a ping of the link as soon as there is room, besides those that show the peer to be alive; its answer is
@@ -62,18 +66,23 @@ impl Connection {
             return self.answer(pong);
         }
         let pong = self.pong(message, false, None);
-        let patience = self.config.stream_ping_interval * UNPINGED;
+        let period = self.config.stream_ping_interval;
         let Some(open) = self.incoming.get_mut(&mux) else {
             return;
         };
+        let often = now < open.heard + (period / 4).min(OFTEN);
+        open.heard = now;
         if open.ping_deadline.is_some() {
-            (open.heard, open.ping_deadline) = (now, Some(now + patience));
+            open.ping_deadline = Some(now + period * UNPINGED);
             let due = open.due();
             self.timers
                 .set(TimerKey::Incoming(mux), &mut open.timer, due);
         }
         open.pong_owed = Some(Box::new(pong));
         Self::owe(&mut self.dirty, &mut open.dirty, Dirty::Incoming(mux));
+        if often {
+            self.abuse("pings");
+        }
     }
 
     pub(super) fn on_stream_pong(&mut self, now: Instant, message: &Message) {

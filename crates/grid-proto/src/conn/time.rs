@@ -29,6 +29,7 @@ impl Connection {
             self.link_ping_owed = true;
             self.asked_left = MOST_ASKED_PINGS;
             self.abuse = 0;
+            self.holders.forget();
         }
         while let Some(key) = self.timers.pop_due(now) {
             match key {

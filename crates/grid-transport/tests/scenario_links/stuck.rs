@@ -51,7 +51,10 @@ async fn l09_a_flood_that_is_never_read_holds_up_no_new_connection() {
                     let (message, words) = match kind {
                         0 => (echo(number, 4_096), None),
                         1 => (ping.clone(), Some("too much: pings")),
-                        _ => (unknown((1 << 40) + number), Some("never opened")),
+                        _ => (
+                            unknown((1 << 40) + number),
+                            Some("streams that are not open"),
+                        ),
                     };
                     flooding.send_message(&message).await;
                     let over = match words {

@@ -35,12 +35,12 @@ const FLOODS: [Flood; 3] = [
         10_000,
     ),
     (
-        "streams that were never opened",
+        "streams that are not open",
         |seq| numbered(Op::MuxClientMsg, (1 << 40) + u64::from(seq), seq, SMALL),
         75_536,
     ),
     (
-        "calls that were never made",
+        "calls that are not open",
         |seq| numbered(Op::MuxServerMsg, (1 << 40) + u64::from(seq), seq, SMALL),
         75_536,
     ),
