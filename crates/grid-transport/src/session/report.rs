@@ -1,9 +1,12 @@
-//! What is told of a peer that breaks the rules of the connection, or does not read.
+//! What is told of a peer that breaks the rules of the connection, or does not read, and of what stays behind of one.
 
-use grid_proto::wire::{Inspection, Message};
+use grid_proto::{
+    HandlerId,
+    wire::{Inspection, Message},
+};
 
 use super::{Session, reader::Unreadable};
-use crate::trace::Cut;
+use crate::{link::shared::LinkShared, trace::Cut};
 
 /// A message that ends the connection: counted, and logged with as much as can be read of it, once an interval.
 pub(super) fn unreadable(session: &Session, why: &Unreadable, bytes: &[u8]) {
@@ -52,6 +55,22 @@ pub(super) fn dropped_answer(session: &Session, len: usize) {
             len,
             suppressed,
             "an answer is dropped, since the remote leaves too much unread"
+        );
+    }
+}
+
+/// Somebody who did not come out in time, logged once an interval: a peer that hangs up and comes again while a handler of
+/// its calls blocks has one left behind each time.
+pub(super) fn left_behind(link: &LinkShared, handler: Option<HandlerId>, count: usize) {
+    if let Some(suppressed) = link.node.violations.allow(&link.name, "left behind") {
+        tracing::warn!(
+            target: "grid::session",
+            local = %link.node.local,
+            remote = %link.name,
+            handler = handler.map(|id| id.get()),
+            count,
+            suppressed,
+            "a handler did not come out of its poll in time and is left behind"
         );
     }
 }

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::{Core, Established, Inside, Session, reader, writer};
+use super::{Core, Established, Inside, Session, reader, report, writer};
 use crate::{
     link::{counted::Counting, shared::LinkShared},
     registry::Frozen,
@@ -213,14 +213,7 @@ async fn wait_until_gone(session: &Session, deadline: Instant) {
             Inside::Writer | Inside::Answer => None,
         };
         link.counters.abandoned(count);
-        tracing::warn!(
-            target: "grid::session",
-            local = %link.node.local,
-            remote = %link.name,
-            handler = handler.map(|id| id.get()),
-            count,
-            "a handler did not come out of its poll in time and is left behind"
-        );
+        report::left_behind(link, handler, count);
     }
 }
 
@@ -250,7 +243,7 @@ mod tests {
     use super::Inside;
     use crate::{
         Settings,
-        session::tests::{pair, session},
+        session::tests::{ECHO, logs::Logs, pair, session},
     };
 
     const MS: Duration = Duration::from_millis(1);
@@ -278,6 +271,35 @@ mod tests {
             pass_time(MS).await;
             let abandoned = peer.stats().abandoned_handlers;
             assert_eq!(abandoned, u64::from(stays > limit), "{stays:?}");
+        }
+    }
+
+    /// A peer that comes again and again to a handler that blocks does not fill the log.
+    #[tokio::test(start_paused = true)]
+    async fn who_is_left_behind_is_told_of_once_an_interval() {
+        let (logs, _guard) = Logs::capture();
+        let pair = pair(Settings::new()).await;
+        let peer = pair.a_to_b();
+        let mut kept = Vec::new();
+        for number in 1..=4 {
+            if number == 4 {
+                pass_time(Settings::new().warn_interval).await;
+            }
+            peer.request(ECHO, "x").wait_ready().await.unwrap();
+            let ending = session(&pair);
+            kept.push(ending.guard.enter(Inside::Handler(HandlerId::new(7))));
+            pair.cut();
+            ending.monitor.closing.cancelled().await;
+            pass_time(Settings::new().teardown + MS).await;
+            assert_eq!(peer.stats().abandoned_handlers, number);
+        }
+        let told = logs.warnings_of("grid::session");
+        assert_eq!(told.len(), 2, "{told:#?}");
+        for (line, suppressed) in told.iter().zip(["suppressed=0", "suppressed=2"]) {
+            assert!(line.ends_with(suppressed), "{line}");
+            for part in ["left behind", "handler=7 ", "count=1 "] {
+                assert!(line.contains(part), "{part}: {line}");
+            }
         }
     }
 }

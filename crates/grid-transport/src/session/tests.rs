@@ -16,6 +16,9 @@ use grid_proto::{
 
 use tokio::sync::futures::OwnedNotified;
 
+#[path = "../../tests/common/logs.rs"]
+pub(super) mod logs;
+
 use super::{Session, core::Todo, reader::insist, run::Attached};
 use crate::{
     Builder, CallError, Capacity, Connection, LinkCause, Settings,
