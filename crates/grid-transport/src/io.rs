@@ -135,8 +135,13 @@ impl<D: Dialer + ?Sized> Dialer for Arc<D> {
 
 /// Dials over plain TCP.
 ///
-/// Sends small writes at once, and has the kernel probe idle connections. A name is looked up afresh for each attempt, and
-/// every address that it resolves to is tried in turn.
+/// Sends small writes at once, and has the kernel probe idle connections.
+///
+/// A name is looked up afresh for each attempt. The system can't be told to give a look-up up, so while it is still busy
+/// with an earlier one of that name and port the attempt awaits that. A dialer and its clones have 32 such look-ups under
+/// way at the most; others wait for their turn, except for addresses, which need none.
+///
+/// Every address that a name resolves to is tried in turn.
 #[derive(Clone, Debug)]
 pub struct TcpDialer {
     keepalive: Option<Duration>,
@@ -149,7 +154,7 @@ impl TcpDialer {
     pub const fn new() -> Self {
         Self {
             keepalive: Some(Duration::from_secs(15)),
-            names: Names::SYSTEM,
+            names: Names::of_system(),
         }
     }
 

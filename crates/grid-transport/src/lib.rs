@@ -146,6 +146,7 @@ mod io;
 mod limiter;
 mod link;
 mod listener;
+mod lookups;
 mod manager;
 mod mount;
 pub mod pattern;

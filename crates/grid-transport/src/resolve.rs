@@ -1,9 +1,14 @@
 //! What a name's addresses are.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
 use futures_util::future::BoxFuture;
-use tokio::net::lookup_host;
+
+use crate::lookups::Lookups;
 
 /// Looks names up for a [`TcpDialer`](crate::TcpDialer). Without one it asks the system.
 pub trait Resolver: Send + Sync + 'static {
@@ -35,26 +40,74 @@ impl<R: Resolver + ?Sized> Resolver for Arc<R> {
 }
 
 /// The application's, or that of the system.
-#[derive(Clone, Default)]
-pub(crate) struct Names(Option<Arc<dyn Resolver>>);
+pub(crate) enum Names {
+    /// Made when a name is first looked up, as a constant can't be.
+    System(OnceLock<Arc<Lookups>>),
+    Own(Arc<dyn Resolver>),
+}
 
 impl Names {
-    pub(crate) const SYSTEM: Self = Self(None);
-
-    pub(crate) fn by(resolver: impl Resolver) -> Self {
-        Self(Some(Arc::new(resolver)))
+    pub(crate) const fn of_system() -> Self {
+        Self::System(OnceLock::new())
     }
 
+    pub(crate) fn by(resolver: impl Resolver) -> Self {
+        Self::Own(Arc::new(resolver))
+    }
+
+    /// The addresses of `host`, with that port.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the name from being found.
+    ///
+    /// # Cancel safety
+    ///
+    /// As of [`Resolver::resolve`]; the system can't be told, and a later attempt awaits what it is busy with.
     pub(crate) async fn of(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        match &self.0 {
-            Some(resolver) => resolver.resolve(host, port).await,
-            None => Ok(lookup_host((host, port)).await?.collect()),
+        match self {
+            Self::System(lookups) => lookups_of(lookups).find(host, port).await,
+            Self::Own(resolver) => resolver.resolve(host, port).await,
+        }
+    }
+}
+
+/// Clones share what is being looked up, also those that were made before the first name was.
+impl Clone for Names {
+    fn clone(&self) -> Self {
+        match self {
+            Self::System(lookups) => Self::System(OnceLock::from(lookups_of(lookups).clone())),
+            Self::Own(resolver) => Self::Own(resolver.clone()),
         }
     }
 }
 
 impl fmt::Debug for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "own" } else { "system" })
+        f.write_str(match self {
+            Self::System(_) => "system",
+            Self::Own(_) => "own",
+        })
+    }
+}
+
+fn lookups_of(lookups: &OnceLock<Arc<Lookups>>) -> &Arc<Lookups> {
+    lookups.get_or_init(Lookups::of_system)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_what_the_system_looks_up() {
+        let names = Names::of_system();
+        let early = names.clone();
+        let late = early.clone();
+        let all = [names, early, late].map(|names| match names {
+            Names::System(lookups) => lookups_of(&lookups).clone(),
+            Names::Own(_) => panic!("it is the system's"),
+        });
+        assert!(all.iter().all(|lookups| Arc::ptr_eq(lookups, &all[0])));
     }
 }
