@@ -11,6 +11,7 @@ use tokio::{
 use crate::{
     config::{Endpoint, NameFault, parse_name},
     proven::{Identified, PeerNames},
+    race::first_of,
     resolve::{Names, Resolver},
 };
 
@@ -141,7 +142,9 @@ impl<D: Dialer + ?Sized> Dialer for Arc<D> {
 /// with an earlier one of that name and port the attempt awaits that. A dialer and its clones have 32 such look-ups under
 /// way at the most; others wait for their turn, except for addresses, which need none.
 ///
-/// Every address that a name resolves to is tried in turn.
+/// The addresses of a name are tried in their order, and the first that answers is taken. The next one is tried when one
+/// fails, or has not answered for 250 ms; the earlier ones go on beside it, eight at a time, and the oldest gives way to
+/// what comes after these. So one that swallows what it is sent does not keep the others from being reached.
 #[derive(Clone, Debug)]
 pub struct TcpDialer {
     keepalive: Option<Duration>,
@@ -179,15 +182,8 @@ impl TcpDialer {
                 "an https name needs a dialer that speaks TLS",
             ));
         }
-        let mut last = None;
-        for address in self.names.of(target.host(), target.port()).await? {
-            match self.connect_to(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last
-            .unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
+        let addresses = self.names.of(target.host(), target.port()).await?;
+        first_of(addresses, |address| self.connect_to(address)).await
     }
 
     async fn connect_to(&self, address: SocketAddr) -> io::Result<TcpStream> {

@@ -151,6 +151,7 @@ mod manager;
 mod mount;
 pub mod pattern;
 mod proven;
+mod race;
 mod registration;
 mod registry;
 mod request;

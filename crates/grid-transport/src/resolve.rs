@@ -13,7 +13,7 @@ use crate::lookups::Lookups;
 /// Looks names up for a [`TcpDialer`](crate::TcpDialer). Without one it asks the system.
 pub trait Resolver: Send + Sync + 'static {
     /// The addresses of `host`, a name or an address as in [`Target::host`](crate::Target::host), with that port; they
-    /// are tried in this order. Called afresh for each attempt, and what it says is not kept.
+    /// are tried in this order, as [`TcpDialer`](crate::TcpDialer) says. Called afresh for each attempt, and what it says is not kept.
     ///
     /// # Errors
     ///
