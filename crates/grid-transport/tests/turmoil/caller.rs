@@ -28,6 +28,8 @@ pub(crate) struct Log(Arc<Inner>);
 struct Inner {
     next_call: AtomicU64,
     outcomes: Mutex<BTreeMap<&'static str, u64>>,
+    /// How often each host saw all its links up.
+    ups: Mutex<BTreeMap<&'static str, u64>>,
     broken: Mutex<Vec<String>>,
 }
 
@@ -52,6 +54,20 @@ impl Log {
     pub(crate) fn outcomes(&self) -> BTreeMap<&'static str, u64> {
         self.0
             .outcomes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn up(&self, host: &'static str) {
+        self.count("up");
+        let mut ups = self.0.ups.lock().unwrap_or_else(PoisonError::into_inner);
+        *ups.entry(host).or_default() += 1;
+    }
+
+    pub(crate) fn ups(&self) -> BTreeMap<&'static str, u64> {
+        self.0
+            .ups
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
