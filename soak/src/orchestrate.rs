@@ -165,12 +165,13 @@ async fn havoc(plan: &Plan, cluster: &mut Cluster) {
             () = cluster.listen() => {}
             () = sleep_until(undo.min(end)) => cluster.undo_due().await,
             () = sleep_until(next.min(end)) => {
+                cluster.notice();
+                for kind in cluster.faults.keys() {
+                    chaos.happened(kind);
+                }
                 let step = chaos.step();
-                if cluster.apply(step.fault, step.lasts).await {
-                    chaos.happened(&step.fault);
-                    if plan.verbose {
-                        say(&format!("{:?} for {:?}", step.fault, step.lasts));
-                    }
+                if cluster.apply(step.fault, step.lasts).await && plan.verbose {
+                    say(&format!("{:?} for {:?}", step.fault, step.lasts));
                 }
                 next += step.next_in;
             }
@@ -192,4 +193,5 @@ async fn havoc(plan: &Plan, cluster: &mut Cluster) {
     // Whoever stands still can't be told anything.
     cluster.signal_all(Signal::SIGCONT);
     sleep(Duration::from_millis(100)).await;
+    cluster.notice();
 }

@@ -14,14 +14,17 @@ use crate::{
 };
 
 impl Cluster {
-    /// Lets something go wrong, for a while; whether it could be done.
+    /// Lets something go wrong, for a while; whether it could be done. What a network does is counted when it is
+    /// [noticed](Self::notice).
     ///
     /// # Cancel safety
     ///
     /// Not safe: it would not be undone.
     pub async fn apply(&mut self, fault: Fault, lasts: Duration) -> bool {
+        let ends = Instant::now() + lasts;
         match fault {
             Fault::Network(one, other, trouble) => {
+                self.doubts.add(&self.routes, (one, other), trouble, ends);
                 for pair in [(one, other), (other, one)] {
                     if let Some(route) = self.routes.get(&pair) {
                         strike(route, trouble);
@@ -29,11 +32,21 @@ impl Cluster {
                 }
             }
             Fault::Node(node, blow) if !self.hit(node, blow).await => return false,
-            Fault::Node(..) => {}
+            Fault::Node(..) => self.count(fault),
         }
-        *self.faults.entry(fault.title()).or_default() += 1;
-        self.undos.push((Instant::now() + lasts, fault));
+        self.undos.push((ends, fault));
         true
+    }
+
+    /// Counts what connections have felt of their networks since the last time.
+    pub fn notice(&mut self) {
+        for ((one, other), trouble) in self.doubts.settle(&self.routes, Instant::now()) {
+            self.count(Fault::Network(one, other, trouble));
+        }
+    }
+
+    fn count(&mut self, fault: Fault) {
+        *self.faults.entry(fault.title()).or_default() += 1;
     }
 
     /// Whether it could be done: who has been killed can't be stopped.

@@ -1,5 +1,6 @@
 //! The nodes and the networks between them, as they are now.
 
+mod doubts;
 mod faults;
 
 use std::{collections::BTreeMap, io, net::Ipv4Addr, net::SocketAddr, time::Duration};
@@ -29,11 +30,12 @@ pub struct Cluster {
     /// By who dials and who is dialed.
     routes: BTreeMap<(usize, usize), Route>,
     undos: Vec<(Instant, Fault)>,
+    doubts: doubts::Doubts,
     events: mpsc::UnboundedReceiver<Event>,
     sender: mpsc::UnboundedSender<Event>,
     counts: BTreeMap<Which, Counts>,
     seed: u64,
-    /// Faults so far, by kind.
+    /// Faults so far that somebody has felt, by kind.
     pub faults: BTreeMap<&'static str, u64>,
     /// Promises that were broken so far.
     pub wrong: Vec<Wrong>,
@@ -96,6 +98,7 @@ impl Cluster {
             nodes: (0..count).map(node).collect(),
             routes,
             undos: Vec::new(),
+            doubts: doubts::Doubts::default(),
             events,
             sender,
             counts: BTreeMap::new(),

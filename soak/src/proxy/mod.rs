@@ -4,8 +4,10 @@
 mod relay;
 
 use std::{
+    collections::BTreeMap,
     io,
     net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -16,7 +18,7 @@ use tokio::{
 };
 
 /// How a connection is ended by the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cut {
     /// By an orderly end, wherever the traffic stands.
     Fin,
@@ -53,12 +55,44 @@ pub struct Weather {
     pub cut: (u64, Option<Cut>),
 }
 
+/// What a connection can feel of its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Felt {
+    /// A piece was delayed.
+    Delay,
+    /// A piece had to wait for its turn, by the rate.
+    Throttle,
+    /// A piece of this direction was stopped: from who dials, or to it.
+    Stall(usize),
+    /// A connection was refused.
+    Refuse,
+    /// A connection was cut; where the cut truncates, a piece was.
+    Cut(Cut),
+}
+
+/// How often each was felt on a route.
+#[derive(Debug, Default)]
+struct Hits(Mutex<BTreeMap<Felt, u64>>);
+
+impl Hits {
+    fn felt(&self, what: Felt) {
+        let mut hits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *hits.entry(what).or_default() += 1;
+    }
+
+    fn count(&self, what: Felt) -> u64 {
+        let hits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hits.get(&what).copied().unwrap_or(0)
+    }
+}
+
 /// A route: a listening socket for one node that dials, and the node that it leads to.
 #[derive(Debug)]
 pub struct Route {
     address: SocketAddr,
     target: watch::Sender<Option<SocketAddr>>,
     weather: watch::Sender<Weather>,
+    hits: Arc<Hits>,
     task: JoinHandle<()>,
 }
 
@@ -77,11 +111,13 @@ impl Route {
         let address = socket.local_addr()?;
         let (target, targets) = watch::channel(None);
         let (weather, weathers) = watch::channel(Weather::default());
-        let task = tokio::spawn(serve(socket, targets, weathers));
+        let hits = Arc::<Hits>::default();
+        let task = tokio::spawn(serve(socket, targets, weathers, hits.clone()));
         Ok(Self {
             address,
             target,
             weather,
+            hits,
             task,
         })
     }
@@ -106,6 +142,12 @@ impl Route {
     pub fn cut(&self, cut: Cut) {
         self.change(|weather| weather.cut = (weather.cut.0 + 1, Some(cut)));
     }
+
+    /// How often this was felt by a connection so far.
+    #[must_use]
+    pub fn felt(&self, what: Felt) -> u64 {
+        self.hits.count(what)
+    }
 }
 
 impl Drop for Route {
@@ -118,6 +160,7 @@ async fn serve(
     socket: TcpListener,
     targets: watch::Receiver<Option<SocketAddr>>,
     weather: watch::Receiver<Weather>,
+    hits: Arc<Hits>,
 ) {
     let mut connections = JoinSet::new();
     loop {
@@ -126,7 +169,7 @@ async fn serve(
                 // An error is that of one connection, which has gone before it was taken.
                 if let Ok((stream, _)) = accepted {
                     let target = *targets.borrow();
-                    connections.spawn(relay::run(stream, target, weather.clone()));
+                    connections.spawn(relay::run(stream, target, weather.clone(), hits.clone()));
                 }
             }
             Some(_) = connections.join_next() => {}

@@ -1,6 +1,6 @@
 //! One connection through the proxy: two directions, in whatever weather there is.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{Cut, Weather, reset};
+use super::{Cut, Felt, Hits, Weather, reset};
 
 /// Read at once.
 const CHUNK: usize = 16 * 1024;
@@ -28,11 +28,22 @@ enum End {
 
 type Seen = watch::Receiver<Weather>;
 
-pub(super) async fn run(mut near: TcpStream, target: Option<SocketAddr>, mut weather: Seen) {
+pub(super) async fn run(
+    mut near: TcpStream,
+    target: Option<SocketAddr>,
+    mut weather: Seen,
+    hits: Arc<Hits>,
+) {
     let cuts = weather.borrow_and_update().cut.0;
+    let refuses = weather.borrow().refuses;
     let far = match target {
-        Some(target) if !weather.borrow().refuses => TcpStream::connect(target).await,
-        _ => Err(io::ErrorKind::ConnectionRefused.into()),
+        Some(target) if !refuses => TcpStream::connect(target).await,
+        Some(_) => {
+            hits.felt(Felt::Refuse);
+            Err(io::ErrorKind::ConnectionRefused.into())
+        }
+        // It would have been in any weather.
+        None => Err(io::ErrorKind::ConnectionRefused.into()),
     };
     let Ok(mut far) = far else {
         reset(near);
@@ -43,15 +54,24 @@ pub(super) async fn run(mut near: TcpStream, target: Option<SocketAddr>, mut wea
     let resets = {
         let (near_read, near_write) = near.split();
         let (far_read, far_write) = far.split();
-        let there = direction(near_read, far_write, 0, cuts, weather.clone());
-        let back = direction(far_read, near_write, 1, cuts, weather.clone());
+        let there = direction(near_read, far_write, 0, cuts, weather.clone(), &hits);
+        let back = direction(far_read, near_write, 1, cuts, weather.clone(), &hits);
         tokio::select! {
             ended = async { tokio::try_join!(there, back) } => match ended {
                 Ok(_) => false,
-                Err(End::Truncated(cut)) => cut.resets(),
+                Err(End::Truncated(cut)) => {
+                    hits.felt(Felt::Cut(cut));
+                    cut.resets()
+                }
                 Err(End::Failed) => true,
             },
-            cut = until_cut(weather, cuts) => cut.resets(),
+            cut = until_cut(weather, cuts) => {
+                // One that found nothing to truncate has ended a connection that said nothing.
+                if !cut.truncates() {
+                    hits.felt(Felt::Cut(cut));
+                }
+                cut.resets()
+            }
         }
     };
     if resets {
@@ -79,19 +99,25 @@ async fn direction(
     which: usize,
     cuts: u64,
     weather: Seen,
+    hits: &Hits,
 ) -> Result<(), End> {
     let (sender, mut pieces) = mpsc::channel::<(Instant, Bytes)>(UNDER_WAY);
     let mut reading = weather.clone();
     let read = async move {
         loop {
-            flowing(&mut reading, which).await;
+            let stopped = flowing(&mut reading, which).await;
             let mut piece = BytesMut::with_capacity(CHUNK);
             match from.read_buf(&mut piece).await {
                 Ok(0) => return Ok(()),
                 Err(_) => return Err(End::Failed),
+                Ok(_) if stopped => hits.felt(Felt::Stall(which)),
                 Ok(_) => {}
             }
-            let due = Instant::now() + reading.borrow().delay;
+            let delay = reading.borrow().delay;
+            if !delay.is_zero() {
+                hits.felt(Felt::Delay);
+            }
+            let due = Instant::now() + delay;
             if sender.send((due, piece.freeze())).await.is_err() {
                 return Ok(());
             }
@@ -101,7 +127,9 @@ async fn direction(
     let write = async move {
         while let Some((due, piece)) = pieces.recv().await {
             sleep_until(due).await;
-            flowing(&mut writing, which).await;
+            if flowing(&mut writing, which).await {
+                hits.felt(Felt::Stall(which));
+            }
             let now = *writing.borrow();
             if let (true, Some(cut)) = (now.cut.0 > cuts, now.cut.1)
                 && cut.truncates()
@@ -111,6 +139,7 @@ async fn direction(
                 return Err(End::Truncated(cut));
             }
             if let Some(rate) = now.rate {
+                hits.felt(Felt::Throttle);
                 let nanoseconds = piece.len() as u64 * 1_000_000_000 / rate.max(1);
                 sleep(Duration::from_nanos(nanoseconds)).await;
             }
@@ -123,11 +152,13 @@ async fn direction(
     tokio::try_join!(read, write).map(|_| ())
 }
 
-/// Waits until a direction lets something through.
-async fn flowing(weather: &mut Seen, which: usize) {
+/// Waits until a direction lets something through; whether it had to.
+async fn flowing(weather: &mut Seen, which: usize) -> bool {
     let open = |weather: &Weather| !weather.stalled.get(which).copied().unwrap_or(false);
+    let stopped = !open(&weather.borrow());
     // The proxy is going when nobody makes weather any more.
     let _ = weather.wait_for(open).await;
+    stopped
 }
 
 /// All but the end of a piece. A piece mostly ends with a frame, so that this one does not.
@@ -193,7 +224,35 @@ mod tests {
             assert_eq!(end.is_err(), cut.resets(), "{cut:?}");
             let whole = if cut == Cut::TruncateFin { 3 } else { 0 };
             assert!(got.len() == whole || cut.resets(), "{cut:?}: {got:?}");
+            assert_eq!(route.felt(Felt::Cut(cut)), 1, "{cut:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn where_nothing_comes_nothing_is_truncated() {
+        for cut in [Cut::TruncateFin, Cut::TruncateRst] {
+            let route = route().await;
+            let (mut near, mut far) = through(&route).await;
+            near.write_all(b"!").await.unwrap();
+            far.read_exact(&mut [0]).await.unwrap();
+            route.cut(cut);
+            let end = timeout(LONG, far.read(&mut [0])).await.unwrap();
+            assert_eq!(end.is_err(), cut.resets(), "{cut:?}");
+            assert_eq!(route.felt(Felt::Cut(cut)), 0, "{cut:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn slow_networks_are_felt_by_who_sends() {
+        let route = route().await;
+        let (mut near, mut far) = through(&route).await;
+        route.change(|weather| weather.delay = Duration::from_millis(1));
+        route.change(|weather| weather.rate = Some(1_000));
+        let all = [Felt::Delay, Felt::Throttle];
+        assert_eq!(all.map(|what| route.felt(what)), [0, 0]);
+        near.write_all(b"!").await.unwrap();
+        far.read_exact(&mut [0]).await.unwrap();
+        assert_eq!(all.map(|what| route.felt(what)), [1, 1]);
     }
 
     #[tokio::test]
@@ -208,12 +267,14 @@ mod tests {
         let mut there = [0; 5];
         let early = timeout(Duration::from_millis(200), far.read_exact(&mut there)).await;
         assert!(early.is_err(), "{there:?}");
+        assert_eq!(route.felt(Felt::Stall(1)), 0);
         route.change(|weather| weather.stalled = [false, false]);
         timeout(LONG, far.read_exact(&mut there))
             .await
             .unwrap()
             .unwrap();
         assert_eq!(&there, b"there");
+        assert!(route.felt(Felt::Stall(0)) > 0);
     }
 
     #[tokio::test]
@@ -223,5 +284,12 @@ mod tests {
         let mut near = TcpStream::connect(route.address()).await.unwrap();
         let end = timeout(LONG, near.read(&mut [0])).await.unwrap();
         assert!(end.is_err());
+        assert_eq!(route.felt(Felt::Refuse), 0, "it leads to nowhere");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        route.lead_to(Some(listener.local_addr().unwrap()));
+        let mut near = TcpStream::connect(route.address()).await.unwrap();
+        let end = timeout(LONG, near.read(&mut [0])).await.unwrap();
+        assert!(end.is_err());
+        assert_eq!(route.felt(Felt::Refuse), 1);
     }
 }
