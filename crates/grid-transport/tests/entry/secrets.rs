@@ -14,8 +14,8 @@ use grid_proto::{
     wire::{ConnectRequest, Message, Op, Timestamp},
 };
 use grid_transport::{
-    Auth, AuthError, HandlerId, LinkCause, Manager, Payload, StaticToken, TokenContext,
-    UpgradeHeaders,
+    Auth, AuthError, HandlerId, LinkCause, Manager, Payload, SharedSecret, StaticToken,
+    TokenContext, UpgradeHeaders,
 };
 use tracing::Level;
 
@@ -28,18 +28,42 @@ use crate::{
 
 const SECRET: &str = "s3cret-4f1e9a";
 const WRONG: &str = "s3cret-0b77c2";
-/// What both have in common, and the first as bytes are printed, in decimal and in hex.
-const TRACES: [&str; 3] = ["s3cret", "115, 51, 99, 114", "733363726574"];
+/// What both have in common.
+const TRACE: &str = "s3cret";
 
 const ECHO: HandlerId = HandlerId::new(9);
 
-/// Everything that was shown of anything.
+/// Everything that was shown of anything, and what must not be found in it.
 #[derive(Clone, Default)]
-struct Shown(Arc<Mutex<Vec<String>>>);
+struct Shown {
+    texts: Arc<Mutex<Vec<String>>>,
+    tokens: Arc<Mutex<Vec<String>>>,
+}
+
+/// As it is, and as bytes are printed, in decimal and in hex; and what it is the hex of, where it is that of anything.
+fn traces(secret: &str) -> Vec<String> {
+    let decimal = |bytes: &[u8]| {
+        let bytes: Vec<_> = bytes.iter().map(u8::to_string).collect();
+        bytes.join(",")
+    };
+    let mut traces = vec![
+        secret.to_owned(),
+        decimal(secret.as_bytes()),
+        hex::encode(secret),
+    ];
+    traces.extend(hex::decode(secret).iter().map(|bytes| decimal(bytes)));
+    traces
+}
 
 impl Shown {
+    /// A token that only its own node may see. What it ends in is its own: all that are made from a secret begin alike.
+    fn token(&self, token: &str) {
+        let own = token.rsplit('.').next().unwrap();
+        self.tokens.lock().unwrap().push(own[..12].to_owned());
+    }
+
     fn text(&self, text: impl ToString) {
-        self.0.lock().unwrap().push(text.to_string());
+        self.texts.lock().unwrap().push(text.to_string());
     }
 
     fn debug(&self, value: &dyn Debug) {
@@ -61,27 +85,53 @@ impl Shown {
     fn check(self, logs: &Logs, at_least: usize) {
         let mut lines = logs.lines();
         assert!(lines.len() >= at_least, "so little was logged: {lines:#?}");
-        lines.extend(self.0.lock().unwrap().drain(..));
+        lines.extend(self.texts.lock().unwrap().drain(..));
+        let mut secrets = vec![TRACE.to_owned()];
+        secrets.extend(self.tokens.lock().unwrap().drain(..));
+        let traces: Vec<_> = secrets.iter().flat_map(|secret| traces(secret)).collect();
         for line in lines {
             let squeezed = line.replace(['\n', ' '], "").to_lowercase();
-            for trace in TRACES {
-                let found = line.contains(trace) || squeezed.contains(&trace.replace(' ', ""));
+            for trace in &traces {
+                let found = line.contains(trace) || squeezed.contains(trace);
                 assert!(!found, "{trace}: {line}");
             }
         }
     }
 }
 
-/// One token, and shows what it is given to see.
+/// Shows what the other is given to see.
 struct Showing {
-    token: StaticToken,
+    auth: Box<dyn Auth>,
     shown: Shown,
+}
+
+impl Showing {
+    fn token(token: StaticToken, shown: &Shown) -> Self {
+        shown.debug(&token);
+        Self {
+            auth: Box::new(token),
+            shown: shown.clone(),
+        }
+    }
+
+    fn secret(secret: &str, shown: &Shown) -> Self {
+        let secret = SharedSecret::new(secret).or("s3cret-of-last-year");
+        shown.debug(&secret);
+        Self {
+            auth: Box::new(secret),
+            shown: shown.clone(),
+        }
+    }
 }
 
 impl Auth for Showing {
     fn token<'a>(&'a self, context: TokenContext<'a>) -> BoxFuture<'a, Result<String, AuthError>> {
         self.shown.debug(&context);
-        self.token.token(context)
+        Box::pin(async move {
+            let token = self.auth.token(context).await?;
+            self.shown.token(&token);
+            Ok(token)
+        })
     }
 
     fn check<'a>(
@@ -91,7 +141,7 @@ impl Auth for Showing {
     ) -> BoxFuture<'a, Result<(), AuthError>> {
         self.shown.debug(&context);
         Box::pin(async move {
-            let checked = self.token.check(token, context).await;
+            let checked = self.auth.check(token, context).await;
             if let Err(error) = &checked {
                 self.shown.text(error);
                 self.shown.debug(error);
@@ -105,7 +155,7 @@ impl Auth for Showing {
         headers: UpgradeHeaders<'a>,
     ) -> BoxFuture<'a, Result<(), AuthError>> {
         self.shown.debug(&headers);
-        Auth::check_headers(&self.token, headers)
+        self.auth.check_headers(headers)
     }
 }
 
@@ -148,29 +198,32 @@ async fn the_token_travels_in_the_clear_and_only_when_a_connection_is_opened() {
     call.abort();
 }
 
-/// Nodes of ours, with the same token and with different ones, in each way in which it may be checked.
+/// Nodes of ours, with the same secret and with different ones, in each way in which they may be checked.
 #[tokio::test]
 async fn no_secret_is_shown_by_nodes() {
     let (logs, _guard) = Logs::capture_at(Level::TRACE);
     let shown = Shown::default();
-    for (same, strict, headers) in [
-        (true, false, false),
-        (true, true, true),
-        (false, false, false),
-        (false, true, false),
-        (false, false, true),
-        (false, true, true),
+    for (same, strict, headers, shared) in [
+        (true, false, false, false),
+        (true, true, true, false),
+        (false, false, false, false),
+        (false, true, false, false),
+        (false, false, true, false),
+        (false, true, true, false),
+        // Tokens that are made from a secret are always looked at in the headers as well.
+        (true, false, true, true),
+        (true, true, true, true),
+        (false, false, true, true),
+        (false, true, true, true),
     ] {
         let pair = node::pair(|index, builder| {
-            let token = if same || index == 0 { SECRET } else { WRONG };
-            let token = StaticToken::new(token).check_headers(headers);
-            shown.debug(&token);
-            let shown = shown.clone();
+            let own = if same || index == 0 { SECRET } else { WRONG };
+            let auth = match shared {
+                true => Showing::secret(own, &shown),
+                false => Showing::token(StaticToken::new(own).check_headers(headers), &shown),
+            };
             let builder = builder
-                .auth(Showing {
-                    token,
-                    shown: shown.clone(),
-                })
+                .auth(auth)
                 .settings(settings().strict(strict))
                 .single(ECHO, |request| async move { Ok(request.into_payload()) });
             shown.debug(&builder);
@@ -200,7 +253,7 @@ async fn no_secret_is_shown_by_nodes() {
             show_node(&shown, manager);
         }
     }
-    shown.check(&logs, 12);
+    shown.check(&logs, 20);
 }
 
 /// An acceptor that says what it was shown, as one in the recorded conversations does.
@@ -208,33 +261,35 @@ async fn no_secret_is_shown_by_nodes() {
 async fn no_secret_is_shown_that_the_other_node_repeats() {
     let (logs, _guard) = Logs::capture_at(Level::TRACE);
     let shown = Shown::default();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let manager = builder(A, &[B])
-        .auth(StaticToken::new(SECRET))
-        .dialer(node::Redirect(listener.local_addr().unwrap()))
-        .build()
-        .unwrap();
-    let link = manager.connection(B).unwrap();
-    for reason in [
-        format!("auth token: invalid token. want empty, got {SECRET}"),
-        format!("{SECRET}? {SECRET}!"),
+    for auth in [
+        Showing::token(StaticToken::new(SECRET), &shown),
+        Showing::secret(SECRET, &shown),
     ] {
-        let mut raw = Raw::accept(&listener).await;
-        raw.serve_request().await;
-        raw.send_response(false, &reason).await;
-        let told = reason.replace(SECRET, "(the token)");
-        node::down_because(&link, |cause| {
-            cause.to_string().contains(&told).then_some(())
-        })
-        .await;
-        let error = link.request(ECHO, "x").await.unwrap_err();
-        shown.text(&error);
-        shown.debug(&error);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let manager = builder(A, &[B])
+            .auth(auth)
+            .dialer(node::Redirect(listener.local_addr().unwrap()))
+            .build()
+            .unwrap();
+        let link = manager.connection(B).unwrap();
+        for reason in ["auth token: invalid token. want empty, got T", "T? T!"] {
+            let mut raw = Raw::accept(&listener).await;
+            let token = raw.serve_request().await.token.to_string();
+            raw.send_response(false, &reason.replace('T', &token)).await;
+            let told = reason.replace('T', "(the token)");
+            node::down_because(&link, |cause| {
+                cause.to_string().contains(&told).then_some(())
+            })
+            .await;
+            let error = link.request(ECHO, "x").await.unwrap_err();
+            shown.text(&error);
+            shown.debug(&error);
+            show_node(&shown, &manager);
+        }
+        manager.shutdown(Duration::ZERO).await;
         show_node(&shown, &manager);
     }
-    manager.shutdown(Duration::ZERO).await;
-    show_node(&shown, &manager);
-    shown.check(&logs, 3);
+    shown.check(&logs, 6);
 }
 
 /// Dialers by hand, whose messages are broken where the token stands.
@@ -243,10 +298,7 @@ async fn no_secret_is_shown_of_what_is_broken() {
     let (logs, _guard) = Logs::capture_at(Level::TRACE);
     let shown = Shown::default();
     for strict in [false, true] {
-        let auth = Showing {
-            token: StaticToken::new(SECRET),
-            shown: shown.clone(),
-        };
+        let auth = Showing::token(StaticToken::new(SECRET), &shown);
         let settings = settings().strict(strict);
         let (address, manager) =
             accepting(&[A], |builder| builder.auth(auth).settings(settings)).await;
