@@ -1,5 +1,7 @@
 //! The upgrade from HTTP: what is granted, what is refused, and what it may cost.
 
+#[path = "common/memory.rs"]
+mod memory;
 #[path = "common/node.rs"]
 mod node;
 #[path = "common/raw.rs"]
@@ -14,14 +16,15 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use grid_transport::{
-    Accept, Auth, AuthError, BoxIo, Listener, Manager, StaticToken, TokenContext, UpgradeHeaders,
+    Auth, AuthError, Listener, Manager, Settings, StaticToken, TokenContext, UpgradeHeaders,
 };
+use memory::memory;
 use node::{A, B, builder};
 use raw::{Raw, header, request, upgrade_request};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
-    sync::{Mutex, mpsc},
+    sync::Mutex,
     time::Instant,
 };
 
@@ -291,37 +294,18 @@ async fn a_token_may_be_asked_for_in_the_headers_already() {
     }
 }
 
-/// Connections out of memory, so that the clock can be stopped.
-struct Memory(mpsc::UnboundedReceiver<DuplexStream>);
-
-impl Accept for Memory {
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxIo, String)>> {
-        Box::pin(async {
-            match self.0.recv().await {
-                Some(stream) => Ok((Box::new(stream) as BoxIo, "memory".to_owned())),
-                None => std::future::pending().await,
-            }
-        })
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn h16_half_open_handshakes_are_bounded_and_end_in_time_pair() {
     let settings = node::settings().max_handshakes(1_000);
     let manager = builder(B, &[A]).settings(settings).build().unwrap();
-    let (dial, dialed) = mpsc::unbounded_channel();
-    let _serving = manager.serve_on(Memory(dialed)).unwrap();
-    let connect = || {
-        let (ours, theirs) = duplex(1024);
-        dial.send(theirs).unwrap();
-        ours
-    };
+    let (dials, served) = memory();
+    let _serving = manager.serve_on(served).unwrap();
 
     // A third says nothing, a third stays inside its head, a third is upgraded and then silent.
     let began = Instant::now();
     let mut peers = Vec::new();
     for number in 0..1_000 {
-        let mut peer = connect();
+        let mut peer = dials.connect(1_024);
         let head = format!("{}\r\n\r\n", upgrade_request(raw::PATH).join("\r\n"));
         match number % 3 {
             0 => {}
@@ -337,17 +321,17 @@ async fn h16_half_open_handshakes_are_bounded_and_end_in_time_pair() {
     }
     // All of them are being attended to, so that there is no room for more.
     let mut rest = Vec::new();
-    connect().read_to_end(&mut rest).await.unwrap();
+    dials.connect(1_024).read_to_end(&mut rest).await.unwrap();
     assert!(rest.is_empty());
     assert_eq!(began.elapsed(), Duration::ZERO);
 
     for peer in &mut peers {
         peer.read_to_end(&mut rest).await.unwrap();
     }
-    assert_eq!(began.elapsed().as_secs(), 5);
+    assert_eq!(began.elapsed(), Settings::new().handshake_timeout);
 
     // And then there is.
-    let mut peer = connect();
+    let mut peer = dials.connect(1_024);
     peer.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     let mut answer = [0; 12];
     peer.read_exact(&mut answer).await.unwrap();
@@ -357,10 +341,9 @@ async fn h16_half_open_handshakes_are_bounded_and_end_in_time_pair() {
 #[tokio::test(start_paused = true)]
 async fn a_head_that_drips_doesnt_last_longer() {
     let manager = builder(B, &[A]).build().unwrap();
-    let (dial, dialed) = mpsc::unbounded_channel();
-    let _serving = manager.serve_on(Memory(dialed)).unwrap();
-    let (mut peer, theirs) = duplex(1024);
-    dial.send(theirs).unwrap();
+    let (dials, served) = memory();
+    let _serving = manager.serve_on(served).unwrap();
+    let mut peer = dials.connect(1_024);
     let began = Instant::now();
     let head = upgrade_request(raw::PATH).join("\r\n");
     for byte in head.as_bytes() {

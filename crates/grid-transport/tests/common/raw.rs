@@ -13,7 +13,7 @@ use grid_proto::{
     wire::{ConnectRequest, ConnectResponse, Flags, Message, Op, Timestamp, unfold},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
@@ -38,9 +38,9 @@ pub(crate) enum Next {
     End,
 }
 
-/// One end of a TCP connection.
-pub(crate) struct Raw {
-    stream: TcpStream,
+/// One end of a connection, over TCP where nothing else is said.
+pub(crate) struct Raw<S = TcpStream> {
+    stream: S,
     buffer: Vec<u8>,
     /// Whether this end plays the client, and so masks.
     client: bool,
@@ -53,11 +53,7 @@ impl Raw {
             .expect("dial")
             .unwrap();
         stream.set_nodelay(true).unwrap();
-        Self {
-            stream,
-            buffer: Vec::new(),
-            client: true,
-        }
+        Self::over(stream)
     }
 
     pub(crate) async fn accept(listener: &TcpListener) -> Self {
@@ -75,16 +71,8 @@ impl Raw {
 
     /// Dials and upgrades.
     pub(crate) async fn upgrade(address: SocketAddr, path: &str) -> Self {
-        let mut raw = Self::dial(address).await;
-        raw.send_head(&upgrade_request(path)).await;
-        let answer = raw.read_head().await;
-        assert_eq!(answer[0], "HTTP/1.1 101 Switching Protocols", "{answer:?}");
-        assert_eq!(
-            header(&answer, "Sec-WebSocket-Accept"),
-            Some(ACCEPT),
-            "{answer:?}"
-        );
-        raw
+        let raw = Self::dial(address).await;
+        raw.upgraded(path).await
     }
 
     /// Dials, upgrades, and asks to be let in.
@@ -92,12 +80,47 @@ impl Raw {
         address: SocketAddr,
         request: &ConnectRequest,
     ) -> (Self, ConnectResponse) {
-        let mut raw = Self::upgrade(address, PATH).await;
-        let response = raw
+        let raw = Self::upgrade(address, PATH).await;
+        raw.greeted(request).await
+    }
+
+    /// Cuts the connection with a reset.
+    pub(crate) fn reset(self) {
+        socket2::SockRef::from(&self.stream)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    /// Plays the client over a stream of any kind.
+    pub(crate) fn over(stream: S) -> Self {
+        Self {
+            stream,
+            buffer: Vec::new(),
+            client: true,
+        }
+    }
+
+    pub(crate) async fn upgraded(mut self, path: &str) -> Self {
+        self.send_head(&upgrade_request(path)).await;
+        let answer = self.read_head().await;
+        assert_eq!(answer[0], "HTTP/1.1 101 Switching Protocols", "{answer:?}");
+        assert_eq!(
+            header(&answer, "Sec-WebSocket-Accept"),
+            Some(ACCEPT),
+            "{answer:?}"
+        );
+        self
+    }
+
+    /// Once it is upgraded, asks to be let in.
+    pub(crate) async fn greeted(mut self, request: &ConnectRequest) -> (Self, ConnectResponse) {
+        let response = self
             .greet(request)
             .await
             .expect("the connection ended without an answer");
-        (raw, response)
+        (self, response)
     }
 
     /// Asks to be let in; `None` when the other end just closes the connection.
@@ -285,13 +308,6 @@ impl Raw {
     /// Ends this direction.
     pub(crate) async fn shutdown(&mut self) {
         let _ = self.stream.shutdown().await;
-    }
-
-    /// Cuts the connection with a reset.
-    pub(crate) fn reset(self) {
-        socket2::SockRef::from(&self.stream)
-            .set_linger(Some(Duration::ZERO))
-            .unwrap();
     }
 
     async fn fill(&mut self) -> bool {

@@ -7,12 +7,18 @@ use grid_proto::{
     wire::{ConnectRequest, Message, Op, Timestamp},
 };
 use grid_transport::{Settings, StaticToken, same_token};
-use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    task::JoinSet,
+    time::Instant,
+};
 
 use crate::{
-    hostile::{dialers, let_in, serving},
+    hostile::{dialers, handlers, let_in, serving},
     lag::Lag,
     logs::Logs,
+    memory::memory,
     node::{self, A, B, C},
     raw::{self, Frame, Raw, request, upgrade_request},
     scale::scaled,
@@ -33,51 +39,50 @@ async fn all_end_in_time(half_open: Vec<(Raw, Instant)>, limit: Duration, lag: &
     }
 }
 
-#[tokio::test]
-async fn h01_a_first_message_that_is_none_is_closed_in_time_and_told_once() {
-    let (logs, _guard) = Logs::capture();
-    let millis = scaled("H01", "ms of the handshake timeout", 1_500, 5_000);
-    let limit = Duration::from_millis(millis);
-    let lag = Lag::begin();
-    let (address, manager) = serving(node::settings().handshake_timeout(limit), &[]).await;
+/// First messages of all kinds that are none, five times. Those that can be refused get their reason and the end; the
+/// others are given back, each with the time at which it began.
+async fn no_first_messages<S>(dial: impl AsyncFn() -> Raw<S>) -> Vec<(Raw<S>, Instant)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let upgraded = async || dial().await.upgraded(raw::PATH).await;
     let mut silent = Vec::new();
     for _ in 0..5 {
         // Nothing, one byte, and a frame of which one byte came.
         for start in [&[][..], &[0x82], &[0x82, 0xff, 0]] {
             let began = Instant::now();
-            let mut raw = Raw::upgrade(address, raw::PATH).await;
+            let mut raw = upgraded().await;
             raw.send_bytes(start).await;
             silent.push((raw, began));
         }
         // One byte that is a message, 4 KiB of noise, another op: each gets its reason and the end.
         for noise in [vec![7], vec![0x5a; 4_096]] {
-            let mut raw = Raw::upgrade(address, raw::PATH).await;
+            let mut raw = upgraded().await;
             raw.send_frame(&Frame::binary(noise, true)).await;
             let response = raw.read_response().await.unwrap();
             let reason = response.rejected_reason.to_string();
             assert!(!response.accepted && reason.starts_with("error parsing grid connect: "));
             assert!(raw.read_to_end().await.is_empty());
         }
-        let mut raw = Raw::upgrade(address, raw::PATH).await;
+        let mut raw = upgraded().await;
         raw.send_message(&Message::new(Op::Request, MuxId::new(1)))
             .await;
         let response = raw.read_response().await.unwrap();
         assert_eq!(response.rejected_reason, "unexpected connect op: Request");
         assert!(raw.read_to_end().await.is_empty());
-        let (mut raw, response) =
-            Raw::connect(address, &request("http://node-z:9000", "debug")).await;
+        let unknown = request("http://node-z:9000", "debug");
+        let (mut raw, response) = upgraded().await.greeted(&unknown).await;
         assert_eq!(
             response.rejected_reason,
             "unknown incoming host: http://node-z:9000"
         );
         assert!(raw.read_to_end().await.is_empty());
     }
-    // Others are served meanwhile.
-    let mut other = let_in(address, A).await;
-    assert!(other.round_trip().await.is_empty());
-    all_end_in_time(silent, limit, &lag).await;
-    assert!(other.round_trip().await.is_empty());
-    manager.shutdown(Duration::ZERO).await;
+    silent
+}
+
+/// Each cause has one line, however often it came.
+fn told_once(logs: &Logs) {
     let mut warnings = logs.warnings();
     warnings.retain(|line| line.contains("grid::accept"));
     for words in [
@@ -89,6 +94,48 @@ async fn h01_a_first_message_that_is_none_is_closed_in_time_and_told_once() {
         assert_eq!(told, 1, "{words}: {warnings:#?}");
     }
     assert_eq!(warnings.len(), 3, "{warnings:#?}");
+}
+
+#[tokio::test]
+async fn h01_a_first_message_that_is_none_is_closed_in_time_and_told_once() {
+    let (logs, _guard) = Logs::capture();
+    let millis = scaled("H01", "ms of the handshake timeout", 1_500, 5_000);
+    let limit = Duration::from_millis(millis);
+    let lag = Lag::begin();
+    let (address, manager) = serving(node::settings().handshake_timeout(limit), &[]).await;
+    let silent = no_first_messages(async || Raw::dial(address).await).await;
+    // Others are served meanwhile.
+    let mut other = let_in(address, A).await;
+    assert!(other.round_trip().await.is_empty());
+    all_end_in_time(silent, limit, &lag).await;
+    assert!(other.round_trip().await.is_empty());
+    manager.shutdown(Duration::ZERO).await;
+    told_once(&logs);
+}
+
+#[tokio::test(start_paused = true)]
+async fn h01_a_first_message_that_is_none_is_closed_in_time_and_told_once_pair() {
+    let (logs, _guard) = Logs::capture();
+    let limit = Settings::new().handshake_timeout;
+    let manager = handlers(node::builder(B, &[A])).build().unwrap();
+    let (dials, served) = memory();
+    let _serving = manager.serve_on(served).unwrap();
+    let dial = async || Raw::over(dials.connect(64 * 1_024));
+    let began = Instant::now();
+    let silent = no_first_messages(dial).await;
+    // Others are served meanwhile.
+    let asked = request(A, "debug");
+    let (mut other, response) = dial().await.upgraded(raw::PATH).await.greeted(&asked).await;
+    assert!(response.accepted, "{}", response.rejected_reason);
+    assert!(other.round_trip().await.is_empty());
+    assert_eq!(began.elapsed(), Duration::ZERO, "something waited");
+    for (mut raw, began) in silent {
+        assert!(raw.read_to_end().await.is_empty());
+        assert_eq!(began.elapsed(), limit);
+    }
+    assert!(other.round_trip().await.is_empty());
+    manager.shutdown(Duration::ZERO).await;
+    told_once(&logs);
 }
 
 /// The key of a warning is who and why, and its time the interval.

@@ -5,6 +5,8 @@
 mod hostile;
 #[path = "../common/logs.rs"]
 mod logs;
+#[path = "../common/memory.rs"]
+mod memory;
 #[path = "../common/node.rs"]
 mod node;
 #[path = "../common/raw.rs"]
