@@ -4,6 +4,8 @@
 mod held;
 #[path = "../common/logs.rs"]
 mod logs;
+#[path = "../common/memory.rs"]
+mod memory;
 #[path = "../common/node.rs"]
 mod node;
 #[path = "../probe/mod.rs"]
