@@ -174,7 +174,8 @@ fn handshakes_that_are_all_they_may_be_and_never_end() {
         let figure = settings.max_handshakes * figure::handshake(&settings);
         let peak = watch.peak();
         println!("handshakes: {} of {} KiB", peak / 1024, figure / 1024);
-        assert!(peak <= figure + figure / 10, "{peak} of {figure}");
+        // Without the tenth that others have: `SECURITY.md` says that they can't have more.
+        assert!(peak <= figure, "{peak} of {figure}");
         drop(raws);
         manager.shutdown(Duration::ZERO).await;
     });
