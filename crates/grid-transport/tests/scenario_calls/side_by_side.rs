@@ -25,6 +25,7 @@ use crate::{
 const MANY: HandlerId = HandlerId::new(200);
 const OUT_MANY: Capacity = Capacity::new(0, 100_000);
 const ITEM: usize = 4096;
+const BACKLOG: usize = 4 * ITEM;
 /// Items that are sent at once, so that they wait for each other at the link.
 const BURST: u64 = 16;
 /// Bytes a second of the load. As much as a debug build can just so take would fill both processors
@@ -155,7 +156,8 @@ async fn c12_a_small_stream_is_as_quick_beside_a_large_one() {
         rounds += 1;
         if rounds == few || rounds == most {
             let ratio = p99(&mut beside).as_secs_f64() / p99(&mut alone).as_secs_f64();
-            if ratio <= 2.0 || rounds == most {
+            // Nor has anything been compared where no look came while much was queued.
+            if (ratio <= 2.0 && queued > BACKLOG) || rounds == most {
                 break ratio;
             }
         }
@@ -170,7 +172,7 @@ async fn c12_a_small_stream_is_as_quick_beside_a_large_one() {
     );
     assert!((0.8..=1.25).contains(&(tcp / grid)), "{tcp} for {grid}");
     assert!(grid > RATE / 2.0, "only {grid} bytes a second");
-    assert!(queued > 4 * ITEM, "no backlog: {queued} bytes");
+    assert!(queued > BACKLOG, "no backlog: {queued} bytes");
     if std::env::var_os("GRID_SANITIZER").is_some() {
         println!(
             "C12: a sanitizer slows one down more than the other, so the times are not judged"

@@ -201,7 +201,7 @@ fn p99(times: &mut [Duration]) -> Duration {
 #[tokio::test]
 async fn l20_a_flood_on_one_grid_leaves_the_other_alone() {
     ends(async {
-        let size = scaled("L20", "KiB in each message of the flood", 128, 1_024) * 1_024;
+        let size = scaled("L20", "KiB in each message of the flood", 80, 1_024) * 1_024;
         // As in life: the callers are elsewhere, and both grids of the node share one process.
         let (server, flooder, caller) = (Process::new(), Process::new(), Process::new());
         let second = |builder: Builder| builder.path("/minio/grid/lock/v1");
