@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fmt, io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
+    pin::pin,
     sync::Arc,
 };
 
@@ -30,6 +31,8 @@ pub(crate) struct Lookups {
     room: Arc<Semaphore>,
     /// One entry for each that runs, which takes it out again: what was found is not kept.
     running: Mutex<HashMap<Key, Told>>,
+    /// Tells those who wait for room that one has begun, which may be theirs.
+    begun: watch::Sender<()>,
     ask: Box<Ask>,
 }
 
@@ -46,6 +49,7 @@ impl Lookups {
         Arc::new(Self {
             room: Arc::new(Semaphore::new(AT_ONCE)),
             running: Mutex::new(HashMap::new()),
+            begun: watch::Sender::new(()),
             ask: Box::new(ask),
         })
     }
@@ -69,12 +73,21 @@ impl Lookups {
             return Ok(vec![(address, port).into()]);
         }
         let key = (host.into(), port);
-        let running = self.running.lock().get(&key).cloned();
-        let mut told = match running {
-            Some(told) => told,
-            None => {
-                let room = self.room.clone().acquire_owned().await;
-                self.begin(key, room.map_err(io::Error::other)?)
+        let mut told = {
+            // Who needs none any more must not be given one.
+            let mut room = pin!(self.room.clone().acquire_owned());
+            // Before the look, so that none is missed between.
+            let mut begun = self.begun.subscribe();
+            loop {
+                let running = self.running.lock().get(&key).cloned();
+                if let Some(told) = running {
+                    break told;
+                }
+                tokio::select! {
+                    room = &mut room => break self.begin(key, room.map_err(io::Error::other)?),
+                    // The sender lives as long as this.
+                    _ = begun.changed() => {}
+                }
             }
         };
         let found = told.wait_for(Option::is_some).await;
@@ -95,6 +108,7 @@ impl Lookups {
             }
             running.insert(key.clone(), told.clone());
         }
+        self.begun.send_replace(());
         let entry = Entry {
             lookups: self.clone(),
             key,
@@ -234,6 +248,35 @@ mod tests {
         let found = server.find("node").await.unwrap();
         assert_eq!(found, [address(2)]);
         assert_eq!(server.asked.load(SeqCst), 2);
+        server.all_have_ended().await;
+    }
+
+    #[tokio::test]
+    async fn l16_who_waits_for_room_hears_of_a_lookup_of_its_name_that_began_meanwhile_unit() {
+        let server = Server::new();
+        for other in 0..AT_ONCE {
+            server.give_up(&format!("other-{other}"));
+        }
+        let mut first = pin!(server.find("node"));
+        let mut second = pin!(server.find("node"));
+        for waits in [&mut first, &mut second] {
+            assert!(waits.as_mut().now_or_never().is_none());
+        }
+        // One of the others ends, and there is room for one.
+        server.answer(9);
+        let begun = server.lookups.begun.subscribe();
+        let both = async { tokio::join!(first, second) };
+        let answers = async {
+            let mut begun = begun;
+            begun.changed().await.unwrap();
+            for _ in 1..AT_ONCE {
+                server.answer(9);
+            }
+            server.answer(1);
+        };
+        let ((first, second), ()) = tokio::join!(both, answers);
+        assert!(first.is_ok() && second.is_ok());
+        assert_eq!(server.asked.load(SeqCst), AT_ONCE + 1);
         server.all_have_ended().await;
     }
 

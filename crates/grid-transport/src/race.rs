@@ -12,7 +12,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// a socket; with these an address that does not answer has 2 s, which is all of the default dial timeout.
 const AT_ONCE: usize = 8;
 
-/// Connects to the first of `addresses` that answers. They begin in their order, each when the one before has failed or
+/// Connects to the first of `addresses` that answers. They begin in their order, each when an earlier one has failed or
 /// has had its head start, so that one which swallows what it is sent does not use up the time of the others. Where
 /// there are more than may be tried at a time the oldest attempt gives way.
 ///

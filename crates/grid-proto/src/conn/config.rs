@@ -101,6 +101,16 @@ impl Default for Config {
 }
 
 impl Config {
+    /// How many pings of one stream may come at once after nothing came for as long as a link may be silent: those that
+    /// became due meanwhile, and one more.
+    pub(super) fn early_pings(&self) -> u8 {
+        let silent = self.ping_interval * 2;
+        let due = silent
+            .as_nanos()
+            .div_ceil(self.stream_ping_interval.as_nanos().max(1));
+        u8::try_from(due + 1).unwrap_or(u8::MAX)
+    }
+
     /// Takes what no message can say, what would be due for ever and what lies beyond the end of time for the nearest
     /// value that works.
     pub(super) fn keep_in_range(&mut self) {

@@ -90,8 +90,10 @@ impl Connection {
             Ok(route) => route,
             Err(rejection) => return self.reject(&Head::of(&message), &rejection),
         };
-        self.late_incoming
-            .allow(u64::from(capacity.input) + u64::from(capacity.output));
+        let (input, output) = (u64::from(capacity.input), u64::from(capacity.output));
+        self.late_incoming.allow(input + output);
+        // A MinIO node that has given it up answers each item, the ack and a pong as if the call were ours (annex 44).
+        self.late_calls.allow(output + 2);
         let serial = self.take_serial();
         let deadline = inbound_deadline(now, message.deadline_ms);
         // A caller that defines the stream without input never ends it otherwise, and its handler would wait for ever.
@@ -115,6 +117,7 @@ impl Connection {
             dirty: false,
             ending: Ending::Open,
             heard: now,
+            early_pings: self.config.early_pings(),
             ping_deadline: pinged.then(|| now + self.config.stream_ping_interval * UNPINGED),
             timer: None,
         };

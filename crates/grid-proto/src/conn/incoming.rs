@@ -97,6 +97,8 @@ pub(super) struct Incoming {
     pub(super) ending: Ending,
     /// When the caller last pinged it, or opened it.
     pub(super) heard: Instant,
+    /// How many more pings may come close together.
+    pub(super) early_pings: u8,
     /// When the handler is cancelled for want of pings, or that is looked at again; `None` where none are due.
     pub(super) ping_deadline: Option<Instant>,
     pub(super) timer: Option<Instant>,

@@ -128,3 +128,27 @@ fn h17_ending_streams_to_make_room_looks_at_all_of_them_seldom() {
     }
     assert_eq!(conn.holders.looks, 4, "256 of them each time");
 }
+
+/// As little where what is held is of no stream, and each stream ends for its own item.
+#[test]
+fn h17_where_no_stream_holds_anything_all_are_looked_at_once() {
+    let now = Instant::now();
+    let inbound = Budget::new(1 << 20);
+    let config = Config {
+        inbound: inbound.clone(),
+        ..Config::default()
+    };
+    let mut conn = Connection::new(config, now);
+    for mux in 1..=500 {
+        conn.handle_message(now, conn.message(Op::ConnectMux, mux), &AnyStream);
+    }
+    let others = inbound.charge_over(1 << 20);
+    for mux in 1..=500 {
+        let mut item = conn.message(Op::MuxClientMsg, mux);
+        (item.seq, item.payload) = (1, "item".into());
+        conn.handle_message(now, item, &AnyStream);
+    }
+    assert_eq!(conn.serving_streams(), 0);
+    assert_eq!(conn.holders.looks, 1);
+    drop(others);
+}

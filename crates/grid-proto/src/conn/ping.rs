@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Pings of a stream that follow each other within a second, or a quarter of the period where that is less, count as pings
-/// of the link do. Each open stream may have one beyond that.
+/// of the link do, but for those that may have been held up together.
 const OFTEN: Duration = Duration::from_secs(1);
 
 impl Connection {
@@ -71,6 +71,11 @@ impl Connection {
             return;
         };
         let often = now < open.heard + (period / 4).min(OFTEN);
+        let counts = often && open.early_pings == 0;
+        open.early_pings = match often {
+            true => open.early_pings.saturating_sub(1),
+            false => self.config.early_pings(),
+        };
         open.heard = now;
         if open.ping_deadline.is_some() {
             open.ping_deadline = Some(now + period * UNPINGED);
@@ -80,7 +85,7 @@ impl Connection {
         }
         open.pong_owed = Some(Box::new(pong));
         Self::owe(&mut self.dirty, &mut open.dirty, Dirty::Incoming(mux));
-        if often {
+        if counts {
             self.abuse("pings");
         }
     }

@@ -14,7 +14,8 @@ type Holder = (usize, u64, bool);
 /// The streams that hold most. What they hold is known but for what was read since: that is seen when one is to end.
 #[derive(Debug, Default)]
 pub(super) struct Holders {
-    most: BinaryHeap<Holder>,
+    /// None where nobody has looked yet.
+    most: Option<BinaryHeap<Holder>>,
     /// No stream that isn't among them holds more.
     floor: usize,
     /// How often all streams were looked at.
@@ -25,19 +26,19 @@ pub(super) struct Holders {
 impl Holders {
     /// A stream holds more than before.
     pub(super) fn grew(&mut self, holder: Holder) {
-        // Where none is known all are looked at in any case.
-        if self.most.is_empty() || holder.0 <= self.floor {
+        // Before anybody has looked, all will be looked at in any case.
+        let Some(most) = self.most.as_mut().filter(|_| holder.0 > self.floor) else {
             return;
-        }
-        if self.most.len() < 4 * FOUND {
-            self.most.push(holder);
+        };
+        if most.len() < 4 * FOUND {
+            most.push(holder);
         } else {
             self.forget();
         }
     }
 
     pub(super) fn forget(&mut self) {
-        self.most = BinaryHeap::new();
+        self.most = None;
     }
 
     fn fill(&mut self, mut all: Vec<Holder>) {
@@ -53,7 +54,7 @@ impl Holders {
             // The room of all of them is not kept for a few.
             all.shrink_to_fit();
         }
-        self.most = all.into();
+        self.most = Some(all.into());
     }
 }
 
@@ -98,8 +99,10 @@ impl Connection {
     fn holds_most(&mut self) -> Option<Holder> {
         let mut looked = false;
         loop {
-            let Some(&(was, mux, ours)) = self.holders.most.peek() else {
-                if looked {
+            let known = self.holders.most.as_ref();
+            let Some(&(was, mux, ours)) = known.and_then(BinaryHeap::peek) else {
+                // Without a floor nobody else holds anything either.
+                if looked || known.is_some() && self.holders.floor == 0 {
                     return None;
                 }
                 looked = true;
@@ -111,10 +114,11 @@ impl Connection {
             if held == Some(was) {
                 return Some((was, mux, ours));
             }
-            self.holders.most.pop();
             // What holds more than it did is among them once more, and stood before this.
-            if let Some(held) = held.filter(|held| (self.holders.floor + 1..was).contains(held)) {
-                self.holders.most.push((held, mux, ours));
+            let again = held.filter(|held| (self.holders.floor + 1..was).contains(held));
+            if let Some(most) = &mut self.holders.most {
+                most.pop();
+                most.extend(again.map(|held| (held, mux, ours)));
             }
         }
     }
@@ -136,7 +140,14 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::HashMap, time::Instant};
+
     use super::*;
+    use crate::{
+        HandlerId, Payload, SubrouteId,
+        conn::{Budget, Capacity, Config, Event, NewStream, Routes, unread::Unread},
+        wire::{MuxRejection, Op},
+    };
 
     fn filled(held: impl IntoIterator<Item = usize>) -> Holders {
         let mut holders = Holders::default();
@@ -145,15 +156,21 @@ mod tests {
         holders
     }
 
+    fn most(holders: &mut Holders) -> &mut BinaryHeap<Holder> {
+        holders.most.as_mut().expect("somebody has looked")
+    }
+
     #[test]
     fn those_that_hold_most_are_kept_in_order() {
         for streams in [1, FOUND - 1, FOUND, FOUND + 1, 10 * FOUND] {
             let mut holders = filled(1..=streams);
-            assert_eq!(holders.floor, streams.saturating_sub(FOUND));
-            for expected in (holders.floor + 1..=streams).rev() {
-                assert_eq!(holders.most.pop().map(|(held, ..)| held), Some(expected));
+            let floor = streams.saturating_sub(FOUND);
+            assert_eq!(holders.floor, floor);
+            for expected in (floor + 1..=streams).rev() {
+                let held = most(&mut holders).pop().map(|(held, ..)| held);
+                assert_eq!(held, Some(expected));
             }
-            assert!(holders.most.is_empty());
+            assert!(most(&mut holders).is_empty());
         }
     }
 
@@ -162,15 +179,173 @@ mod tests {
         let mut holders = filled(1..=FOUND + 10);
         assert_eq!(holders.floor, 10);
         holders.grew((10, 9_000, false));
-        assert_eq!(holders.most.len(), FOUND);
+        assert_eq!(most(&mut holders).len(), FOUND);
         holders.grew((11, 9_000, false));
-        assert_eq!(holders.most.len(), FOUND + 1);
-        for held in 12..4 * FOUND {
-            holders.grew((held, 9_000, false));
-            assert!(holders.most.len() <= 4 * FOUND);
+        assert_eq!(most(&mut holders).len(), FOUND + 1);
+        for held in 0..3 * FOUND - 1 {
+            holders.grew((held + 12, 9_000, false));
         }
-        holders.forget();
+        assert_eq!(most(&mut holders).len(), 4 * FOUND);
         holders.grew((1 << 20, 9_000, false));
-        assert!(holders.most.is_empty(), "not one that is taken for all");
+        assert!(holders.most.is_none(), "all are looked at again");
+        holders.grew((1 << 20, 9_000, false));
+        assert!(holders.most.is_none(), "one is not taken for all");
+    }
+
+    struct AnyStream;
+
+    impl Routes for AnyStream {
+        fn single(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<u32, MuxRejection> {
+            Err(MuxRejection::InvalidHandler)
+        }
+
+        fn stream(
+            &self,
+            _: HandlerId,
+            _: Option<&SubrouteId>,
+        ) -> Result<(u32, Capacity), MuxRejection> {
+            Ok((0, Capacity::new(u32::MAX, 1)))
+        }
+    }
+
+    /// Streams of both directions, what nobody has read of them, and the machine.
+    struct World {
+        conn: Connection,
+        now: Instant,
+        unread: HashMap<(u64, bool), Vec<Event>>,
+        seq: HashMap<u64, u32>,
+    }
+
+    impl World {
+        fn gets(&mut self, op: Op, mux: u64, seq: u32, bytes: usize) {
+            let mut message = self.conn.message(op, mux);
+            (message.seq, message.payload) = (seq, vec![0; bytes].into());
+            self.conn.handle_message(self.now, message, &AnyStream);
+        }
+
+        /// Opens one, if there is room; those of the peer's always under the same few numbers.
+        fn open(&mut self, ours: bool, number: u64) {
+            let mut opened = None;
+            if ours {
+                let capacity = Capacity::new(0, u32::MAX);
+                let new = NewStream::new(HandlerId::new(7), capacity, Payload::Absent);
+                let mux = self.conn.open(self.now, new).expect("room").get();
+                self.sends();
+                self.gets(Op::AckMux, mux, 0, 0);
+                opened = Some(mux);
+            } else if !self.unread.contains_key(&(number, ours)) {
+                self.gets(Op::ConnectMux, number, 0, 0);
+            }
+            self.sends();
+            while let Some(event) = self.conn.poll_event() {
+                if let Event::Opened(stream) = event {
+                    opened = Some(stream.stream.mux().get());
+                }
+            }
+            if let Some(mux) = opened {
+                self.unread.insert((mux, ours), Vec::new());
+                self.seq.insert(mux, 1);
+            }
+        }
+
+        fn sends(&mut self) {
+            let mut out = Vec::new();
+            self.conn.poll_transmit(self.now, &mut out, usize::MAX);
+        }
+
+        /// An item comes; by the plain rule it is known which stream has to end for it.
+        fn item(&mut self, (mux, ours): (u64, bool), bytes: usize) {
+            let op = if ours {
+                Op::MuxServerMsg
+            } else {
+                Op::MuxClientMsg
+            };
+            let seq = self.seq.get_mut(&mux).expect("open");
+            let this = *seq;
+            *seq += 1;
+            let cost = Unread::cost(bytes);
+            let ends = self.conn.has_to_shed(cost).then(|| {
+                let comes = self.conn.unread(mux, ours).expect("open") + cost;
+                let others = self.conn.all_holders().into_iter();
+                let (_, mux, ours) = others.chain([(comes, mux, ours)]).max().expect("one");
+                (mux, ours)
+            });
+            self.gets(op, mux, this, bytes);
+            let mut ended = None;
+            while let Some(event) = self.conn.poll_event() {
+                match event {
+                    Event::Item { .. } | Event::Received { .. } => {
+                        self.unread.get_mut(&(mux, ours)).expect("open").push(event);
+                    }
+                    Event::Ended { mux, .. } => ended = Some((mux.get(), true)),
+                    Event::Cancelled { stream, .. } => ended = Some((stream.mux().get(), false)),
+                    _ => {}
+                }
+            }
+            assert_eq!(ended, ends);
+            if let Some(ended) = ended {
+                self.unread.remove(&ended);
+            }
+        }
+    }
+
+    #[test]
+    fn h17_the_stream_that_ends_is_the_one_that_holds_most_by_the_plain_rule() {
+        let mut random = Random(7);
+        for (streams, inbound) in [(4, 4_000), (40, 30_000), (500, 400_000)] {
+            let mut world = World {
+                conn: Connection::new(
+                    Config {
+                        inbound: Budget::new(inbound),
+                        ..Config::default()
+                    },
+                    Instant::now(),
+                ),
+                now: Instant::now(),
+                unread: HashMap::new(),
+                seq: HashMap::new(),
+            };
+            for _ in 0..5_000 {
+                step(&mut world, &mut random, streams);
+            }
+            let looks = world.conn.holders.looks;
+            assert!(looks > 2, "{looks}");
+        }
+    }
+
+    fn step(world: &mut World, random: &mut Random, streams: usize) {
+        let mut open: Vec<_> = world.unread.keys().copied().collect();
+        open.sort_unstable();
+        let roll = random.below(200);
+        if open.len() < streams || roll < 6 {
+            // Our own numbers begin with 1, those of the peer's are far away.
+            return world.open(random.below(2) == 0, (1 << 32) + random.below(800));
+        }
+        let stream = open[random.below(open.len() as u64) as usize];
+        match roll {
+            // A reader takes some or all.
+            6..30 => {
+                let unread = world.unread.get_mut(&stream).expect("open");
+                let taken = random.below(unread.len() as u64 + 1) as usize;
+                unread.drain(..taken);
+            }
+            60 => world.conn.holders.forget(),
+            _ => {
+                let bits = random.below(12);
+                world.item(stream, random.below(1 << bits) as usize);
+            }
+        }
+    }
+
+    /// A plain generator: what matters is that a failure can be repeated.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % limit
+        }
     }
 }
