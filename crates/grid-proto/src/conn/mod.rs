@@ -142,7 +142,8 @@ pub struct Connection {
     asked_ping: Option<PingId>,
     /// How many more pings may leave in this period because somebody asks.
     asked_left: u32,
-    link_pong_owed: Option<Message>,
+    /// The newest ping, and the time in it.
+    link_pong_owed: Option<(Message, Timestamp)>,
     dirty: VecDeque<Dirty>,
     events: VecDeque<Event>,
     counters: Counters,

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::wire::{Flags, Message, Op, Ping, Pong, Text, Timestamp};
 
 use super::{
@@ -49,8 +51,13 @@ impl Connection {
     }
 
     pub(super) fn on_link_ping(&mut self, message: &Message) {
-        // Only the newest is answered: a flood of pings can't make us owe more than one pong.
-        self.link_pong_owed = Some(self.pong(message, false, None));
+        // Only the newest is answered: a flood of pings can't make us owe more than one pong, nor write any that is not sent.
+        let ping = Message {
+            payload: Bytes::new(),
+            subroute: None,
+            ..*message
+        };
+        self.link_pong_owed = Some((ping, time_of(message)));
         self.abuse("pings");
     }
 
@@ -107,12 +114,24 @@ impl Connection {
 
     /// The answer to a ping: the ping with another op and payload (protocol section 8).
     fn pong(&self, ping: &Message, not_found: bool, error: Option<Text>) -> Message {
-        let time = Ping::decode(&ping.payload).map_or(Timestamp::ZERO, |ping| ping.time);
         let pong = Pong {
             not_found,
             error,
+            time: time_of(ping),
+        };
+        self.answer_with(ping, &pong)
+    }
+
+    pub(super) fn link_pong(&self, ping: &Message, time: Timestamp) -> Message {
+        let pong = Pong {
+            not_found: false,
+            error: None,
             time,
         };
+        self.answer_with(ping, &pong)
+    }
+
+    fn answer_with(&self, ping: &Message, pong: &Pong) -> Message {
         let mut payload = Vec::with_capacity(pong.encoded_len());
         pong.encode(&mut payload);
         Message {
@@ -123,4 +142,8 @@ impl Connection {
             ..*ping
         }
     }
+}
+
+fn time_of(ping: &Message) -> Timestamp {
+    Ping::decode(&ping.payload).map_or(Timestamp::ZERO, |ping| ping.time)
 }

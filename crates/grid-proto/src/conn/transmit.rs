@@ -142,8 +142,8 @@ impl Connection {
             self.keepalive.ping_left(now, ping.time);
             batch.push(message);
         }
-        if let Some(pong) = self.link_pong_owed.take() {
-            batch.push(pong);
+        if let Some((ping, time)) = self.link_pong_owed.take() {
+            batch.push(self.link_pong(&ping, time));
         }
     }
 

@@ -12,6 +12,7 @@ use grid_proto::{
     conn::CloseReason,
     wire::{DecodeError, Flags, Message, Op, Unfold, unfold},
 };
+use tokio::time::Instant;
 
 use super::{Effects, Session, report};
 use crate::{
@@ -31,6 +32,9 @@ const BATCH_TIME: Duration = Duration::from_micros(400);
 /// and more is there already each batch is twice the one before, which costs less.
 const FIRST_BATCH: usize = 8 * 1024;
 const LARGEST_BATCH: usize = 64 * 1024;
+/// And so many messages, where these are small. A thread that was woken for one link hears of no other before it has its
+/// first turn.
+const FIRST_MESSAGES: usize = 32;
 
 /// Messages that were decoded outside the lock, and why the rest was not.
 struct Batch {
@@ -38,9 +42,12 @@ struct Batch {
     calm: Calm,
     /// The most bytes.
     limit: usize,
-    /// The most messages.
+    /// The most messages, and how many it is so soon after a silence.
     most: usize,
+    now: usize,
     messages: Vec<Message>,
+    /// When there were enough of them for their time to matter.
+    began: Option<Instant>,
     /// What came besides and is no message of ours, such as text.
     noise: u32,
     bytes: usize,
@@ -65,7 +72,7 @@ pub(super) async fn read(
             Some(received) if !session.monitor.closing.is_cancelled() => received,
             Some(_) => return socket,
             None => {
-                batch.limit = FIRST_BATCH;
+                (batch.limit, batch.now) = (FIRST_BATCH, FIRST_MESSAGES);
                 tokio::select! {
                     biased;
                     () = session.monitor.closing.cancelled() => return socket,
@@ -115,7 +122,9 @@ impl Batch {
             calm: Calm::default(),
             limit: FIRST_BATCH,
             most: MOST_MESSAGES,
+            now: FIRST_MESSAGES,
             messages: Vec::new(),
+            began: None,
             noise: 0,
             bytes: 0,
             copied: 0,
@@ -132,6 +141,7 @@ impl Batch {
 
     fn grow(&mut self) {
         self.limit = (self.limit * 2).min(LARGEST_BATCH);
+        self.now = (self.now * 2).min(MOST_MESSAGES);
     }
 
     /// That it took so long, with so many messages: the next takes more of them, or fewer.
@@ -147,7 +157,7 @@ impl Batch {
         self.failure.is_none()
             && self.rest.is_none()
             && self.bytes < self.limit
-            && self.messages.len() + (self.noise as usize) < self.most
+            && self.messages.len() + (self.noise as usize) < self.most.min(self.now)
     }
 
     fn take(&mut self, session: &Session, received: Result<Option<Bytes>, WsError>) {
@@ -168,7 +178,7 @@ impl Batch {
 
     /// Decodes as many messages as go in under one lock.
     fn fill(&mut self, session: &Session) {
-        while self.messages.len() < self.most
+        while self.messages.len() < self.most.min(self.now)
             && let Some((rest, len)) = &mut self.rest
             // What is left of it would hardly be a batch.
             && (self.copied < self.limit || *len <= self.limit + self.limit / 2)
@@ -190,6 +200,9 @@ impl Batch {
                     let (message, copied) = unpinned(message, *len);
                     self.copied += copied;
                     self.messages.push(message);
+                    if self.messages.len() == FEWEST_MESSAGES {
+                        self.began = Some(Instant::now());
+                    }
                 }
                 Err(unreadable) => {
                     report::unreadable(session, &unreadable, rest.spoilt().unwrap_or_default());
@@ -212,7 +225,7 @@ impl Batch {
         let noise = std::mem::take(&mut self.noise);
         self.copied = 0;
         if !messages.is_empty() || noise > 0 {
-            let (now, count) = (tokio::time::Instant::now(), messages.len());
+            let (now, count) = (Instant::now(), messages.len());
             let fed = session.locked(effects, |core| {
                 for message in messages.drain(..) {
                     core.conn.handle_message(now.into_std(), message, registry);
@@ -233,8 +246,8 @@ impl Batch {
             if closing {
                 return ControlFlow::Break(());
             }
-            if count >= FEWEST_MESSAGES {
-                self.took(count, now.elapsed());
+            if let Some(began) = self.began.take() {
+                self.took(count, began.elapsed());
             }
         }
         match self.failure.take() {
