@@ -98,7 +98,7 @@ settings! {
     /// Messages that no honest peer sends in number and that a peer may send within one
     /// [`ping_interval`](Self::ping_interval): of unknown kinds or wrongly nested, pings, those of a stream only where
     /// they come more than once in a second and in a quarter of the
-    /// [`stream_ping_interval`](Self::stream_ping_interval), streams that are open already, and messages for calls and
+    /// [`stream_ping_interval`](Self::stream_ping_interval) and were not held up together, streams that are open already, and messages for calls and
     /// streams that are not open, as far as there are more than may cross the end of one that was. With them count
     /// texts, pings, pongs and empty fragments of the websocket, which are skipped. Default 10,000.
     max_unknown: u32 = 10_000;

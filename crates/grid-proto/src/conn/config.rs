@@ -56,9 +56,10 @@ pub struct Config {
     /// earlier connection ended comes out on this one, and the queue of a MinIO node holds 65,535 (65,536).
     pub max_leftovers: u32,
     /// Messages within a ping period that no honest peer sends in number: for muxes that are not open, as far as there are
-    /// more than may come late for those that were (a request allows for one, a stream for its capacities and three; of
-    /// ours for two, and for four), streams that are open already, unknown ops, nested merges, pings, and frames that
-    /// carry no message. More closes the connection (10,000).
+    /// more than may come late for those that were (a request allows for one, a stream for its capacities and three, and
+    /// for its output and two that a MinIO node answers; of ours for two, and for four; all together for 2²²), streams that
+    /// are open already, unknown ops, nested merges, pings, those of a stream where they come often, and frames that carry
+    /// no message. More closes the connection (10,000).
     pub max_abuse: u32,
     /// Bytes held for handlers and readers, of this link and of its node; each item of a stream counts [`ITEM_COST`]
     /// beside its own (128 MiB). A [child](Budget::child) of the node's keeps a share of that for its link.
@@ -101,8 +102,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// How many pings of one stream may come at once after nothing came for as long as a link may be silent: those that
-    /// became due meanwhile, and one more.
+    /// How many pings of one stream may come at once, when none has come for half of their period: those that became due
+    /// while nothing came for as long as a link may be silent, and one more.
     pub(super) fn early_pings(&self) -> u8 {
         let silent = self.ping_interval * 2;
         let due = silent

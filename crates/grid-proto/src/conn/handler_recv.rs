@@ -92,8 +92,10 @@ impl Connection {
         };
         let (input, output) = (u64::from(capacity.input), u64::from(capacity.output));
         self.late_incoming.allow(input + output);
-        // A MinIO node that has given it up answers each item, the ack and a pong as if the call were ours (annex 44).
-        self.late_calls.allow(output + 2);
+        if !self.config.peer_cancels_requests {
+            // A MinIO node that has given it up answers each item, the ack and a pong as if the call were ours (annex 44).
+            self.late_calls.allow(output + 2);
+        }
         let serial = self.take_serial();
         let deadline = inbound_deadline(now, message.deadline_ms);
         // A caller that defines the stream without input never ends it otherwise, and its handler would wait for ever.

@@ -79,10 +79,11 @@ impl Connection {
         };
         let often = now < open.heard + (period / 4).min(OFTEN);
         let counts = often && open.early_pings == 0;
-        open.early_pings = match often {
-            true => open.early_pings.saturating_sub(1),
-            false => self.config.early_pings(),
-        };
+        if often {
+            open.early_pings = open.early_pings.saturating_sub(1);
+        } else if now >= open.heard + period / 2 {
+            open.early_pings = self.config.early_pings();
+        }
         open.heard = now;
         if open.ping_deadline.is_some() {
             open.ping_deadline = Some(now + period * UNPINGED);

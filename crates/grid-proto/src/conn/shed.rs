@@ -16,8 +16,8 @@ type Holder = (usize, u64, bool);
 pub(super) struct Holders {
     /// None where nobody has looked yet.
     most: Option<BinaryHeap<Holder>>,
-    /// No stream that isn't among them holds more.
-    floor: usize,
+    /// All streams that aren't among them come behind this one.
+    floor: Holder,
     /// How often all streams were looked at.
     #[cfg(test)]
     pub(super) looks: usize,
@@ -27,7 +27,7 @@ impl Holders {
     /// A stream holds more than before.
     pub(super) fn grew(&mut self, holder: Holder) {
         // Before anybody has looked, all will be looked at in any case.
-        let Some(most) = self.most.as_mut().filter(|_| holder.0 > self.floor) else {
+        let Some(most) = self.most.as_mut().filter(|_| holder > self.floor) else {
             return;
         };
         if most.len() < 4 * FOUND {
@@ -46,10 +46,10 @@ impl Holders {
         {
             self.looks += 1;
         }
-        self.floor = 0;
+        self.floor = Holder::default();
         if all.len() > FOUND {
             let (_, next, _) = all.select_nth_unstable_by(FOUND, |a, b| b.cmp(a));
-            self.floor = next.0;
+            self.floor = *next;
             all.truncate(FOUND);
             // The room of all of them is not kept for a few.
             all.shrink_to_fit();
@@ -102,7 +102,7 @@ impl Connection {
             let known = self.holders.most.as_ref();
             let Some(&(was, mux, ours)) = known.and_then(BinaryHeap::peek) else {
                 // Without a floor nobody else holds anything either.
-                if looked || known.is_some() && self.holders.floor == 0 {
+                if looked || known.is_some() && self.holders.floor == Holder::default() {
                     return None;
                 }
                 looked = true;
@@ -115,10 +115,12 @@ impl Connection {
                 return Some((was, mux, ours));
             }
             // What holds more than it did is among them once more, and stood before this.
-            let again = held.filter(|held| (self.holders.floor + 1..was).contains(held));
+            let again = held
+                .map(|held| (held, mux, ours))
+                .filter(|again| again.0 < was && *again > self.holders.floor);
             if let Some(most) = &mut self.holders.most {
                 most.pop();
-                most.extend(again.map(|held| (held, mux, ours)));
+                most.extend(again);
             }
         }
     }
@@ -140,7 +142,7 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashMap, time::Instant};
+    use std::{collections::HashMap, sync::Arc, time::Instant};
 
     use super::*;
     use crate::{
@@ -165,7 +167,7 @@ mod tests {
         for streams in [1, FOUND - 1, FOUND, FOUND + 1, 10 * FOUND] {
             let mut holders = filled(1..=streams);
             let floor = streams.saturating_sub(FOUND);
-            assert_eq!(holders.floor, floor);
+            assert_eq!(holders.floor.0, floor);
             for expected in (floor + 1..=streams).rev() {
                 let held = most(&mut holders).pop().map(|(held, ..)| held);
                 assert_eq!(held, Some(expected));
@@ -177,8 +179,8 @@ mod tests {
     #[test]
     fn what_grows_beyond_the_rest_is_among_them_and_they_stay_few() {
         let mut holders = filled(1..=FOUND + 10);
-        assert_eq!(holders.floor, 10);
-        holders.grew((10, 9_000, false));
+        assert_eq!(holders.floor, (10, 9, true));
+        holders.grew((10, 8, true));
         assert_eq!(most(&mut holders).len(), FOUND);
         holders.grew((11, 9_000, false));
         assert_eq!(most(&mut holders).len(), FOUND + 1);
@@ -217,6 +219,20 @@ mod tests {
     }
 
     impl World {
+        fn new(inbound: Arc<Budget>) -> Self {
+            let now = Instant::now();
+            let config = Config {
+                inbound,
+                ..Config::default()
+            };
+            Self {
+                conn: Connection::new(config, now),
+                now,
+                unread: HashMap::new(),
+                seq: HashMap::new(),
+            }
+        }
+
         fn gets(&mut self, op: Op, mux: u64, seq: u32, bytes: usize) {
             let mut message = self.conn.message(op, mux);
             (message.seq, message.payload) = (seq, vec![0; bytes].into());
@@ -290,30 +306,57 @@ mod tests {
     }
 
     #[test]
+    fn h17_of_many_that_hold_the_same_the_latest_ends_also_where_it_came_to_that_afterwards() {
+        let inbound = Budget::new(1 << 20);
+        let mut world = World::new(inbound.clone());
+        for mux in 1..=501 {
+            world.open(false, mux);
+        }
+        for mux in 2..=500 {
+            world.item((mux, false), 0);
+        }
+        for mux in [499, 500] {
+            world.item((mux, false), 0);
+        }
+        let fill = || inbound.charge_over(inbound.limit().saturating_sub(inbound.used()));
+        let mut others = vec![fill()];
+        // From here on it is known which of them come first; 500 does.
+        world.item((1, false), 0);
+        // Another is read down to what most hold, and is the next.
+        world.unread.get_mut(&(499, false)).expect("open").pop();
+        world.unread.insert((2, false), Vec::new());
+        others.push(fill());
+        world.item((2, false), 0);
+        assert!(!world.unread.contains_key(&(499, false)));
+        // One that held nothing comes to as much, and is the next.
+        world.unread.insert((10, false), Vec::new());
+        world.item((501, false), 0);
+        others.push(fill());
+        world.item((10, false), 0);
+        assert!(!world.unread.contains_key(&(501, false)));
+        drop(others);
+    }
+
+    #[test]
     fn h17_the_stream_that_ends_is_the_one_that_holds_most_by_the_plain_rule() {
         let mut random = Random(7);
-        for (streams, inbound) in [(4, 4_000), (40, 30_000), (500, 400_000)] {
-            let mut world = World {
-                conn: Connection::new(
-                    Config {
-                        inbound: Budget::new(inbound),
-                        ..Config::default()
-                    },
-                    Instant::now(),
-                ),
-                now: Instant::now(),
-                unread: HashMap::new(),
-                seq: HashMap::new(),
-            };
+        // In the last one all items are of one size, and many streams hold the same.
+        for (streams, inbound, bits) in [
+            (4, 4_000, 12),
+            (40, 30_000, 12),
+            (500, 400_000, 12),
+            (500, 80_000, 1),
+        ] {
+            let mut world = World::new(Budget::new(inbound));
             for _ in 0..5_000 {
-                step(&mut world, &mut random, streams);
+                step(&mut world, &mut random, streams, bits);
             }
             let looks = world.conn.holders.looks;
             assert!(looks > 2, "{looks}");
         }
     }
 
-    fn step(world: &mut World, random: &mut Random, streams: usize) {
+    fn step(world: &mut World, random: &mut Random, streams: usize, bits: u64) {
         let mut open: Vec<_> = world.unread.keys().copied().collect();
         open.sort_unstable();
         let roll = random.below(200);
@@ -331,7 +374,7 @@ mod tests {
             }
             60 => world.conn.holders.forget(),
             _ => {
-                let bits = random.below(12);
+                let bits = random.below(bits);
                 world.item(stream, random.below(1 << bits) as usize);
             }
         }

@@ -178,6 +178,16 @@ fn h13_answers_of_a_minio_node_to_what_a_stream_had_under_way_are_no_abuse_and_m
     allows(machine, 4 + 2, |_| {
         message(Op::DisconnectClientMux, stream.mux(), 0)
     });
+    // A node of ours says so in another way.
+    let mut machine = Machine::with(|config| {
+        (config.max_abuse, config.max_leftovers) = (5, 0);
+        config.peer_cancels_requests = true;
+    });
+    let stream = machine.serves_stream(3);
+    machine.gets(message(Op::DisconnectServerMux, stream.mux(), 0));
+    allows(machine, 0, |_| {
+        message(Op::DisconnectClientMux, stream.mux(), 0)
+    });
 }
 
 #[test]
@@ -253,6 +263,20 @@ fn h13_many_pings_of_a_stream_are_abuse_and_one_a_second_is_not() {
     }
     assert_eq!(machine.conn.close_reason(), None);
     machine.gets(ping());
+    assert!(is_closed(&machine));
+}
+
+/// What is let in after a silence is not let in time and again.
+#[test]
+fn h13_a_few_pings_of_a_stream_together_in_each_second_are_abuse() {
+    let mut machine = strict();
+    let stream = machine.serves_stream(3);
+    for seq in 0..4 * 5 {
+        if seq % 4 == 0 {
+            machine.pass_answered(secs(1));
+        }
+        machine.gets(message(Op::Ping, stream.mux(), seq + 1));
+    }
     assert!(is_closed(&machine));
 }
 
