@@ -42,13 +42,26 @@ impl<T: AsyncRead + AsyncWrite + Any + Send + Sync + Unpin> Io for T {
         // A boxed one is a stream of its own type, and what is in it counts.
         match any.downcast_ref::<BoxIo>() {
             Some(boxed) => (**boxed).peer_names(),
-            None => any.downcast_ref().map(Identified::names),
+            None => any
+                .downcast_ref()
+                .map(Identified::names)
+                .or_else(|| by_tls(any)),
         }
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
     }
+}
+
+#[cfg(feature = "tls")]
+fn by_tls(any: &dyn Any) -> Option<&PeerNames> {
+    any.downcast_ref().and_then(crate::tls::Greeting::names)
+}
+
+#[cfg(not(feature = "tls"))]
+fn by_tls(_: &dyn Any) -> Option<&PeerNames> {
+    None
 }
 
 /// A byte stream of any type.
@@ -177,11 +190,13 @@ impl TcpDialer {
 
     async fn connect(&self, target: &Target) -> io::Result<TcpStream> {
         if target.tls() {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "an https name needs a dialer that speaks TLS",
-            ));
+            return Err(io::Error::new(io::ErrorKind::Unsupported, NEEDS_TLS));
         }
+        self.open(target).await
+    }
+
+    /// As plain TCP, whatever is to be spoken on it.
+    pub(crate) async fn open(&self, target: &Target) -> io::Result<TcpStream> {
         let addresses = self.names.of(target.host(), target.port()).await?;
         first_of(addresses, |address| self.connect_to(address)).await
     }
@@ -209,6 +224,9 @@ impl Dialer for TcpDialer {
         Box::pin(async move { Ok(Box::new(self.connect(target).await?) as BoxIo) })
     }
 }
+
+/// What a dialer without TLS says.
+pub(crate) const NEEDS_TLS: &str = "an https name needs a dialer that speaks TLS";
 
 /// What every socket of a link needs, whoever dialed.
 pub(crate) fn tune(stream: &TcpStream, keepalive: Option<Duration>) -> io::Result<()> {

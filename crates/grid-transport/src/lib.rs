@@ -108,6 +108,13 @@
 //! application has an HTTP server anyway, the feature `http` brings `Manager::service`, which hyper, axum and tonic route
 //! to like to any other service; [`Manager::serve_upgraded`] takes what was upgraded by other means.
 //!
+//! # TLS
+//!
+//! The feature `tls` brings `tls::Tls`: a dialer for remotes with `https` names, and a source of connections
+//! to serve, by rustls and with the cryptography that the application chooses. Certificates are read again without a
+//! restart, and with mutual TLS a remote can't connect in another name than that of its certificate. Between two `https`
+//! names messages carry no checksums (protocol section 3).
+//!
 //! # Tracing
 //!
 //! Events, by target: `grid::link` (states of links, failed attempts), `grid::accept` (refused
@@ -128,6 +135,8 @@
 //!
 //! | feature | adds |
 //! | --- | --- |
+//! | `http` | `Manager::service`: a grid under a route of an HTTP server of the application |
+//! | `tls` | `tls`: links by rustls; `tls-platform-roots` verifies certificates by what the operating system trusts |
 //! | `test-util` | `testing`: nodes on a network in memory, which can be cut, frozen and refused |
 //!
 //! None is on by default, and none changes how another part behaves.
@@ -167,6 +176,9 @@ mod stream;
 mod sync;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub mod tls;
 mod trace;
 #[cfg(unix)]
 mod unix;

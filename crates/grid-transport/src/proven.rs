@@ -23,7 +23,14 @@ use crate::io::{BoxIo, Target};
 /// assert!(!names.contains("a.b.rack-7.example.com"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerNames(Arc<[Box<str>]>);
+pub struct PeerNames(Proven);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Proven {
+    Names(Arc<[Box<str>]>),
+    #[cfg(feature = "tls")]
+    Certificate(crate::tls::Proof),
+}
 
 impl PeerNames {
     /// These. A name that begins with `*.` stands for every name with one label in place of the star. Without any, the
@@ -31,13 +38,22 @@ impl PeerNames {
     #[must_use]
     pub fn new<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
         let names = names.into_iter().map(|name| name.into().into_boxed_str());
-        Self(names.collect())
+        Self(Proven::Names(names.collect()))
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) const fn proven(by: crate::tls::Proof) -> Self {
+        Self(Proven::Certificate(by))
     }
 
     /// Whether a host, by name or by address, is one of them.
     #[must_use]
     pub fn contains(&self, host: &str) -> bool {
-        self.0.iter().any(|proven| covers(proven, host))
+        match &self.0 {
+            Proven::Names(names) => names.iter().any(|proven| covers(proven, host)),
+            #[cfg(feature = "tls")]
+            Proven::Certificate(proof) => proof.covers(host),
+        }
     }
 
     /// Whether the node of this name may stand at the other end. Nodes on one host are not told apart.

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::{
-    io::{BoxIo, Dialer, Target},
+    io::{BoxIo, Dialer, NEEDS_TLS, Target},
     listener::Accept,
 };
 
@@ -69,10 +69,7 @@ impl Dialer for UnixDialer {
     fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>> {
         Box::pin(async move {
             if target.tls() {
-                return Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "an https name needs a dialer that speaks TLS",
-                ));
+                return Err(io::Error::new(io::ErrorKind::Unsupported, NEEDS_TLS));
             }
             let path = (self.path_of)(target);
             let stream = UnixStream::connect(&path).await.map_err(|error| {

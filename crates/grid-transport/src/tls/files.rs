@@ -1,0 +1,119 @@
+//! Certificates, keys and roots, from files or as they were given.
+
+use std::path::{Path, PathBuf};
+
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _};
+
+use super::error::TlsError;
+
+/// A node's certificate with those behind it, and its key.
+#[derive(Debug)]
+pub(super) enum Identity {
+    Files {
+        chain: PathBuf,
+        key: PathBuf,
+    },
+    Given {
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    },
+}
+
+pub(super) type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+impl Identity {
+    pub(super) fn read(&self) -> Result<Pair, TlsError> {
+        match self {
+            Self::Files { chain, key } => {
+                let chain = certificates("identity", chain)?;
+                let key = PrivateKeyDer::from_pem_file(key).map_err(|source| match source {
+                    pem::Error::NoItemsFound => TlsError::Empty {
+                        setting: "identity",
+                        what: "private key",
+                        path: key.clone(),
+                    },
+                    source => TlsError::Read {
+                        setting: "identity",
+                        path: key.clone(),
+                        source,
+                    },
+                })?;
+                Ok((chain, key))
+            }
+            Self::Given { chain, key } => Ok((chain.clone(), key.clone_key())),
+        }
+    }
+}
+
+/// Where roots, or pinned certificates, come from.
+#[derive(Debug)]
+pub(super) enum Certificates {
+    File(PathBuf),
+    Given(Vec<CertificateDer<'static>>),
+    #[cfg(feature = "tls-platform-roots")]
+    Platform,
+}
+
+impl Certificates {
+    pub(super) fn read(
+        &self,
+        setting: &'static str,
+    ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        match self {
+            Self::File(path) => certificates(setting, path),
+            Self::Given(given) => Ok(given.clone()),
+            #[cfg(feature = "tls-platform-roots")]
+            Self::Platform => platform(),
+        }
+    }
+}
+
+pub(super) fn store(
+    setting: &'static str,
+    from: &[Certificates],
+) -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore::empty();
+    for certificates in from {
+        for root in certificates.read(setting)? {
+            store.add(root).map_err(TlsError::unusable(setting))?;
+        }
+    }
+    if store.is_empty() {
+        return Err(TlsError::NoRoots);
+    }
+    Ok(store)
+}
+
+fn certificates(
+    setting: &'static str,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read = |source| TlsError::Read {
+        setting,
+        path: path.to_owned(),
+        source,
+    };
+    let found = CertificateDer::pem_file_iter(path).map_err(read)?;
+    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(read)?;
+    if found.is_empty() {
+        return Err(TlsError::Empty {
+            setting,
+            what: "certificate",
+            path: path.to_owned(),
+        });
+    }
+    Ok(found)
+}
+
+/// Those that can be read; a store in which one is broken is usual.
+#[cfg(feature = "tls-platform-roots")]
+fn platform() -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let loaded = rustls_native_certs::load_native_certs();
+    match loaded.errors.into_iter().next() {
+        Some(error) if loaded.certs.is_empty() => Err(TlsError::Platform {
+            source: std::io::Error::other(error),
+        }),
+        _ => Ok(loaded.certs),
+    }
+}
