@@ -5,6 +5,7 @@ mod alive;
 mod credits;
 mod deadlines;
 mod ends;
+mod late;
 mod limits;
 mod pings;
 mod queued;
