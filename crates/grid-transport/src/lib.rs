@@ -177,7 +177,6 @@ mod sync;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 #[cfg(feature = "tls")]
-#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 pub mod tls;
 mod trace;
 #[cfg(unix)]

@@ -52,7 +52,8 @@ pub struct Config {
     /// Bytes of answers that belong to no mux, such as refusals. A peer that leaves more waiting for a second, or four
     /// times as much at any time, does not read (1 MiB).
     pub max_control_bytes: usize,
-    /// Messages for muxes that are not open, beyond what may come late for those that were, which are no abuse yet: what an honest peer had waiting when an
+    /// Messages for muxes that are not open, beyond what may come late for those that were, which are no abuse yet: what
+    /// an honest peer had waiting when an
     /// earlier connection ended comes out on this one, and the queue of a MinIO node holds 65,535 (65,536).
     pub max_leftovers: u32,
     /// Messages within a ping period that no honest peer sends in number: for muxes that are not open, as far as there are

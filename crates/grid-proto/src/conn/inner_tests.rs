@@ -8,7 +8,8 @@ use std::{
 use super::*;
 use crate::{Payload, SubrouteId, wire::MuxRejection};
 
-struct AnyStream;
+/// Streams of every number, with as much input as there may be.
+pub(super) struct AnyStream;
 
 impl Routes for AnyStream {
     fn single(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<u32, MuxRejection> {
@@ -20,7 +21,7 @@ impl Routes for AnyStream {
         _: HandlerId,
         _: Option<&SubrouteId>,
     ) -> Result<(u32, Capacity), MuxRejection> {
-        Ok((0, Capacity::new(9, 1)))
+        Ok((0, Capacity::new(u32::MAX, 1)))
     }
 }
 
@@ -28,6 +29,12 @@ fn sends(conn: &mut Connection, now: Instant) -> Vec<Message> {
     let mut out = Vec::new();
     conn.poll_transmit(now, &mut out, usize::MAX);
     out
+}
+
+fn gets_item(conn: &mut Connection, now: Instant, mux: u64, seq: u32) {
+    let mut item = conn.message(Op::MuxClientMsg, mux);
+    (item.seq, item.payload) = (seq, "item".into());
+    conn.handle_message(now, item, &AnyStream);
 }
 
 #[test]
@@ -94,11 +101,6 @@ fn h17_ending_streams_to_make_room_looks_at_all_of_them_seldom() {
         ..Config::default()
     };
     let mut conn = Connection::new(config, now);
-    let item = |conn: &mut Connection, mux, seq| {
-        let mut item = conn.message(Op::MuxClientMsg, mux);
-        (item.seq, item.payload) = (seq, "item".into());
-        conn.handle_message(now, item, &AnyStream);
-    };
     let mut unread = HashMap::new();
     for mux in 0..=STREAMS {
         conn.handle_message(now, conn.message(Op::ConnectMux, mux + 1), &AnyStream);
@@ -107,7 +109,7 @@ fn h17_ending_streams_to_make_room_looks_at_all_of_them_seldom() {
         };
         // All but the first have an item that nobody reads.
         if mux > 0 {
-            item(&mut conn, mux + 1, 1);
+            gets_item(&mut conn, now, mux + 1, 1);
             unread.insert(opened.stream, conn.poll_event());
         }
     }
@@ -115,7 +117,7 @@ fn h17_ending_streams_to_make_room_looks_at_all_of_them_seldom() {
     for ended in 1..=1_000 {
         let left = inbound.limit().saturating_sub(inbound.used());
         others.push(inbound.charge_over(left));
-        item(&mut conn, 1, ended);
+        gets_item(&mut conn, now, 1, ended);
         let Some(Event::Cancelled { stream, .. }) = conn.poll_event() else {
             panic!("none has ended")
         };
@@ -144,9 +146,7 @@ fn h17_where_no_stream_holds_anything_all_are_looked_at_once() {
     }
     let others = inbound.charge_over(1 << 20);
     for mux in 1..=500 {
-        let mut item = conn.message(Op::MuxClientMsg, mux);
-        (item.seq, item.payload) = (1, "item".into());
-        conn.handle_message(now, item, &AnyStream);
+        gets_item(&mut conn, now, mux, 1);
     }
     assert_eq!(conn.serving_streams(), 0);
     assert_eq!(conn.holders.looks, 1);

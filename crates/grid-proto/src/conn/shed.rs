@@ -146,9 +146,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        HandlerId, Payload, SubrouteId,
-        conn::{Budget, Capacity, Config, Event, NewStream, Routes, unread::Unread},
-        wire::{MuxRejection, Op},
+        HandlerId, Payload,
+        conn::{
+            Budget, Capacity, Config, Event, NewStream, inner_tests::AnyStream, unread::Unread,
+        },
+        wire::Op,
     };
 
     fn filled(held: impl IntoIterator<Item = usize>) -> Holders {
@@ -192,22 +194,6 @@ mod tests {
         assert!(holders.most.is_none(), "all are looked at again");
         holders.grew((1 << 20, 9_000, false));
         assert!(holders.most.is_none(), "one is not taken for all");
-    }
-
-    struct AnyStream;
-
-    impl Routes for AnyStream {
-        fn single(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<u32, MuxRejection> {
-            Err(MuxRejection::InvalidHandler)
-        }
-
-        fn stream(
-            &self,
-            _: HandlerId,
-            _: Option<&SubrouteId>,
-        ) -> Result<(u32, Capacity), MuxRejection> {
-            Ok((0, Capacity::new(u32::MAX, 1)))
-        }
     }
 
     /// Streams of both directions, what nobody has read of them, and the machine.

@@ -72,7 +72,7 @@ pub(super) async fn read(
             Some(received) if !session.monitor.closing.is_cancelled() => received,
             Some(_) => return socket,
             None => {
-                (batch.limit, batch.now) = (FIRST_BATCH, FIRST_MESSAGES);
+                batch.begin();
                 tokio::select! {
                     biased;
                     () = session.monitor.closing.cancelled() => return socket,
@@ -137,6 +137,11 @@ impl Batch {
     fn is_calm(&mut self, effects: &Effects) -> bool {
         let room = self.messages.capacity().max(effects.room());
         self.calm.after(self.messages.len() < room / 16)
+    }
+
+    /// There was nothing more to read.
+    fn begin(&mut self) {
+        (self.limit, self.now) = (FIRST_BATCH, FIRST_MESSAGES);
     }
 
     fn grow(&mut self) {
@@ -325,6 +330,31 @@ mod tests {
         let is_copied = unpinned.payload.as_ptr() != buffer.as_ptr();
         assert_eq!(copied, if is_copied { len } else { 0 });
         is_copied
+    }
+
+    #[test]
+    fn the_first_batch_after_a_silence_is_small_and_those_that_follow_it_are_larger() {
+        fn has_room_for(batch: &mut Batch) -> u32 {
+            while batch.has_room() {
+                batch.noise += 1;
+            }
+            std::mem::take(&mut batch.noise)
+        }
+        let mut batch = Batch::new();
+        for _ in 0..2 {
+            for messages in [32, 64, 128, 256, 256] {
+                assert_eq!(has_room_for(&mut batch), messages);
+                batch.grow();
+            }
+            batch.begin();
+        }
+        // As many as have been quick enough, if these are fewer.
+        batch.most = FEWEST_MESSAGES;
+        assert_eq!(has_room_for(&mut batch), 16);
+        batch.bytes = FIRST_BATCH;
+        assert_eq!(has_room_for(&mut batch), 0);
+        batch.grow();
+        assert_eq!(has_room_for(&mut batch), 16);
     }
 
     #[test]

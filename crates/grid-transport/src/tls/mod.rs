@@ -163,9 +163,9 @@ impl TlsBuilder {
         self
     }
 
-    /// The authorities that the operating system trusts, besides those that were given already.
+    /// The authorities that the operating system trusts, besides those that were given already. Needs the feature
+    /// `tls-platform-roots`.
     #[cfg(feature = "tls-platform-roots")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "tls-platform-roots")))]
     pub fn platform_roots(mut self) -> Self {
         self.roots.push(Certificates::Platform);
         self

@@ -1,7 +1,7 @@
-//! Authorities, and what they certify.
+//! Authorities, what they certify, and folders for it.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -92,6 +92,28 @@ pub(crate) fn tls(own: &Certified, trusted: &Authority) -> TlsBuilder {
     builder()
         .identity(own.chain(), own.key())
         .roots([trusted.root.clone()])
+}
+
+/// A folder of its own that is removed at the end.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new(what: &str) -> Self {
+        let name = format!("grid-tls-{what}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
 }
 
 /// `node.pem`, `node.key` and `roots.pem` in that folder.

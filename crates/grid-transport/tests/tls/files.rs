@@ -1,11 +1,10 @@
 //! Errors of what is read from files: they name the setting and the file.
 
-use grid_transport::tls::TlsError;
+use grid_transport::tls::{Tls, TlsError};
 
 use crate::{
     ACCEPTOR,
-    certificates::{Authority, builder, from_files, write},
-    rotation::Folder,
+    certificates::{Authority, Folder, builder, from_files, write},
 };
 
 #[test]
@@ -21,11 +20,8 @@ fn an_error_names_the_setting_and_the_file() {
     );
     from_files(folder.path()).build().unwrap();
     let missing = folder.path().join("missing.pem");
-    let says = |built: Result<_, TlsError>, setting: &str, words: &str| {
-        let error = built
-            .map(|_: grid_transport::tls::Tls| ())
-            .unwrap_err()
-            .to_string();
+    let says = |built: Result<Tls, TlsError>, setting: &str, words: &str| {
+        let error = built.map(|_| ()).unwrap_err().to_string();
         assert!(
             error.starts_with(setting) && error.contains(words),
             "{error}"
@@ -61,6 +57,9 @@ fn an_error_names_the_setting_and_the_file() {
         "keys may not be consistent",
     );
     says(builder().build(), "roots: ", "nothing to verify");
+    // None is installed for the process here.
+    let no_provider = Tls::builder().roots_file(&roots).build();
+    says(no_provider, "no crypto provider", "TlsBuilder::provider");
     let without = builder().roots_file(&roots).build().unwrap();
     let socket = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -69,4 +68,48 @@ fn an_error_names_the_setting_and_the_file() {
         .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
         .unwrap();
     assert!(matches!(without.accept(socket), Err(TlsError::NoIdentity)));
+}
+
+/// Where the system's certificates are is told by the environment, which a process sets for its children.
+#[cfg(feature = "tls-platform-roots")]
+#[tokio::test]
+async fn the_authorities_that_the_system_trusts_are_trusted_and_no_others() {
+    use std::{env, path::PathBuf, process::Command};
+
+    const NAME: &str = "files::the_authorities_that_the_system_trusts_are_trusted_and_no_others";
+    const FOLDER: &str = "GRID_TLS_FOLDER";
+    const TRUSTED: &str = "GRID_TLS_TRUSTED";
+    if let Some(folder) = env::var_os(FOLDER).map(PathBuf::from) {
+        let acceptor = from_files(&folder).build().unwrap();
+        let dialer = builder().platform_roots().build().unwrap();
+        let pair = crate::pair(&dialer, &acceptor).await;
+        match env::var_os(TRUSTED) {
+            Some(_) => pair.is_up().await,
+            None => pair.says("UnknownIssuer").await,
+        }
+        return pair.end().await;
+    }
+    let (known, unknown) = (Folder::new("known"), Folder::new("unknown"));
+    for folder in [&known, &unknown] {
+        let authority = Authority::new();
+        write(
+            folder.path(),
+            &authority.certify(&[ACCEPTOR]),
+            &[&authority],
+        );
+    }
+    for (shown, is_known) in [(&known, true), (&unknown, false)] {
+        let mut child = Command::new(env::current_exe().unwrap());
+        child
+            .args(["--exact", NAME])
+            .env(FOLDER, shown.path())
+            .env("SSL_CERT_FILE", known.path().join("roots.pem"))
+            .env_remove("SSL_CERT_DIR");
+        if is_known {
+            child.env(TRUSTED, "1");
+        }
+        let done = child.output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && said.contains("1 passed"), "{said}");
+    }
 }

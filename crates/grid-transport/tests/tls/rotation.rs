@@ -1,42 +1,17 @@
 //! Certificates that are changed while the links are in use.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use tokio::sync::watch;
 
 use crate::{
     ACCEPTOR, DIALER, ECHO,
-    certificates::{Authority, from_files, write},
+    certificates::{Authority, Folder, from_files, write},
     pair,
 };
-
-/// A folder of its own that is removed at the end.
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    pub(crate) fn new(what: &str) -> Self {
-        let name = format!("grid-tls-{what}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
 
 #[tokio::test]
 async fn certificates_change_under_load_and_no_call_fails() {
