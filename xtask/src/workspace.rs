@@ -81,7 +81,9 @@ impl Package {
     /// Whether it is one of the libraries that people depend on.
     pub(crate) fn is_library(&self) -> bool {
         let published = self.publish.as_ref().is_none_or(|to| !to.is_empty());
-        published && self.targets.iter().any(|target| target.is("lib"))
+        let kinds = ["lib", "proc-macro"];
+        let is_one = |target: &Target| kinds.iter().any(|kind| target.is(kind));
+        published && self.targets.iter().any(is_one)
     }
 }
 

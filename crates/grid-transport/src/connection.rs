@@ -53,6 +53,11 @@ impl Connection {
         Self { link, route: None }
     }
 
+    #[cfg(feature = "tower")]
+    pub(crate) fn link(&self) -> &Arc<LinkShared> {
+        &self.link
+    }
+
     /// Makes a single request when awaited (protocol section 6). An empty payload arrives as
     /// absent: the wire can't tell them apart here.
     pub fn request(&self, handler: HandlerId, payload: impl Into<Payload>) -> RequestBuilder {
@@ -207,6 +212,7 @@ impl Connection {
             payload,
             deadline: None,
             wait_ready: false,
+            urgent: false,
         }
     }
 }

@@ -102,6 +102,12 @@
 //! [`abort_on_cancel`](SingleHandler::abort_on_cancel); a stream is a conversation and its
 //! handler is dropped unless it is registered as [`detached`](StreamHandler::detached).
 //!
+//! # Large bodies
+//!
+//! A message is held whole at both ends, up to [`Settings::max_message`](Settings#structfield.max_message). What may be
+//! larger goes over a stream: [`large`] turns a reader or a stream of bytes into items and back, with the length and the
+//! hash of the whole behind it.
+//!
 //! # Under an HTTP server
 //!
 //! A node has a socket of its own by [`Manager::serve`], or shares one with other grids by a [`Listener`]. Where the
@@ -137,6 +143,7 @@
 //! | --- | --- |
 //! | `http` | `Manager::service`: a grid under a route of an HTTP server of the application |
 //! | `tls` | `tls`: links by rustls; `tls-platform-roots` verifies certificates by what the operating system trusts |
+//! | `tower` | `tower`: calls and handlers as services, for the layers that are written for these |
 //! | `test-util` | `testing`: nodes on a network in memory, which can be cut, frozen and refused |
 //!
 //! None is on by default, and none changes how another part behaves.
@@ -152,6 +159,7 @@ mod error;
 pub mod fuzzing;
 mod handler;
 mod io;
+pub mod large;
 mod limiter;
 mod link;
 mod listener;
@@ -178,6 +186,8 @@ mod sync;
 pub mod testing;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod trace;
 #[cfg(unix)]
 mod unix;

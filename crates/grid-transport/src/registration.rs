@@ -58,6 +58,7 @@ pub(crate) struct Options {
     pub(crate) abort_on_cancel: bool,
     pub(crate) detached: bool,
     pub(crate) blocking: bool,
+    pub(crate) urgent: bool,
     pub(crate) limit: Option<usize>,
 }
 
@@ -113,6 +114,14 @@ impl SingleHandler {
     #[must_use]
     pub fn blocking(mut self) -> Self {
         self.options.blocking = true;
+        self
+    }
+
+    /// Has its answers written before all that waits on the same link and isn't urgent; see
+    /// [`RequestBuilder::urgent`](crate::RequestBuilder::urgent).
+    #[must_use]
+    pub fn urgent(mut self) -> Self {
+        self.options.urgent = true;
         self
     }
 

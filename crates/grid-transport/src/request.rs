@@ -44,6 +44,8 @@ pub(crate) struct Call {
     pub(crate) payload: Payload,
     pub(crate) deadline: Option<Instant>,
     pub(crate) wait_ready: bool,
+    /// Of single requests.
+    pub(crate) urgent: bool,
 }
 
 /// A single request that is about to be made; await it to make it.
@@ -73,6 +75,18 @@ impl RequestBuilder {
     /// The same as [`timeout`](Self::timeout), with the moment itself.
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.0.deadline = Some(deadline);
+        self
+    }
+
+    /// Has it written before all that waits on the same link and isn't urgent. The answer is, where the handler
+    /// [says so](crate::SingleHandler::urgent): nothing on the wire tells a remote.
+    ///
+    /// For small requests that others wait for, as a lock's or a heartbeat's, on links that carry bulk data. What is being
+    /// written already goes on: at most one message and, on Linux and over TCP, 256 KiB that the system has not sent.
+    /// Of more than 256 KiB of urgent messages in a row one other goes between. The limits of queues hold for urgent
+    /// messages as for all.
+    pub fn urgent(mut self) -> Self {
+        self.0.urgent = true;
         self
     }
 
@@ -226,6 +240,7 @@ fn request(
     let mut new = NewRequest::new(call.handler, mem::take(&mut call.payload));
     new.subroute = call.subroute;
     new.deadline = call.deadline.map(Instant::into_std);
+    new.urgent = call.urgent;
     let submitted = session.request(&mut new, waker);
     call.payload = new.payload;
     let (mux, waiter) = submitted?;

@@ -128,8 +128,21 @@
 //! | [`NoPayload`] | `NoPayload` | no bytes at all |
 //! | [`Timestamp`] | `time.Time` | extension |
 //!
+//! # Traces
+//!
+//! [`Traced`] is an optional wrapper of what a handler takes or gives, with the [`TraceContext`] to which it belongs. It
+//! stands behind the message, so that whoever knows nothing of it reads the message all the same. The spans of the
+//! transport are those of one node; a handler that opens its own span as a child of the context joins them.
+//!
+//! # A service in one place
+//!
+//! With the feature `macros` the attribute `service` turns a trait into the definitions, handlers and calls of all its
+//! methods. [`golden`] keeps their ids and shapes in a file, so that a change which older nodes would not understand fails
+//! a test.
+//!
 //! # Features
 //!
+//! - `macros`: the attribute `service`.
 //! - `json`: `Json<T>`.
 //! - `value`: `Value`, any msgpack value (by rmpv).
 
@@ -140,10 +153,12 @@ mod fate;
 mod halves;
 mod message;
 mod register;
+mod service;
 mod single;
 mod stream_call;
 mod streaming;
 mod time;
+mod traced;
 mod types;
 #[cfg(feature = "value")]
 mod value;
@@ -153,11 +168,20 @@ mod value;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// What the attribute `service` refers to.
+#[doc(hidden)]
+pub mod __private {
+    pub use grid_transport::{Connection, Registration};
+}
+
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod golden;
 pub mod msgpack;
 
+#[cfg(feature = "macros")]
+pub use grid_macros::service;
 pub use grid_transport::{CallError, Capacity, Context, HandlerError, HandlerId};
 
 pub use self::call_error::{Role, TypedError};
@@ -166,10 +190,12 @@ pub use self::error::{DecodeError, EncodeError};
 pub use self::halves::{TypedReceiver, TypedSender};
 pub use self::message::{Message, decode, encode};
 pub use self::register::ManagerBuilderExt;
+pub use self::service::Service;
 pub use self::single::{Single, TypedCall, TypedCallFuture};
 pub use self::stream_call::TypedStreamCall;
 pub use self::streaming::{Streaming, TypedOpen, TypedOpenFuture};
 pub use self::time::Timestamp;
+pub use self::traced::{TraceContext, TraceContextError, Traced};
 #[cfg(feature = "json")]
 pub use self::types::Json;
 pub use self::types::{Array, Bytes, NoPayload, StringMap, UrlValues};

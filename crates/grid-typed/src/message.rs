@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::shortened;
+use crate::golden::Shape;
 use crate::{DecodeError, EncodeError, msgpack};
 
 /// A type that can be the request, answer or item of a typed handler.
@@ -64,6 +65,12 @@ pub trait Message: Sized {
     ///
     /// When `input` doesn't begin with a value of this type.
     fn decode(input: &mut &[u8]) -> Result<Self, DecodeError>;
+
+    /// What it looks like on the wire, for [`golden`](crate::golden). Types with a coding of their own are known by their
+    /// name only, unless they say more.
+    fn shape() -> Shape {
+        Shape::opaque::<Self>()
+    }
 }
 
 impl<T: Serialize + DeserializeOwned> Message for T {
@@ -73,6 +80,10 @@ impl<T: Serialize + DeserializeOwned> Message for T {
 
     fn decode(input: &mut &[u8]) -> Result<Self, DecodeError> {
         msgpack::decode(input)
+    }
+
+    fn shape() -> Shape {
+        Shape::of::<T>()
     }
 }
 

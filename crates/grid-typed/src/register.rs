@@ -4,7 +4,7 @@ use std::future::Future;
 
 use grid_transport::{Builder, Context, HandlerError};
 
-use crate::{Message, Single, Streaming, TypedStreamCall};
+use crate::{Message, Service, Single, Streaming, TypedStreamCall};
 
 mod sealed {
     pub trait Sealed {}
@@ -64,6 +64,10 @@ pub trait ManagerBuilderExt: sealed::Sealed + Sized {
         Out: 'static,
         H: Fn(Init, TypedStreamCall<In, Out>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), HandlerError>> + Send + 'static;
+
+    /// Registers all handlers of a service.
+    #[must_use]
+    fn service(self, service: impl Service) -> Self;
 }
 
 impl ManagerBuilderExt for Builder {
@@ -90,5 +94,10 @@ impl ManagerBuilderExt for Builder {
         Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
         self.register(definition.handler(handler))
+    }
+
+    fn service(self, service: impl Service) -> Self {
+        let handlers = service.handlers().into_iter();
+        handlers.fold(self, Self::register)
     }
 }

@@ -171,6 +171,11 @@ impl<Resp> TypedCall<Resp> {
         self.with(RequestBuilder::wait_ready)
     }
 
+    /// Has it written before what is not urgent; see [`RequestBuilder::urgent`].
+    pub fn urgent(self) -> Self {
+        self.with(RequestBuilder::urgent)
+    }
+
     fn with(self, change: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Self {
         Self {
             call: self.call.map(change),

@@ -32,6 +32,8 @@ pub struct NewRequest {
     pub payload: Payload,
     /// When to give up; `None` means after the default of the configuration.
     pub deadline: Option<Instant>,
+    /// It is written before all that waits and isn't.
+    pub urgent: bool,
 }
 
 impl NewRequest {
@@ -43,6 +45,7 @@ impl NewRequest {
             subroute: None,
             payload,
             deadline: None,
+            urgent: false,
         }
     }
 }
@@ -134,7 +137,7 @@ impl Connection {
         self.calls.insert(mux, Call::Request(request));
         self.open_requests += 1;
         self.late_calls.allow(LATE_ANSWERS);
-        self.queue.push_measured(message, len, 0);
+        self.queue.push_single(message, len, new.urgent);
         Ok(MuxId::new(mux))
     }
 

@@ -39,11 +39,11 @@ impl Connection {
         ticket: Ticket,
         mut answer: Result<Payload, Text>,
     ) -> Result<(), RespondError> {
-        self.try_respond(ticket, &mut answer)
+        self.try_respond(ticket, &mut answer, false)
     }
 
     /// As [`respond`](Self::respond), but takes the answer only where it is admitted: who asks under a lock can drop it
-    /// elsewhere, or send it later.
+    /// elsewhere, or send it later. One that is `urgent` is written before all that waits and isn't.
     ///
     /// # Errors
     /// As [`respond`](Self::respond); what was not sent is still in `answer`.
@@ -51,6 +51,7 @@ impl Connection {
         &mut self,
         ticket: Ticket,
         answer: &mut Result<Payload, Text>,
+        urgent: bool,
     ) -> Result<(), RespondError> {
         let wanted = self
             .served
@@ -86,7 +87,7 @@ impl Connection {
             RespondError::QueueFull
         } else {
             self.abandon(ticket);
-            self.queue.push_measured(message, len, 0);
+            self.queue.push_single(message, len, urgent);
             return Ok(());
         };
         *answer = if message.flags.contains(Flags::PAYLOAD_IS_ERR) {

@@ -1,4 +1,5 @@
-//! What waits to be written: in order of submission while that is little, by turns where it is much; bounded by bytes.
+//! What waits to be written: the urgent first, the rest in order of submission while that is little, and by turns where it
+//! is much; bounded by bytes.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -11,6 +12,10 @@ use super::{
 
 /// What is written in order of submission before anybody has to wait for a turn: about what a writer takes at once.
 const FIRST: usize = 64 << 10;
+
+/// Urgent bytes that leave in a row while others wait; then one message of these has its turn, as what is urgent must not
+/// keep all else waiting for ever.
+const URGENT_ROW: usize = 256 << 10;
 
 /// A message that waits. It gets its sequence number and its deadline when it leaves, so that what a mux owes may go
 /// before it and what was cancelled meanwhile leaves no gap.
@@ -45,6 +50,9 @@ pub const QUEUED_COST: usize = 2 * size_of::<Queued>();
 /// A stream with much to send must not make others wait for all of it: beyond [`FIRST`] each waits in a lane of its own.
 #[derive(Debug)]
 pub(super) struct OutQueue {
+    urgent: VecDeque<Queued>,
+    /// How many of it have left in a row.
+    urgent_row: usize,
     first: VecDeque<Queued>,
     first_bytes: usize,
     first_limit: usize,
@@ -61,6 +69,8 @@ pub(super) struct OutQueue {
 impl OutQueue {
     pub(super) fn new(limit: usize, node: Option<Arc<Budget>>, hash_seed: u64) -> Self {
         Self {
+            urgent: VecDeque::new(),
+            urgent_row: 0,
             first: VecDeque::new(),
             first_bytes: 0,
             // A queue that holds little takes turns all the same.
@@ -91,18 +101,7 @@ impl OutQueue {
 
     /// As [`push`](Self::push), where the encoded length is known already.
     pub(super) fn push_measured(&mut self, message: Message, bytes: usize, serial: u64) {
-        debug_assert_eq!(bytes, message.encoded_len());
-        let cost = message.payload.len() + QUEUED_COST;
-        let node = self.node.as_ref().map(|node| node.charge_over(cost));
-        self.bytes += bytes;
-        self.cost += cost;
-        let queued = Queued {
-            message,
-            serial,
-            bytes,
-            cost,
-            _node: node.unwrap_or_default(),
-        };
+        let queued = self.count(message, bytes, serial);
         if self.lanes.is_empty() && self.first_bytes < self.first_limit {
             self.first_bytes += bytes;
             self.first.push_back(queued);
@@ -111,8 +110,39 @@ impl OutQueue {
         }
     }
 
+    /// As [`push_measured`](Self::push_measured), for a single request or an answer to one, which may be urgent.
+    pub(super) fn push_single(&mut self, message: Message, bytes: usize, urgent: bool) {
+        if urgent {
+            let queued = self.count(message, bytes, 0);
+            self.urgent.push_back(queued);
+        } else {
+            self.push_measured(message, bytes, 0);
+        }
+    }
+
+    fn count(&mut self, message: Message, bytes: usize, serial: u64) -> Queued {
+        debug_assert_eq!(bytes, message.encoded_len());
+        let cost = message.payload.len() + QUEUED_COST;
+        let node = self.node.as_ref().map(|node| node.charge_over(cost));
+        self.bytes += bytes;
+        self.cost += cost;
+        Queued {
+            message,
+            serial,
+            bytes,
+            cost,
+            _node: node.unwrap_or_default(),
+        }
+    }
+
     /// The next to be written, and the lane that was found full and isn't any more.
     pub(super) fn pop(&mut self) -> Option<(Queued, Option<Lane>)> {
+        if !self.urgent.is_empty() {
+            if let Some(queued) = self.pop_urgent() {
+                return Some((queued, None));
+            }
+            self.urgent_row = 0;
+        }
         let Some(queued) = self.first.pop_front() else {
             let (queued, relieved) = self.lanes.pop()?;
             self.bytes -= queued.bytes;
@@ -129,6 +159,25 @@ impl OutQueue {
         Some((queued, None))
     }
 
+    /// None where it is the turn of others.
+    fn pop_urgent(&mut self) -> Option<Queued> {
+        let others = !self.first.is_empty() || !self.lanes.is_empty();
+        if others && self.urgent_row >= URGENT_ROW {
+            return None;
+        }
+        let queued = self.urgent.pop_front()?;
+        self.bytes -= queued.bytes;
+        self.cost -= queued.cost;
+        self.urgent_row += queued.bytes;
+        if self.urgent.is_empty() {
+            self.urgent_row = 0;
+            if self.urgent.capacity() > 64 {
+                self.urgent = VecDeque::new();
+            }
+        }
+        Some(queued)
+    }
+
     /// Takes out what waits in turns of a stream that has ended: nobody will read it. What is to be written in order of
     /// submission stays until its time comes, which is bounded by [`FIRST`].
     pub(super) fn remove(&mut self, stream: Lane) -> impl Iterator<Item = Message> + use<> {
@@ -141,7 +190,7 @@ impl OutQueue {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.first.is_empty() && self.lanes.is_empty()
+        self.urgent.is_empty() && self.first.is_empty() && self.lanes.is_empty()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -155,8 +204,9 @@ impl OutQueue {
     /// Empties the queue and gives what was in it.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Message> + use<> {
         (self.bytes, self.first_bytes, self.cost) = (0, 0, 0);
-        std::mem::take(&mut self.first)
+        std::mem::take(&mut self.urgent)
             .into_iter()
+            .chain(std::mem::take(&mut self.first))
             .chain(self.lanes.drain())
             .map(|queued| queued.message)
     }
@@ -168,5 +218,62 @@ impl OutQueue {
         if len >= 2 {
             self.first.swap(len - 1, len - 2);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MuxId, wire::Op};
+
+    /// A request of about so many bytes.
+    fn push(queue: &mut OutQueue, mux: u64, len: usize, urgent: bool) {
+        let mut message = Message::new(Op::Request, MuxId::new(mux));
+        message.payload = vec![7; len].into();
+        let bytes = message.encoded_len();
+        queue.push_single(message, bytes, urgent);
+    }
+
+    fn order(queue: &mut OutQueue) -> Vec<u64> {
+        let all = std::iter::from_fn(|| queue.pop());
+        all.map(|(queued, _)| queued.message.mux.get()).collect()
+    }
+
+    #[test]
+    fn what_is_urgent_goes_before_all_that_waits() {
+        let mut queue = OutQueue::new(1 << 30, None, 7);
+        // In order of submission, and by turns.
+        (0..4).for_each(|mux| push(&mut queue, mux, 1 << 20, false));
+        (10..13).for_each(|mux| push(&mut queue, mux, 100, true));
+        assert_eq!(order(&mut queue), [10, 11, 12, 0, 1, 2, 3]);
+        assert!(queue.is_empty());
+        assert_eq!((queue.bytes(), queue.cost()), (0, 0));
+    }
+
+    #[test]
+    fn others_have_a_turn_now_and_then() {
+        let mut queue = OutQueue::new(1 << 30, None, 7);
+        (0..2).for_each(|mux| push(&mut queue, mux, 100, false));
+        (10..20).for_each(|mux| push(&mut queue, mux, URGENT_ROW / 3, true));
+        assert_eq!(
+            order(&mut queue),
+            [10, 11, 12, 0, 13, 14, 15, 1, 16, 17, 18, 19]
+        );
+        // A row ends where nothing urgent is left.
+        push(&mut queue, 10, URGENT_ROW, true);
+        assert_eq!(order(&mut queue), [10]);
+        push(&mut queue, 0, 100, false);
+        push(&mut queue, 11, 100, true);
+        assert_eq!(order(&mut queue), [11, 0]);
+    }
+
+    #[test]
+    fn what_is_urgent_counts_as_all_else_does() {
+        let mut queue = OutQueue::new(1_000, None, 7);
+        push(&mut queue, 1, 900, true);
+        assert!(!queue.has_room() && !queue.is_empty());
+        assert_eq!(queue.cost(), 900 + QUEUED_COST);
+        assert_eq!(queue.drain().count(), 1);
+        assert!(queue.has_room() && queue.is_empty());
     }
 }

@@ -24,6 +24,7 @@ pub(super) type Response = Result<Payload, Text>;
 pub(super) struct Answer {
     ticket: Ticket,
     response: Response,
+    urgent: bool,
     /// It is in the queue, or nobody waits for it.
     over: bool,
     /// What it counts among the bytes held, once it has had to wait.
@@ -33,10 +34,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(ticket: Ticket, response: Response) -> Self {
+    pub(super) fn new(ticket: Ticket, response: Response, urgent: bool) -> Self {
         Self {
             ticket,
             response,
+            urgent,
             over: false,
             held: None,
             dropped: None,
@@ -65,8 +67,7 @@ impl Answer {
 
 impl Session {
     /// Answers a request, and waits for room where there is none; gives up when the session ends.
-    pub(super) async fn answer(self: &Arc<Self>, ticket: Ticket, response: Response) {
-        let mut answer = Answer::new(ticket, response);
+    pub(super) async fn answer(self: &Arc<Self>, mut answer: Answer) {
         if !self.hand_in(&mut answer) {
             // In a box: hardly any answer waits, and the task of each handler would have the room for it.
             Box::pin(self.wait_for_room(answer)).await;
@@ -116,7 +117,9 @@ impl Core {
             return;
         }
         let ticket = answer.ticket;
-        let mut responded = self.conn.try_respond(ticket, &mut answer.response);
+        let mut responded = self
+            .conn
+            .try_respond(ticket, &mut answer.response, answer.urgent);
         if let Err(RespondError::TooLarge { len, limit }) = responded {
             let text = format!("the answer of {len} bytes is over the limit of {limit}");
             responded = self.conn.respond(ticket, Err(Text::from(text)));

@@ -136,7 +136,8 @@ impl Session {
                 let ended = running.end(Some(ended));
                 self.count_in_place(entry, turn);
                 if let Some(answer) = single_answer(ended) {
-                    outcomes.answers.push(Answer::new(ticket, answer));
+                    let urgent = entry.options.urgent;
+                    outcomes.answers.push(Answer::new(ticket, answer, urgent));
                 }
             }
             None => {

@@ -237,6 +237,21 @@ impl Session {
         core.cause.is_none() && core.conn.has_room()
     }
 
+    /// Whether nothing can be queued now; who asks is woken then when that changes, and makes its wakes before.
+    #[cfg(feature = "tower")]
+    pub(crate) fn is_full(&self) -> bool {
+        let mut core = self.monitor.lock();
+        if core.cause.is_some() || core.conn.has_room() {
+            return false;
+        }
+        core.sleepers.starve();
+        if core.conn.queued_cost() >= self.link.node.settings.max_queued {
+            return true;
+        }
+        self.link.node.room.starve();
+        !core.conn.has_room()
+    }
+
     /// Ends the session; the first cause counts.
     pub(crate) fn close(self: &Arc<Self>, cause: LinkCause, reason: CloseReason) {
         let cause = Arc::new(cause);

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Inside, Session,
+    answer::Answer,
     dispatch::{RunningSingle, RunningStream, single_answer, stream_end},
     task::{Ended, Returned, Running},
 };
@@ -37,7 +38,11 @@ impl Session {
                 running.end(ended)
             };
             match (session.upgrade(), single_answer(ended)) {
-                (Some(session), Some(answer)) => session.answer(ticket, answer).await,
+                (Some(session), Some(answer)) => {
+                    session
+                        .answer(Answer::new(ticket, answer, options.urgent))
+                        .await;
+                }
                 (Some(session), None) => session.forget(ticket),
                 // There is no way from here to a later session.
                 (None, Some(_)) => link.counters.late_answer(),

@@ -1,4 +1,4 @@
-use crate::{DecodeError, EncodeError, Message};
+use crate::{DecodeError, EncodeError, Message, golden::Shape};
 
 /// Nothing, for requests without arguments and answers that only say "done": the reference's
 /// `NoPayload`.
@@ -23,5 +23,9 @@ impl Message for NoPayload {
 
     fn decode(_input: &mut &[u8]) -> Result<Self, DecodeError> {
         Ok(Self)
+    }
+
+    fn shape() -> Shape {
+        Shape::named("nothing")
     }
 }

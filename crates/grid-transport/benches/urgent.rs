@@ -1,0 +1,115 @@
+//! What marking a call as urgent is worth beside bulk data: calls of 100 bytes, urgent and not in turn, while sixteen
+//! callers fetch answers of 1 MiB over the same connection.
+//!
+//! `cargo bench -p grid-transport --bench urgent` prints both times and their ratio. Both nodes are in this process, joined
+//! over loopback.
+#![allow(
+    clippy::print_stdout,
+    reason = "what it measures is all that it is for"
+)]
+
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
+
+use grid_transport::{Connection, HandlerId, Manager, NoAuth, Payload, Serving, SingleHandler};
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+    task::JoinSet,
+};
+
+const BULK: HandlerId = HandlerId::new(200);
+const PLAIN: HandlerId = HandlerId::new(201);
+const URGENT: HandlerId = HandlerId::new(202);
+const LARGE: usize = 1 << 20;
+const CALLERS: usize = 16;
+const CALLS: usize = 1_000;
+
+async fn nodes() -> Result<(Vec<Manager>, Vec<Serving>), Box<dyn Error>> {
+    let sockets = [
+        TcpListener::bind("127.0.0.1:0").await?,
+        TcpListener::bind("127.0.0.1:0").await?,
+    ];
+    let mut names = Vec::new();
+    for socket in &sockets {
+        names.push(format!("http://{}", socket.local_addr()?));
+    }
+    let (mut nodes, mut serving) = (Vec::new(), Vec::new());
+    for (socket, name) in sockets.into_iter().zip(&names) {
+        let large = Payload::from(vec![7; LARGE]);
+        let echo = |id| SingleHandler::new(id, |request| async move { Ok(request.into_payload()) });
+        let node = Manager::builder(name)
+            .peers(names.clone())
+            .auth(NoAuth)
+            .single(BULK, move |_| {
+                let large = large.clone();
+                async move { Ok(large) }
+            })
+            .register(echo(PLAIN))
+            .register(echo(URGENT).urgent())
+            .build()?;
+        serving.push(node.serve(socket)?);
+        nodes.push(node);
+    }
+    Ok((nodes, serving))
+}
+
+/// The times of plain and of urgent calls.
+async fn measure(peer: &Connection) -> Result<[Vec<Duration>; 2], Box<dyn Error>> {
+    let mut bulk = JoinSet::new();
+    for _ in 0..CALLERS {
+        let peer = peer.clone();
+        bulk.spawn(async move { while peer.request(BULK, "").await.is_ok() {} });
+    }
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..CALLS {
+        for (urgent, times) in times.iter_mut().enumerate() {
+            let began = Instant::now();
+            let payload = vec![1; 100];
+            match urgent {
+                0 => peer.request(PLAIN, payload).await?,
+                _ => peer.request(URGENT, payload).urgent().await?,
+            };
+            times.push(began.elapsed());
+        }
+    }
+    bulk.shutdown().await;
+    times.iter_mut().for_each(|times| times.sort_unstable());
+    Ok(times)
+}
+
+fn run(name: &str, runtime: &Runtime) -> Result<(), Box<dyn Error>> {
+    runtime.block_on(async {
+        let (nodes, _serving) = nodes().await?;
+        let [near, far] = nodes.as_slice() else {
+            return Err("two nodes".into());
+        };
+        let peer = near.connection(far.local())?;
+        peer.connected().await?;
+        let [plain, urgent] = measure(&peer).await?;
+        for (quantile, at) in [("p50", CALLS / 2), ("p99", CALLS * 99 / 100)] {
+            let [plain, urgent] =
+                [&plain, &urgent].map(|times| times.get(at).map_or(0.0, Duration::as_secs_f64));
+            println!(
+                "{name}, {quantile}: {:.2} ms, urgent {:.2} ms, which is {:.3} of it",
+                plain * 1e3,
+                urgent * 1e3,
+                urgent / plain,
+            );
+        }
+        for node in &nodes {
+            node.shutdown(Duration::ZERO).await;
+        }
+        Ok(())
+    })
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    for _ in 0..3 {
+        run("mt", &Builder::new_multi_thread().enable_all().build()?)?;
+        run("ct", &Builder::new_current_thread().enable_all().build()?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,496 @@
+//! What a type reads, found out by having it read.
+
+use std::{any::type_name, fmt};
+
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
+    SeqAccess, VariantAccess, Visitor, value::StrDeserializer,
+};
+
+use crate::msgpack::EXTENSION;
+
+/// Collections and options inside each other that are looked into; what is deeper, as of a tree, is left empty.
+const DEPTH: usize = 6;
+
+/// What a message looks like on the wire, as a text: `{name: str, sizes: [u64], parent: ?str}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Shape(String);
+
+impl Shape {
+    /// What a type with a coding of its own says of itself.
+    pub fn named(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Of a type that says nothing of what it reads.
+    #[must_use]
+    pub fn opaque<T>() -> Self {
+        Self(format!("opaque {}", type_name::<T>()))
+    }
+
+    /// Of a serde type.
+    #[must_use]
+    pub fn of<T: DeserializeOwned>() -> Self {
+        let mut text = String::new();
+        let read = T::deserialize(Tracer {
+            text: &mut text,
+            levels_left: DEPTH,
+        });
+        match read {
+            Ok(_) => Self(text),
+            Err(_) => Self::opaque::<T>(),
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The type does not take what it is given.
+#[derive(Debug)]
+struct Refused;
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("refused")
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl de::Error for Refused {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self
+    }
+}
+
+/// Gives a value of whatever kind is asked for, and notes the kind.
+struct Tracer<'t> {
+    text: &'t mut String,
+    levels_left: usize,
+}
+
+impl Tracer<'_> {
+    fn note(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Within what it is, where that can't go on for ever.
+    fn part(&mut self) -> Tracer<'_> {
+        Tracer {
+            levels_left: self.levels_left,
+            text: self.text,
+        }
+    }
+
+    /// One level down, for what is not empty: where it is too deep collections are.
+    fn below(&mut self) -> Tracer<'_> {
+        Tracer {
+            levels_left: self.levels_left.saturating_sub(1),
+            text: self.text,
+        }
+    }
+
+    /// One level down; none where that is too deep.
+    fn inner(&mut self) -> Option<Tracer<'_>> {
+        Some(Tracer {
+            levels_left: self.levels_left.checked_sub(1)?,
+            text: self.text,
+        })
+    }
+}
+
+macro_rules! plain {
+    ($($method:ident $visit:ident ($($value:expr)?), $name:literal;)*) => {$(
+        fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+            self.note($name);
+            visitor.$visit($($value)?)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Tracer<'_> {
+    type Error = Refused;
+
+    plain! {
+        deserialize_any visit_unit (), "any";
+        deserialize_ignored_any visit_unit (), "any";
+        deserialize_bool visit_bool (false), "bool";
+        deserialize_i8 visit_i8 (1), "i8";
+        deserialize_i16 visit_i16 (1), "i16";
+        deserialize_i32 visit_i32 (1), "i32";
+        deserialize_i64 visit_i64 (1), "i64";
+        deserialize_u8 visit_u8 (1), "u8";
+        deserialize_u16 visit_u16 (1), "u16";
+        deserialize_u32 visit_u32 (1), "u32";
+        deserialize_u64 visit_u64 (1), "u64";
+        deserialize_f32 visit_f32 (1.0), "f32";
+        deserialize_f64 visit_f64 (1.0), "f64";
+        deserialize_char visit_char ('a'), "char";
+        deserialize_str visit_borrowed_str (""), "str";
+        deserialize_string visit_borrowed_str (""), "str";
+        deserialize_identifier visit_borrowed_str (""), "str";
+        deserialize_bytes visit_borrowed_bytes (&[]), "bin";
+        deserialize_byte_buf visit_borrowed_bytes (&[]), "bin";
+        deserialize_unit visit_unit (), "nil";
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.note("?");
+        match self.inner() {
+            Some(inner) => visitor.visit_some(inner),
+            None => {
+                self.note("...");
+                visitor.visit_none()
+            }
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        mut self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        if name != EXTENSION {
+            return visitor.visit_newtype_struct(self);
+        }
+        // A time, which is all that there is of these here.
+        self.note("ext");
+        visitor.visit_newtype_struct(de::value::SeqAccessDeserializer::new(Time(0)))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.note("[");
+        let items = Items {
+            left: usize::from(self.levels_left > 0),
+            separator: "",
+            tracer: &mut self,
+        };
+        let value = visitor.visit_seq(items)?;
+        self.note("]");
+        Ok(value)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(
+        mut self,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        self.note("(");
+        let items = Items {
+            left: len,
+            separator: "",
+            tracer: &mut self,
+        };
+        let value = visitor.visit_seq(items)?;
+        self.note(")");
+        Ok(value)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        self.deserialize_tuple(len, visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
+        self.note("map<");
+        let items = Items {
+            left: usize::from(self.levels_left > 0),
+            separator: "",
+            tracer: &mut self,
+        };
+        let value = visitor.visit_map(items)?;
+        self.note(">");
+        Ok(value)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        mut self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        self.note("{");
+        let fields = Fields {
+            left: fields,
+            separator: "",
+            tracer: &mut self,
+        };
+        let value = visitor.visit_map(fields)?;
+        self.note("}");
+        Ok(value)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        mut self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        let (first, others) = variants.split_first().ok_or(Refused)?;
+        self.note("enum(");
+        self.note(first);
+        let value = visitor.visit_enum(First {
+            name: first,
+            tracer: &mut self,
+        })?;
+        for other in others {
+            self.note(" | ");
+            self.note(other);
+        }
+        self.note(")");
+        Ok(value)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
+    }
+}
+
+/// The elements of an array or tuple, or the pair of a map.
+struct Items<'a, 't> {
+    left: usize,
+    separator: &'static str,
+    tracer: &'a mut Tracer<'t>,
+}
+
+impl Items<'_, '_> {
+    fn next<'de, T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Refused> {
+        let Some(left) = self.left.checked_sub(1) else {
+            return Ok(None);
+        };
+        self.left = left;
+        self.tracer.note(self.separator);
+        self.separator = ", ";
+        seed.deserialize(self.tracer.below()).map(Some)
+    }
+}
+
+impl<'de> SeqAccess<'de> for Items<'_, '_> {
+    type Error = Refused;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Refused> {
+        self.next(seed)
+    }
+}
+
+impl<'de> MapAccess<'de> for Items<'_, '_> {
+    type Error = Refused;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Refused> {
+        self.next(seed)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
+        self.tracer.note(": ");
+        seed.deserialize(self.tracer.below())
+    }
+}
+
+/// All fields of a struct.
+struct Fields<'a, 't> {
+    left: &'static [&'static str],
+    separator: &'static str,
+    tracer: &'a mut Tracer<'t>,
+}
+
+impl<'de> MapAccess<'de> for Fields<'_, '_> {
+    type Error = Refused;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Refused> {
+        let Some((name, left)) = self.left.split_first() else {
+            return Ok(None);
+        };
+        self.left = left;
+        self.tracer.note(self.separator);
+        self.separator = ", ";
+        self.tracer.note(name);
+        self.tracer.note(": ");
+        let name: StrDeserializer<'_, Refused> = (*name).into_deserializer();
+        seed.deserialize(name).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
+        seed.deserialize(self.tracer.part())
+    }
+}
+
+/// The first variant of an enum.
+struct First<'a, 't> {
+    name: &'static str,
+    tracer: &'a mut Tracer<'t>,
+}
+
+impl<'de> EnumAccess<'de> for First<'_, '_> {
+    type Error = Refused;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Refused> {
+        let name: StrDeserializer<'_, Refused> = self.name.into_deserializer();
+        Ok((seed.deserialize(name)?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for First<'_, '_> {
+    type Error = Refused;
+
+    fn unit_variant(self) -> Result<(), Refused> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Refused> {
+        self.tracer.note(": ");
+        seed.deserialize(self.tracer.part())
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Refused> {
+        self.tracer.note(": ");
+        self.tracer.part().deserialize_tuple(len, visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        self.tracer.note(": ");
+        self.tracer.part().deserialize_struct("", fields, visitor)
+    }
+}
+
+/// The type and bytes of an extension that is a time.
+struct Time(usize);
+
+impl<'de> SeqAccess<'de> for Time {
+    type Error = Refused;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Refused> {
+        self.0 += 1;
+        match self.0 {
+            1 => seed.deserialize(5_i8.into_deserializer()).map(Some),
+            2 => {
+                let bytes: de::value::BorrowedBytesDeserializer<'_, Refused> =
+                    de::value::BorrowedBytesDeserializer::new(&[0; 12]);
+                seed.deserialize(bytes).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::{Array, Bytes, NoPayload, StringMap, Timestamp, golden::shape};
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "only its shape counts")]
+    struct Tree {
+        name: String,
+        below: Vec<Self>,
+        beside: Option<Box<Self>>,
+    }
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "only its shape counts")]
+    enum Kind {
+        Point { x: f32, y: f64 },
+        Pair(i8, i16),
+        Nothing,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    #[allow(dead_code, reason = "only its shape counts")]
+    struct Names {
+        one_name: (bool, char),
+        #[serde(rename = "o")]
+        other: BTreeMap<String, Vec<u16>>,
+        #[serde(skip)]
+        unseen: u8,
+        unit: (),
+    }
+
+    /// Takes nothing that is not a name of a colour.
+    #[derive(Debug)]
+    struct Colour;
+
+    impl<'de> Deserialize<'de> for Colour {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            match String::deserialize(deserializer)?.as_str() {
+                "red" => Ok(Self),
+                _ => Err(de::Error::custom("no colour")),
+            }
+        }
+    }
+
+    fn of<T: DeserializeOwned>() -> String {
+        Shape::of::<T>().to_string()
+    }
+
+    #[test]
+    fn shapes_are_those_on_the_wire() {
+        assert_eq!(
+            of::<Kind>(),
+            "enum(Point: {x: f32, y: f64} | Pair | Nothing)"
+        );
+        assert_eq!(
+            of::<Names>(),
+            "{oneName: (bool, char), o: map<str: [u16]>, unit: nil}"
+        );
+        assert_eq!(of::<(u64, Option<i32>, [u8; 2])>(), "(u64, ?i32, (u8, u8))");
+        assert_eq!(of::<Timestamp>(), "ext");
+        assert_eq!(of::<Bytes>(), "?bin");
+        assert_eq!(of::<StringMap>(), "?map<str: str>");
+        assert_eq!(of::<Array<u8>>(), "?[u8]");
+        assert_eq!(shape::<NoPayload>().to_string(), "nothing");
+    }
+
+    #[test]
+    fn what_has_no_end_ends() {
+        let tree = of::<Tree>();
+        assert!(
+            tree.starts_with("{name: str, below: [{name: str, "),
+            "{tree}"
+        );
+        assert!(tree.len() < 1 << 20, "{}", tree.len());
+    }
+
+    #[test]
+    fn what_refuses_is_known_by_its_name() {
+        assert!(of::<Colour>().starts_with("opaque "));
+        assert!(of::<Colour>().ends_with("tests::Colour"));
+        assert!(of::<Vec<Colour>>().starts_with("opaque alloc::vec::Vec<"));
+    }
+}
