@@ -1,6 +1,7 @@
 //! How a value becomes a payload.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::Serialize;
@@ -87,6 +88,15 @@ impl<T: Serialize + DeserializeOwned> Message for T {
     }
 }
 
+/// What a thread keeps of the room that its last value was encoded in.
+const KEPT: usize = 16 * 1024;
+
+thread_local! {
+    /// Values are encoded here and copied out at their length: a buffer that grows from nothing is allocated again and again,
+    /// and one that is longer than what is in it costs an allocation more where it becomes a payload.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// The payload of a message, as typed calls and handlers make it: a panic of the value's own code
 /// is an error.
 ///
@@ -94,10 +104,19 @@ impl<T: Serialize + DeserializeOwned> Message for T {
 ///
 /// When the value has no encoding or its code panics.
 pub fn encode<M: Message>(value: &M) -> Result<Vec<u8>, EncodeError> {
+    // What is encoded while a value is encoded finds none, and gets one of its own.
+    let mut room = ROOM.take();
+    room.clear();
     let attempt = catch_unwind(AssertUnwindSafe(|| {
-        let mut out = Vec::new();
-        value.encode(&mut out).map(|()| out)
+        value.encode(&mut room).map(|()| match room.len() > KEPT {
+            // To copy that much costs more.
+            true => std::mem::take(&mut room),
+            false => room.as_slice().into(),
+        })
     }));
+    if room.capacity() <= KEPT {
+        ROOM.set(room);
+    }
     attempt.unwrap_or_else(|panic| {
         Err(EncodeError::Panicked {
             reason: panic_text(panic),
@@ -144,6 +163,55 @@ mod tests {
     use serde::{Deserializer, Serializer};
 
     use super::*;
+
+    /// Encodes as the bytes that it has, and another value within.
+    struct Nested(Vec<u8>, Option<Box<Nested>>);
+
+    impl Message for Nested {
+        fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+            out.extend_from_slice(&self.0);
+            if let Some(inner) = &self.1 {
+                out.extend(encode(&**inner)?);
+            }
+            out.extend_from_slice(&self.0);
+            Ok(())
+        }
+
+        fn decode(_: &mut &[u8]) -> Result<Self, DecodeError> {
+            Err(DecodeError::invalid("never read"))
+        }
+    }
+
+    #[test]
+    fn a_value_is_encoded_at_its_length_whatever_was_encoded_before_or_within_it() {
+        let mut value = None;
+        let mut expected = Vec::new();
+        for depth in 0..5_u8 {
+            let own = vec![depth; 3_000 * usize::from(depth) + 1];
+            expected = [&own[..], &expected, &own].concat();
+            value = Some(Box::new(Nested(own, value)));
+            let encoded = encode(value.as_deref().expect("it was set")).expect("encodes");
+            assert_eq!(encoded, expected);
+            if encoded.len() <= KEPT {
+                assert_eq!(encoded.capacity(), encoded.len());
+            }
+        }
+        assert_eq!(encode(&Nested(vec![9], None)).expect("encodes"), [9, 9]);
+    }
+
+    #[test]
+    fn of_a_large_value_no_room_is_kept() {
+        let kept = || {
+            let room = ROOM.take();
+            let capacity = room.capacity();
+            ROOM.set(room);
+            capacity
+        };
+        assert_eq!(encode(&vec![7_u8; 100]).expect("encodes").len(), 103);
+        assert!((103..=KEPT).contains(&kept()), "{}", kept());
+        assert!(encode(&vec![7_u8; 2 * KEPT]).is_ok());
+        assert!(kept() <= KEPT, "{}", kept());
+    }
 
     struct Bomb;
 

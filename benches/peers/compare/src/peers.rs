@@ -45,9 +45,12 @@ pub(crate) const GRID: &str = "grid";
 pub(crate) const GRID_HTTPS: &str = "grid, both names https";
 pub(crate) const GRID_WORKER: &str = "grid, a worker of its own";
 pub(crate) const GRID_LIBRARY: &str = "grid, as a library";
+pub(crate) const GRID_TYPED: &str = "grid, structs for bytes";
 pub(crate) const PING_PONG: &str = "TCP, no mux";
 pub(crate) const RAW_MUX: &str = "TCP, smallest mux";
 pub(crate) const WEBSOCKET: &str = "tokio-tungstenite, that mux";
+/// Writes as soon as there is anything, and does not wait for what others are about to add.
+pub(crate) const WEBSOCKET_AT_ONCE: &str = "tokio-tungstenite, written at once";
 pub(crate) const TARPC: &str = "tarpc";
 pub(crate) const TONIC: &str = "tonic";
 
@@ -62,7 +65,7 @@ const fn ours(name: &'static str, binary: &'static str, streams: Streams, quick:
 }
 
 /// In the order in which they run.
-pub(crate) const PEERS: [Peer; 11] = [
+pub(crate) const PEERS: [Peer; 13] = [
     Peer {
         name: GRID,
         program: Program::Grid,
@@ -73,12 +76,14 @@ pub(crate) const PEERS: [Peer; 11] = [
     ours(GRID_LIBRARY, "grid_http", Streams::All, true),
     ours(GRID_WORKER, "grid_worker", Streams::All, false),
     ours(GRID_HTTPS, "grid_https", Streams::None, false),
+    ours(GRID_TYPED, "grid_typed", Streams::None, false),
     Peer {
         alone: true,
         ..ours(PING_PONG, "raw_ping_pong", Streams::None, true)
     },
     ours(RAW_MUX, "raw_mux", Streams::All, true),
-    ours(WEBSOCKET, "peer-websocket", Streams::None, false),
+    ours(WEBSOCKET, "websocket", Streams::None, false),
+    ours(WEBSOCKET_AT_ONCE, "websocket_at_once", Streams::None, false),
     ours(TARPC, "peer-tarpc", Streams::None, true),
     ours(TONIC, "peer-tonic", Streams::All, true),
     ours("remoc", "peer-remoc", Streams::Only(100), false),
@@ -89,6 +94,8 @@ impl Peer {
     /// Whether it can do what is asked at a point.
     pub(crate) fn takes(&self, point: Point) -> bool {
         match point.what {
+            // Its struct has more bytes than the smallest of payloads.
+            What::Echo if self.name == GRID_TYPED => point.size >= 512,
             What::Echo => !self.alone || point.callers == 1,
             What::Items | What::EchoItems => self.streams.have(point.capacity),
         }

@@ -2,6 +2,8 @@
 //! streams of any capacity; and with both names https, when the wire carries no checksums. Then the socket stays
 //! plain, so that the checksum is all that differs.
 
+pub mod typed;
+
 use std::{future::IntoFuture as _, io, net::SocketAddr};
 
 use anyhow::{anyhow, ensure};

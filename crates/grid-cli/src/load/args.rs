@@ -24,8 +24,6 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 const HIGHEST_RATE: f64 = 1e7;
 /// More threads than any machine has use for.
 const MOST_THREADS: usize = 1024;
-/// So many shards of the recorder for each thread: two workers rarely want the same one.
-const SHARDS: usize = 4;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -172,7 +170,7 @@ impl LoadArgs {
                 par: usize::try_from(self.par).unwrap_or(usize::MAX),
                 lasting: seconds,
                 rate,
-                shards: SHARDS.saturating_mul(threads),
+                shards: threads,
             },
             settings: Settings {
                 to: self.to,
@@ -262,7 +260,7 @@ mod tests {
         assert_eq!(load.warmup, None);
         assert_eq!(load.plan.lasting, Duration::from_millis(500));
         assert_eq!(load.plan.rate, Some(12.5));
-        assert_eq!(load.plan.shards, SHARDS);
+        assert_eq!(load.plan.shards, 1);
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! What operations took and how they ended, counted while they run.
 //!
-//! A few shards, each behind a lock, are shared by all workers: a histogram for each worker would be
-//! most of the memory that a report tells of, and a single one would make the workers queue.
+//! A few shards, each behind a lock, one for each thread: a histogram for each worker would be most of the memory that a
+//! report tells of and of what a processor keeps at hand, and a single one would make the threads queue.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::Duration,
+};
 
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
@@ -19,6 +23,13 @@ use crate::{
 const DIGITS: u8 = 3;
 /// One that starts later than this after its time is counted as late.
 pub(super) const LATE: Duration = Duration::from_millis(1);
+
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// The number of this thread among those that record.
+    static THREAD: usize = THREADS.fetch_add(1, Relaxed);
+}
 
 /// Where workers record.
 #[derive(Debug)]
@@ -162,9 +173,13 @@ impl Recorder {
         self.start
     }
 
-    /// Records an operation of the worker with this number.
-    pub(super) fn record(&self, worker: usize, times: Times, outcome: Result<Done, Fault>) {
-        if let Some(shard) = self.shards.get(worker % self.shards.len().max(1)) {
+    /// Records an operation.
+    pub(super) fn record(&self, times: Times, outcome: Result<Done, Fault>) {
+        self.record_in(THREAD.with(|number| *number), times, outcome);
+    }
+
+    fn record_in(&self, number: usize, times: Times, outcome: Result<Done, Fault>) {
+        if let Some(shard) = self.shards.get(number % self.shards.len().max(1)) {
             shard.lock().record(self.start, times, outcome);
         }
     }
@@ -217,8 +232,8 @@ mod tests {
         let start = Instant::now();
         let recorder = Recorder::new(start, 4).unwrap();
         for millis in 1..=1000 {
-            let worker = usize::try_from(millis).unwrap();
-            recorder.record(worker, times(start, None, 0, millis), Ok(DONE));
+            let number = usize::try_from(millis).unwrap();
+            recorder.record_in(number, times(start, None, 0, millis), Ok(DONE));
         }
         let total = recorder.total().unwrap();
         assert_eq!(recorder.counts(), (1000, 0));
@@ -242,10 +257,28 @@ mod tests {
     }
 
     #[test]
+    fn threads_have_shards_of_their_own() {
+        let start = Instant::now();
+        let recorder = Recorder::new(start, 64).unwrap();
+        let record = || {
+            recorder.record(times(start, None, 0, 1), Ok(DONE));
+            THREAD.with(|number| *number)
+        };
+        let other = std::thread::scope(|scope| scope.spawn(record).join().unwrap());
+        let own = record();
+        assert_ne!(own, other);
+        assert_eq!(record(), own);
+        for (number, shard) in recorder.shards.iter().enumerate() {
+            let of = |thread, count| u64::from(thread % 64 == number) * count;
+            assert_eq!(shard.lock().operations(), of(own, 2) + of(other, 1));
+        }
+    }
+
+    #[test]
     fn latency_counts_from_when_it_was_due() {
         let start = Instant::now();
         let recorder = Recorder::new(start, 1).unwrap();
-        recorder.record(0, times(start, Some(0), 900, 1000), Ok(DONE));
+        recorder.record(times(start, Some(0), 900, 1000), Ok(DONE));
         let total = recorder.total().unwrap();
         let second = Duration::from_millis(total.latency.min() / 1_000_000 + 1);
         assert!(second >= Duration::from_millis(999), "{second:?}");
@@ -258,17 +291,17 @@ mod tests {
         let start = Instant::now();
         let recorder = Recorder::new(start, 3).unwrap();
         let fault = |kind, text: &str| Err(Fault::new(kind, text));
-        recorder.record(
+        recorder.record_in(
             0,
             times(start, None, 0, 30),
             fault(FaultKind::Remote, "later"),
         );
-        recorder.record(
+        recorder.record_in(
             1,
             times(start, None, 0, 20),
             fault(FaultKind::Deadline, "first"),
         );
-        recorder.record(
+        recorder.record_in(
             2,
             times(start, None, 0, 40),
             fault(FaultKind::Remote, "last"),

@@ -1,6 +1,12 @@
 //! When to dial again.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -8,6 +14,33 @@ use crate::config::Settings;
 
 /// The most doublings that make sense: the longest gap is reached long before.
 const MAX_DOUBLINGS: u32 = 16;
+
+/// How many links of a node fail to connect. They share a rate of attempts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Failing(Arc<AtomicUsize>);
+
+impl Failing {
+    fn join(&self) -> Fails {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Fails(self.clone())
+    }
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Fails(Failing);
+
+impl Fails {
+    fn all(&self) -> usize {
+        self.0.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Fails {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// Spaces the attempts of a dialer (protocol section 9), as a plain function of what happened and of a random number.
 #[derive(Debug)]
@@ -17,21 +50,32 @@ pub(super) struct Backoff {
     interval: Duration,
     patience: Duration,
     max: Duration,
+    rate: u32,
+    failing: Failing,
+    fails: Option<Fails>,
     failing_since: Option<Instant>,
     doublings: u32,
 }
 
 impl Backoff {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, failing: &Failing) -> Self {
         Self {
             at_once_after: settings.redial_at_once_after,
             jitter: settings.redial_jitter,
             interval: settings.redial_interval,
             patience: settings.redial_patience,
             max: settings.redial_max,
+            rate: settings.redial_rate,
+            failing: failing.clone(),
+            fails: None,
             failing_since: None,
             doublings: 0,
         }
+    }
+
+    /// An attempt has made a connection.
+    pub(super) fn connected(&mut self) {
+        self.fails = None;
     }
 
     /// The next attempt after a connection that began with the attempt at `started` and lived until `lost`. `roll` is a
@@ -58,6 +102,7 @@ impl Backoff {
         if started.duration_since(since) >= self.patience {
             self.doublings = (self.doublings + 1).min(MAX_DOUBLINGS);
         }
+        self.fails.get_or_insert_with(|| self.failing.join());
         started + self.gap(roll)
     }
 
@@ -67,8 +112,18 @@ impl Backoff {
             .interval
             .saturating_mul(2)
             .saturating_mul(1 << self.doublings);
+        let longest = longest.max(self.turn());
         let longest = longest.min(self.max.max(self.interval.saturating_mul(2)));
         longest.mul_f64(0.5 + 0.5 * roll)
+    }
+
+    /// The longest gap with which all that fail keep to their rate: the gaps are three quarters of it on average.
+    fn turn(&self) -> Duration {
+        let all = self.fails.as_ref().map_or(0, Fails::all);
+        if self.rate == 0 || all <= self.rate as usize {
+            return Duration::ZERO;
+        }
+        Duration::from_secs_f64(all as f64 / f64::from(self.rate) / 0.75)
     }
 }
 
@@ -82,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_link_that_lived_is_redialed_at_once() {
-        let mut backoff = Backoff::new(&Settings::new());
+        let mut backoff = Backoff::new(&Settings::new(), &Failing::default());
         let started = Instant::now();
         let lost = started + secs(60.0);
         assert_eq!(backoff.after_loss(started, secs(60.0), lost, 0.0), lost);
@@ -94,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_link_that_was_lost_soon_is_redialed_after_the_gap() {
-        let mut backoff = Backoff::new(&Settings::new());
+        let mut backoff = Backoff::new(&Settings::new(), &Failing::default());
         let started = Instant::now();
         let lost = started + secs(0.2);
         assert_eq!(
@@ -109,7 +164,7 @@ mod tests {
 
     #[test]
     fn gaps_stay_short_for_ten_minutes_and_then_double_up_to_half_a_minute() {
-        let mut backoff = Backoff::new(&Settings::new());
+        let mut backoff = Backoff::new(&Settings::new(), &Failing::default());
         let first = Instant::now();
         let mut started = first;
         let mut gaps = Vec::new();
@@ -133,5 +188,53 @@ mod tests {
         // A connection makes all of it forgotten.
         backoff.after_loss(started, secs(0.0), started, 0.5);
         assert_eq!(backoff.after_failure(started, 1.0), started + secs(2.0));
+    }
+
+    #[test]
+    fn those_that_fail_together_share_a_rate() {
+        let failing = Failing::default();
+        let started = Instant::now();
+        let with = |settings: Settings| Backoff::new(&settings, &failing);
+        let many = || -> Vec<Backoff> {
+            let of_one = |_| {
+                let mut backoff = with(Settings::new());
+                backoff.after_failure(started, 0.0);
+                backoff
+            };
+            (0..150).map(of_one).collect()
+        };
+        let gap = |backoff: &mut Backoff, roll| backoff.after_failure(started, roll) - started;
+
+        // As many as a hundred a second make with the usual gaps, which take a second and a half on average.
+        let mut failed = many();
+        let mut own = with(Settings::new());
+        assert_eq!(gap(&mut own, 1.0), secs(151.0 / 75.0));
+        drop(own);
+        failed.extend(many());
+        failed.extend(many());
+        let mut own = with(Settings::new());
+        assert_eq!(gap(&mut own, 0.0), secs(451.0 / 150.0));
+        assert_eq!(gap(&mut own, 1.0), secs(451.0 / 75.0));
+        assert_eq!(
+            gap(&mut with(Settings::new().redial_rate(0)), 1.0),
+            secs(2.0)
+        );
+        assert_eq!(
+            gap(&mut with(Settings::new().redial_rate(1)), 1.0),
+            secs(30.0)
+        );
+        // However short the usual gaps are, as many as the rate says have them.
+        let few = |rate| Settings::new().redial_interval(secs(0.1)).redial_rate(rate);
+        assert_eq!(gap(&mut with(few(452)), 1.0), secs(0.2));
+        assert_eq!(gap(&mut with(few(451)), 1.0), secs(452.0 / 451.0 / 0.75));
+
+        // Who has a connection, or is gone, is none of them any more.
+        failed.iter_mut().for_each(Backoff::connected);
+        assert_eq!(gap(&mut own, 1.0), secs(2.0));
+        failed.extend(many());
+        failed.clear();
+        assert_eq!(gap(&mut own, 1.0), secs(2.0));
+        drop(own);
+        assert_eq!(failing.0.load(Ordering::Relaxed), 0);
     }
 }

@@ -143,7 +143,7 @@ impl<'a> Dialer<'a> {
         Self {
             link,
             registry,
-            backoff: Backoff::new(&link.node.settings),
+            backoff: Backoff::new(&link.node.settings, &link.node.failing),
             attempt: 1,
             started: now,
             next: now,
@@ -158,7 +158,10 @@ impl Rounds for Dialer<'_> {
         self.started = Instant::now();
         // In a box, as is all that a link doesn't need while it is up: its task has room for the largest of its parts.
         match caught(Box::pin(dial::connect(self.link))).await {
-            Ok(established) => Some(established),
+            Ok(established) => {
+                self.backoff.connected();
+                Some(established)
+            }
             Err(cause) => {
                 report_failure(self.link, self.attempt, &cause);
                 self.attempt = self.attempt.saturating_add(1);

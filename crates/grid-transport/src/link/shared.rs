@@ -29,6 +29,7 @@ use crate::{
     limiter::LogLimiter,
     link::{
         accept::AcceptHandle,
+        backoff::Failing,
         budgets::Budgets,
         counted::Counted,
         links::Links,
@@ -88,6 +89,8 @@ pub(crate) struct NodeShared {
     /// Connections inside their handshake.
     pub(crate) handshakes: Arc<Semaphore>,
     pub(crate) links: Links,
+    /// Links that fail to connect.
+    pub(crate) failing: Failing,
 }
 
 /// What a node is made of, before it has links.
@@ -135,6 +138,7 @@ impl NodeShared {
                 settings.max_handshakes.clamp(1, Semaphore::MAX_PERMITS),
             )),
             links: Links::default(),
+            failing: Failing::default(),
             settings,
         })
     }

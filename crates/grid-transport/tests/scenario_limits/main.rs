@@ -21,6 +21,7 @@
 //! | `stream_ping_interval` | `times` | `machine/alive.rs` |
 //! | `teardown` | `teardown`: whether a handler that blocks its thread comes out in time; at the three values beside it | `session/run.rs` |
 //! | `redial_at_once_after`, `redial_jitter`, `redial_interval`, `redial_patience`, `redial_max` | `redial` | `link/backoff.rs`, exactly |
+//! | `redial_rate` | it takes a hundred remotes | `link/backoff.rs`, exactly |
 //! | `replace_max`, `max_remembered` | `again` | `link/accept_tests.rs`, `link/replay.rs` |
 //! | `first_mux` | `numbers` | |
 //! | `warn_interval` | `again`; rows H01, H10, H11 | `limiter.rs`, exactly |

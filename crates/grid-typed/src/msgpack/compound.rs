@@ -15,6 +15,14 @@ pub(super) enum Shape {
 impl Shape {
     pub(super) fn write(self, out: &mut Vec<u8>, len: u32) -> Result<(), EncodeError> {
         match self {
+            Self::Array if len < 16 => {
+                out.push(0x90 | len as u8);
+                return Ok(());
+            }
+            Self::Map if len < 16 => {
+                out.push(0x80 | len as u8);
+                return Ok(());
+            }
             Self::Array => encode::write_array_len(out, len)?,
             Self::Map => encode::write_map_len(out, len)?,
         };
@@ -77,18 +85,22 @@ impl<'s, 'o> Compound<'s, 'o> {
         self.write(value)
     }
 
+    #[inline]
     fn close(self) -> Result<(), EncodeError> {
         self.serializer.levels_left += self.closes;
-        let count = length(self.count)?;
-        // A length may have been unknown, or wrong, and a wrong header would damage all that
-        // follows.
-        if count != self.declared {
-            let mut header = Vec::new();
-            self.shape.write(&mut header, count)?;
-            self.serializer
-                .out
-                .splice(self.start..self.start + self.header, header);
+        if self.count == self.declared as usize {
+            return Ok(());
         }
+        self.correct()
+    }
+
+    /// A length may have been unknown, or wrong, and a wrong header would damage all that follows.
+    #[cold]
+    fn correct(self) -> Result<(), EncodeError> {
+        let mut header = Vec::new();
+        self.shape.write(&mut header, length(self.count)?)?;
+        let stood = self.start..self.start + self.header;
+        self.serializer.out.splice(stood, header);
         Ok(())
     }
 }

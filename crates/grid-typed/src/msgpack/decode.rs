@@ -40,6 +40,10 @@ impl<'de> Deserializer<'de> {
 
     /// The bytes of a str, or of a bin if that is a map's key.
     fn str_bytes(&mut self, expected: &dyn Expected) -> Result<&'de [u8], DecodeError> {
+        if let Some(text) = self.reader.short_str() {
+            self.at_key = false;
+            return Ok(text);
+        }
         let at_key = self.at_key;
         match self.header()? {
             Header::Str(len) => self.reader.take(len),

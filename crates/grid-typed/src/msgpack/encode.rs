@@ -27,12 +27,9 @@ impl<'o> Serializer<'o> {
     }
 
     fn signed(&mut self, value: i64) -> Result<(), EncodeError> {
-        if (-32..0).contains(&value) {
-            encode::write_nfix(self.out, value as i8)
-                .map_err(ValueWriteError::InvalidMarkerWrite)?;
-        } else if (0..128).contains(&value) {
-            encode::write_pfix(self.out, value as u8)
-                .map_err(ValueWriteError::InvalidMarkerWrite)?;
+        if (-32..128).contains(&value) {
+            // Either is the byte that it fits into.
+            self.out.push(value as u8);
         } else if let Ok(value) = i8::try_from(value) {
             encode::write_i8(self.out, value)?;
         } else if let Ok(value) = i16::try_from(value) {
@@ -46,7 +43,11 @@ impl<'o> Serializer<'o> {
     }
 
     fn unsigned(&mut self, value: u64) -> Result<(), EncodeError> {
-        encode::write_uint(self.out, value)?;
+        if value < 128 {
+            self.out.push(value as u8);
+        } else {
+            encode::write_uint(self.out, value)?;
+        }
         Ok(())
     }
 
@@ -83,6 +84,7 @@ impl<'s, 'o> ser::Serializer for &'s mut Serializer<'o> {
     type SerializeStruct = Compound<'s, 'o>;
     type SerializeStructVariant = Compound<'s, 'o>;
 
+    #[inline]
     fn serialize_bool(self, value: bool) -> Result<(), EncodeError> {
         encode::write_bool(self.out, value).map_err(ValueWriteError::InvalidMarkerWrite)?;
         Ok(())
@@ -100,6 +102,7 @@ impl<'s, 'o> ser::Serializer for &'s mut Serializer<'o> {
         self.signed(value.into())
     }
 
+    #[inline]
     fn serialize_i64(self, value: i64) -> Result<(), EncodeError> {
         self.signed(value)
     }
@@ -116,6 +119,7 @@ impl<'s, 'o> ser::Serializer for &'s mut Serializer<'o> {
         self.unsigned(value.into())
     }
 
+    #[inline]
     fn serialize_u64(self, value: u64) -> Result<(), EncodeError> {
         self.unsigned(value)
     }
@@ -132,12 +136,20 @@ impl<'s, 'o> ser::Serializer for &'s mut Serializer<'o> {
         self.serialize_str(value.encode_utf8(&mut [0; 4]))
     }
 
+    #[inline]
     fn serialize_str(self, value: &str) -> Result<(), EncodeError> {
-        encode::write_str_len(self.out, length(value.len())?)?;
+        // Most are the names of fields.
+        if value.len() < 32 {
+            self.out.reserve(1 + value.len());
+            self.out.push(0xa0 | value.len() as u8);
+        } else {
+            encode::write_str_len(self.out, length(value.len())?)?;
+        }
         self.out.extend_from_slice(value.as_bytes());
         Ok(())
     }
 
+    #[inline]
     fn serialize_bytes(self, value: &[u8]) -> Result<(), EncodeError> {
         encode::write_bin_len(self.out, length(value.len())?)?;
         self.out.extend_from_slice(value);
@@ -242,6 +254,7 @@ impl<'s, 'o> ser::Serializer for &'s mut Serializer<'o> {
         self.open(Shape::Map, len)
     }
 
+    #[inline]
     fn serialize_struct(
         self,
         _name: &'static str,

@@ -92,6 +92,19 @@ impl<'de> Reader<'de> {
         Ok(header)
     }
 
+    /// The bytes of a short str if one comes next, which is what most keys are; else nothing is read.
+    #[inline]
+    pub(super) fn short_str(&mut self) -> Option<&'de [u8]> {
+        let (&first, rest) = self.rest.split_first()?;
+        if first & 0xe0 != 0xa0 {
+            return None;
+        }
+        let (text, rest) = rest.split_at_checked(usize::from(first & 0x1f))?;
+        self.rest = rest;
+        Some(text)
+    }
+
+    #[inline]
     pub(super) fn take(&mut self, len: u32) -> Result<&'de [u8], DecodeError> {
         let split = usize::try_from(len)
             .ok()

@@ -9,10 +9,10 @@ use super::{Operation, PAUSE, Run, never_sent};
 /// # Cancel safety
 ///
 /// Dropping the future gives up the operation that is open.
-pub(super) async fn work<O: Operation>(run: &Run<O>, worker: usize) {
+pub(super) async fn work<O: Operation>(run: &Run<O>) {
     let mut begun = Instant::now();
     while run.goes_on(begun) {
-        let (ended, failed) = run.make(worker, None, begun).await;
+        let (ended, failed) = run.make(None, begun).await;
         // The end of one is the begin of the next, so what recording takes counts with the next: less than a look at
         // the clock, which would have to be told from the operation too.
         begun = ended;

@@ -129,19 +129,13 @@ impl<O: Operation> Run<O> {
     }
 
     /// Makes one operation and records it; gives when it ended, and why it failed.
-    async fn make(
-        &self,
-        worker: usize,
-        due: Option<Instant>,
-        begun: Instant,
-    ) -> (Instant, Option<FaultKind>) {
+    async fn make(&self, due: Option<Instant>, begun: Instant) -> (Instant, Option<FaultKind>) {
         let open = Open(&self.abandoned);
         let outcome = self.operation.once(begun).await;
         std::mem::forget(open);
         let failed = outcome.as_ref().err().map(|fault| fault.kind);
         let ended = Instant::now();
-        self.recorder
-            .record(worker, Times { due, begun, ended }, outcome);
+        self.recorder.record(Times { due, begun, ended }, outcome);
         (ended, failed)
     }
 }
@@ -161,12 +155,12 @@ pub(super) async fn run<O: Operation>(
 ) -> Result<Ran, Failure> {
     let run = Arc::new(Run::new(plan, operation)?);
     let mut workers = JoinSet::new();
-    for worker in 0..plan.par {
+    for _ in 0..plan.par {
         let run = run.clone();
         workers.spawn(async move {
             match &run.turns {
-                None => closed::work(&run, worker).await,
-                Some(turns) => Box::pin(open::work(&run, turns, worker)).await,
+                None => closed::work(&run).await,
+                Some(turns) => Box::pin(open::work(&run, turns)).await,
             }
         });
     }

@@ -51,7 +51,7 @@ impl Schedule {
 /// # Cancel safety
 ///
 /// Dropping the future gives up the operation that is open.
-pub(super) async fn work<O: Operation>(run: &Run<O>, turns: &Turns, worker: usize) {
+pub(super) async fn work<O: Operation>(run: &Run<O>, turns: &Turns) {
     // Closed when the run was interrupted.
     while let Ok(permit) = turns.permits.acquire().await {
         permit.forget();
@@ -62,7 +62,7 @@ pub(super) async fn work<O: Operation>(run: &Run<O>, turns: &Turns, worker: usiz
         }
         let due = run.recorder.start() + turns.schedule.offset(number);
         // The pacer's clock and this one are the same, but for what rounding does.
-        run.make(worker, Some(due.min(begun)), begun).await;
+        run.make(Some(due.min(begun)), begun).await;
     }
 }
 
@@ -148,9 +148,9 @@ mod tests {
     async fn on_schedule(plan: Plan, fake: Fake) -> Arc<Run<Fake>> {
         let run = Arc::new(Run::new(plan, fake).unwrap());
         let mut workers = JoinSet::new();
-        for worker in 0..plan.par {
+        for _ in 0..plan.par {
             let run = run.clone();
-            workers.spawn(async move { work(&run, run.turns.as_ref().unwrap(), worker).await });
+            workers.spawn(async move { work(&run, run.turns.as_ref().unwrap()).await });
         }
         let turns = run.turns.as_ref().unwrap();
         for number in 0..turns.schedule.total {
@@ -207,7 +207,7 @@ mod tests {
         let run = Arc::new(Run::new(plan(1, 1.0), fake(0, None)).unwrap());
         let worker = {
             let run = run.clone();
-            tokio::spawn(async move { work(&run, run.turns.as_ref().unwrap(), 0).await })
+            tokio::spawn(async move { work(&run, run.turns.as_ref().unwrap()).await })
         };
         // tidy: sleep: the worker comes to wait in this time, which is paused
         sleep(Duration::from_millis(1)).await;

@@ -48,7 +48,7 @@ pub(in crate::load) fn ran(due: Option<u64>) -> Ran {
         if due.is_none() {
             times.begun = start;
         }
-        recorder.record(0, times, Ok(done));
+        recorder.record(times, Ok(done));
     }
     for (kind, ended) in [
         (FaultKind::Remote, 1000),
@@ -57,7 +57,7 @@ pub(in crate::load) fn ran(due: Option<u64>) -> Ran {
     ] {
         let mut times = times(ended);
         times.begun = at(900);
-        recorder.record(1, times, Err(Fault::new(kind, "told so")));
+        recorder.record(times, Err(Fault::new(kind, "told so")));
     }
     Ran {
         tally: recorder.total().unwrap(),

@@ -1,5 +1,6 @@
 //! The smallest mux over tokio-tungstenite: each message a websocket frame that begins with its id; all that has
-//! gathered is fed to the sink, then flushed once.
+//! gathered is fed to the sink, then flushed once. `WAITS` says whether the writer lets others have their turn before it
+//! takes what has gathered, as the smallest mux over TCP does, or writes as soon as there is anything.
 
 use std::{
     future::{Future, poll_fn},
@@ -25,10 +26,12 @@ use tokio_tungstenite::{
 /// The most messages that are handed on at once.
 const CHUNK: usize = 256;
 
-struct Mux;
+/// Both ends.
+pub struct Mux<const WAITS: bool>;
 
+/// The one connection.
 #[derive(Clone)]
-struct Connection(Arc<Mutex<State>>);
+pub struct Connection(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -103,7 +106,7 @@ impl Client for Connection {
 }
 
 /// Ends when the connection does.
-async fn write<S>(state: Arc<Mutex<State>>, mut sink: S) -> anyhow::Result<()>
+async fn write<S>(state: Arc<Mutex<State>>, mut sink: S, waits: bool) -> anyhow::Result<()>
 where
     S: Sink<Message, Error = Error> + Unpin,
 {
@@ -122,8 +125,8 @@ where
         });
         match some.await {
             None => return Ok(()),
-            Some(true) => yield_now().await,
-            Some(false) => {}
+            Some(true) if waits => yield_now().await,
+            Some(_) => {}
         }
         std::mem::swap(&mut batch, &mut state.lock().out);
         for message in batch.drain(..) {
@@ -179,14 +182,14 @@ fn answer(state: &mut State, id: u32, payload: Bytes) -> Option<Waker> {
     state.writer.take()
 }
 
-impl Peer for Mux {
+impl<const WAITS: bool> Peer for Mux<WAITS> {
     type Client = Connection;
 
     async fn serve(listener: TcpListener) -> anyhow::Result<()> {
         let mut connections = JoinSet::new();
         loop {
             let (stream, _) = listener.accept().await?;
-            connections.spawn(serve(stream));
+            connections.spawn(serve(stream, WAITS));
         }
     }
 
@@ -196,23 +199,19 @@ impl Peer for Mux {
         let (socket, _) = client_async(format!("ws://{addr}/"), stream).await?;
         let (sink, stream) = socket.split();
         let state = Arc::new(Mutex::new(State::default()));
-        tokio::spawn(write(Arc::clone(&state), sink));
+        tokio::spawn(write(Arc::clone(&state), sink, WAITS));
         tokio::spawn(read(Arc::clone(&state), stream, take_answer));
         Ok(Connection(state))
     }
 }
 
-fn serve(stream: TcpStream) -> impl Future<Output = anyhow::Result<()>> {
+fn serve(stream: TcpStream, waits: bool) -> impl Future<Output = anyhow::Result<()>> {
     async move {
         stream.set_nodelay(true)?;
         let (sink, stream) = accept_async(stream).await?.split();
         let state = Arc::new(Mutex::new(State::default()));
-        let written = tokio::spawn(write(Arc::clone(&state), sink));
+        let written = tokio::spawn(write(Arc::clone(&state), sink, waits));
         read(state, stream, answer).await;
         written.await?
     }
-}
-
-fn main() -> anyhow::Result<()> {
-    peer_harness::main::<Mux>()
 }
