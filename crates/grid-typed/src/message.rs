@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     /// Encodes as the bytes that it has, and another value within.
-    struct Nested(Vec<u8>, Option<Box<Nested>>);
+    struct Nested(Vec<u8>, Option<Box<Self>>);
 
     impl Message for Nested {
         fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {

@@ -26,6 +26,8 @@
 //! only.
 
 mod shape;
+#[cfg(test)]
+mod shape_tests;
 
 use std::{env, fmt, fs, io, path::PathBuf};
 
