@@ -180,6 +180,33 @@ pub mod fuzzing;
 pub mod golden;
 pub mod msgpack;
 
+/// ```
+/// use grid_transport::testing;
+/// use grid_typed::{Context, HandlerError, ManagerBuilderExt as _};
+///
+/// /// Sums on another node.
+/// #[grid_typed::service]
+/// trait Sums {
+///     /// The sum of all.
+///     #[handler(id = 200)]
+///     async fn add(&self, numbers: Vec<u64>, context: Context) -> Result<u64, HandlerError>;
+/// }
+///
+/// struct Node;
+///
+/// impl Sums for Node {
+///     async fn add(&self, numbers: Vec<u64>, _: Context) -> Result<u64, HandlerError> {
+///         let sum = numbers.iter().try_fold(0_u64, |sum, number| sum.checked_add(*number));
+///         sum.ok_or_else(|| HandlerError::new("too much"))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pair = testing::pair(|node| node.service(SumsServer::new(Node))).await?;
+/// let sums = SumsClient::new(pair.a_to_b());
+/// assert_eq!(sums.add(&vec![1, 2, 3]).await?, 6);
+/// # Ok(()) }
+/// ```
 #[cfg(feature = "macros")]
 pub use grid_macros::service;
 pub use grid_transport::{CallError, Capacity, Context, HandlerError, HandlerId};
