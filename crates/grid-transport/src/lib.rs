@@ -136,6 +136,7 @@
 //! | feature | adds |
 //! | --- | --- |
 //! | `http` | `Manager::service`: a grid under a route of an HTTP server of the application |
+//! | `jwt` | `Jwt`: JSON web tokens by an access key and a secret key, the form that MinIO nodes exchange |
 //! | `tls` | `tls`: links by rustls; `tls-platform-roots` verifies certificates by what the operating system trusts |
 //! | `test-util` | `testing`: nodes on a network in memory, which can be cut, frozen and refused |
 //!
@@ -152,6 +153,8 @@ mod error;
 pub mod fuzzing;
 mod handler;
 mod io;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod limiter;
 mod link;
 mod listener;
@@ -193,6 +196,8 @@ pub use error::{CallError, HandlerError, Refusal, RemoteText, SendError};
 pub use grid_proto::{HandlerId, InstanceId, MuxId, Payload, SubrouteId, conn::Capacity};
 pub use handler::{Context, Request};
 pub use io::{BoxIo, Dialer, Io, Target, TcpDialer};
+#[cfg(feature = "jwt")]
+pub use jwt::{Jwt, JwtError};
 pub use listener::{Accept, Listener, Serving};
 pub use manager::{Drained, Manager};
 pub use proven::{Identified, PeerNames};
