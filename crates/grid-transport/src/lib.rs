@@ -14,9 +14,10 @@
 //!
 //! # What it is not
 //!
-//! It does not find nodes, elect anybody or store anything. It does not retry: a call that failed
-//! says whether it may have been executed, and its caller knows what to do about that. It gives
-//! payloads no meaning; for serde structs in and out there is `grid-typed`.
+//! It does not elect anybody or store anything, and finds nodes only where a [list](peers) says that
+//! they are. It does not retry: a call that failed says whether it may have been executed, and its
+//! caller knows what to do about that. It gives payloads no meaning; for serde structs in and out
+//! there is `grid-typed`.
 //!
 //! # Example
 //!
@@ -115,10 +116,17 @@
 //! restart, and with mutual TLS a remote can't connect in another name than that of its certificate. Between two `https`
 //! names messages carry no checksums (protocol section 3).
 //!
+//! # Lists of peers
+//!
+//! A node that is given all names when it is built can be told of others by [`Manager::add_peer`], or follows a list by
+//! [`Manager::follow`]: a [file](peers::PeersFile), a name in DNS (feature `dns`), or a [source](peers::PeerSource) of the
+//! application.
+//!
 //! # Tracing
 //!
 //! Events, by target: `grid::link` (states of links, failed attempts), `grid::accept` (refused
-//! connections), `grid::session` (handlers left behind), `grid::node` (the end of a node). The same
+//! connections), `grid::session` (handlers left behind), `grid::node` (the end of a node), `grid::peers` (lists of peers
+//! that are followed). The same
 //! warning about the same remote or address comes once in
 //! [`Settings::warn_interval`](Settings#structfield.warn_interval), and a link that comes and goes
 //! has a bounded number of lines.
@@ -136,6 +144,7 @@
 //! | feature | adds |
 //! | --- | --- |
 //! | `http` | `Manager::service`: a grid under a route of an HTTP server of the application |
+//! | `dns` | `peers::DnsPeers`: a list of peers behind a name in DNS, followed as it changes |
 //! | `jwt` | `Jwt`: JSON web tokens by an access key and a secret key, the form that MinIO nodes exchange |
 //! | `tls` | `tls`: links by rustls; `tls-platform-roots` verifies certificates by what the operating system trusts |
 //! | `test-util` | `testing`: nodes on a network in memory, which can be cut, frozen and refused |
@@ -162,6 +171,7 @@ mod lookups;
 mod manager;
 mod mount;
 pub mod pattern;
+pub mod peers;
 mod proven;
 mod race;
 mod registration;
