@@ -236,3 +236,33 @@ fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> SourceError {
         source: Arc::new(source),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    /// What hangs is not begun again beside itself: there would be ever more threads that wait for the same.
+    #[tokio::test]
+    async fn what_is_being_read_is_awaited_by_the_next_to_ask() {
+        let name = format!("grid-peers-hangs-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, "http://a:9000").unwrap();
+        let mut file = PeersFile::new(&path).settle(Duration::ZERO);
+        let (done, hanging) = mpsc::channel();
+        file.reading = Some(spawn_blocking(move || hanging.recv().unwrap()));
+        for _ in 0..3 {
+            assert!(file.ask().now_or_never().is_none());
+            assert!(file.reading.is_some());
+        }
+        let error = unreadable(&path)(io::ErrorKind::TimedOut.into());
+        done.send(Err(error)).unwrap();
+        let error = file.ask().await.unwrap_err();
+        assert!(error.to_string().ends_with(": timed out"), "{error}");
+        assert_eq!(file.ask().await.unwrap().names, ["http://a:9000"]);
+        std::fs::remove_file(&path).unwrap();
+    }
+}
