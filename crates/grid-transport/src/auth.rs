@@ -1,6 +1,10 @@
 //! What proves that a node belongs to the grid.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use futures_util::future::BoxFuture;
 use subtle::ConstantTimeEq;
@@ -272,6 +276,12 @@ pub fn same_token(given: &[u8], wanted: &[u8]) -> bool {
     };
     let same = given.ct_eq(other) & given.len().ct_eq(&wanted.len());
     same.into()
+}
+
+/// Whole seconds since 1970; none before it.
+pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

@@ -14,9 +14,10 @@
 //!
 //! # What it is not
 //!
-//! It does not find nodes, elect anybody or store anything. It does not retry: a call that failed
-//! says whether it may have been executed, and its caller knows what to do about that. It gives
-//! payloads no meaning; for serde structs in and out there is `grid-typed`.
+//! It does not elect anybody or store anything, and finds nodes only where a [list](peers) says that
+//! they are. It does not retry: a call that failed says whether it may have been executed, and its
+//! caller knows what to do about that. It gives payloads no meaning; for serde structs in and out
+//! there is `grid-typed`.
 //!
 //! # Example
 //!
@@ -121,10 +122,17 @@
 //! restart, and with mutual TLS a remote can't connect in another name than that of its certificate. Between two `https`
 //! names messages carry no checksums (protocol section 3).
 //!
+//! # Lists of peers
+//!
+//! A node that is given all names when it is built can be told of others by [`Manager::add_peer`], or follows a list by
+//! [`Manager::follow`]: a [file](peers::PeersFile), a name in DNS (feature `dns`), or a [source](peers::PeerSource) of the
+//! application.
+//!
 //! # Tracing
 //!
 //! Events, by target: `grid::link` (states of links, failed attempts), `grid::accept` (refused
-//! connections), `grid::session` (handlers left behind), `grid::node` (the end of a node). The same
+//! connections), `grid::session` (handlers left behind), `grid::node` (the end of a node), `grid::peers` (lists of peers
+//! that are followed). The same
 //! warning about the same remote or address comes once in
 //! [`Settings::warn_interval`](Settings#structfield.warn_interval), and a link that comes and goes
 //! has a bounded number of lines.
@@ -142,6 +150,8 @@
 //! | feature | adds |
 //! | --- | --- |
 //! | `http` | `Manager::service`: a grid under a route of an HTTP server of the application |
+//! | `dns` | `peers::DnsPeers`: a list of peers behind a name in DNS, followed as it changes |
+//! | `jwt` | `Jwt`: JSON web tokens by an access key and a secret key, the form that MinIO nodes exchange |
 //! | `tls` | `tls`: links by rustls; `tls-platform-roots` verifies certificates by what the operating system trusts |
 //! | `tower` | `tower`: calls and handlers as services, for the layers that are written for these |
 //! | `test-util` | `testing`: nodes on a network in memory, which can be cut, frozen and refused |
@@ -160,6 +170,8 @@ pub mod fuzzing;
 mod handler;
 mod io;
 pub mod large;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod limiter;
 mod link;
 mod listener;
@@ -167,6 +179,7 @@ mod lookups;
 mod manager;
 mod mount;
 pub mod pattern;
+pub mod peers;
 mod proven;
 mod race;
 mod registration;
@@ -203,6 +216,8 @@ pub use error::{CallError, HandlerError, Refusal, RemoteText, SendError};
 pub use grid_proto::{HandlerId, InstanceId, MuxId, Payload, SubrouteId, conn::Capacity};
 pub use handler::{Context, Request};
 pub use io::{BoxIo, Dialer, Io, Target, TcpDialer};
+#[cfg(feature = "jwt")]
+pub use jwt::{Jwt, JwtError};
 pub use listener::{Accept, Listener, Serving};
 pub use manager::{Drained, Manager};
 pub use proven::{Identified, PeerNames};

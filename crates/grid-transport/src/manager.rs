@@ -1,6 +1,13 @@
 //! A node: its links, its handlers, and its end.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use grid_proto::{InstanceId, MuxId, local_dials};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -35,6 +42,27 @@ pub struct Manager(Arc<Owner>);
 struct Owner {
     node: Arc<NodeShared>,
     registry: Arc<Frozen>,
+    /// Whether a list of peers is followed.
+    follows: Arc<AtomicBool>,
+}
+
+/// A node, for a task that does not keep it.
+pub(crate) struct WeakManager(Weak<Owner>);
+
+impl WeakManager {
+    /// `None` once the last manager is gone.
+    pub(crate) fn upgrade(&self) -> Option<Manager> {
+        self.0.upgrade().map(Manager)
+    }
+}
+
+/// The right to follow a list of peers, until it is dropped.
+pub(crate) struct Turn(Arc<AtomicBool>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 impl Drop for Owner {
@@ -67,7 +95,11 @@ impl Manager {
     }
 
     pub(crate) fn new(node: Arc<NodeShared>, registry: Arc<Frozen>) -> Self {
-        Self(Arc::new(Owner { node, registry }))
+        Self(Arc::new(Owner {
+            node,
+            registry,
+            follows: Arc::new(AtomicBool::new(false)),
+        }))
     }
 
     /// The remote of this name.
@@ -139,8 +171,7 @@ impl Manager {
             .links
             .remove(name)
             .ok_or_else(|| self.unknown(name))?;
-        link.removed
-            .store(true, std::sync::atomic::Ordering::Relaxed);
+        link.removed.store(true, Ordering::Relaxed);
         link.stop.cancel();
         Ok(())
     }
@@ -257,6 +288,16 @@ impl Manager {
 
     pub(crate) fn node(&self) -> &Arc<NodeShared> {
         &self.0.node
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakManager {
+        WeakManager(Arc::downgrade(&self.0))
+    }
+
+    /// `None` while somebody else has it.
+    pub(crate) fn follow_turn(&self) -> Option<Turn> {
+        let follows = &self.0.follows;
+        (!follows.swap(true, Ordering::AcqRel)).then(|| Turn(follows.clone()))
     }
 
     /// `None` where there is a link of that name, or the node is ending.

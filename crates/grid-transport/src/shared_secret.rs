@@ -1,16 +1,12 @@
 //! Tokens that prove that a node knows a secret, without showing it.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::auth::{Auth, AuthError, TokenContext, UpgradeHeaders};
+use crate::auth::{Auth, AuthError, TokenContext, UpgradeHeaders, unix_seconds};
 
 /// What every token begins with, and what is authenticated: another scheme has another.
 const SCHEME: &str = "grid1";
@@ -75,7 +71,7 @@ impl SharedSecret {
     }
 
     fn make(&self, context: TokenContext<'_>) -> Result<String, AuthError> {
-        let seconds = seconds(context.now);
+        let seconds = unix_seconds(context.now);
         let mac = self.secrets.first().and_then(|secret| {
             let mac = mac(secret, context.local, context.remote, seconds)?;
             Some(hex::encode(mac.finalize().into_bytes()))
@@ -95,19 +91,13 @@ impl SharedSecret {
             return Err(AuthError::new("invalid token"));
         }
         // Told only to who knows the secret.
-        if seconds(context.now).abs_diff(said) > self.tolerance.as_secs() {
+        if unix_seconds(context.now).abs_diff(said) > self.tolerance.as_secs() {
             return Err(AuthError::new(
                 "the token's time is too far from this node's",
             ));
         }
         Ok(())
     }
-}
-
-/// Whole seconds since 1970; none before it.
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 /// None for a secret of no bytes.
@@ -179,6 +169,8 @@ impl fmt::Debug for SharedSecret {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{SystemTime, UNIX_EPOCH};
+
     use super::*;
 
     const SECRET: &str = "rXWB0p0d4u1mEpZJmA2cYq0r4Q9t8s7h";
