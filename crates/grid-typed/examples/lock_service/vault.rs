@@ -63,7 +63,7 @@ impl fmt::Display for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} writes counted, at most {} readers inside together, {} times with a writer",
+            "{} counted, {} reading at once at the most, {} times with a writer",
             self.written(),
             self.most_readers.load(SeqCst),
             self.meetings()
