@@ -21,3 +21,8 @@ pub mod rng;
 pub mod tally;
 pub mod verdict;
 pub mod words;
+
+/// The code of the guide for those who come from elsewhere. Here because no package that is published has the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/migrating.md")]
+struct Migrating;

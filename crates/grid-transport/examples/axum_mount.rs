@@ -54,7 +54,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         for peer in node.connections() {
             peer.connected().await?;
             let answer = peer.request(GREET, "").await?;
-            println!("{}", String::from_utf8_lossy(answer.as_slice()));
+            let greeting = String::from_utf8_lossy(answer.as_slice());
+            println!("{greeting}");
+            assert_eq!(greeting, format!("hello {}", node.local()));
         }
     }
     for node in &nodes {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use grid_transport::{Capacity, HandlerError, HandlerId, Manager, SharedSecret};
+use grid_transport::{CallError, Capacity, HandlerError, HandlerId, Manager, SharedSecret};
 use tokio::net::TcpListener;
 
 const GREET: HandlerId = HandlerId::new(200);
@@ -58,10 +58,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .request(GREET, "world")
             .timeout(Duration::from_secs(5))
             .await?;
-        println!("{}", String::from_utf8_lossy(answer.as_slice()));
+        let greeting = String::from_utf8_lossy(answer.as_slice());
+        println!("{greeting}");
+        assert_eq!(
+            greeting,
+            format!("hello world, you came by {}", from.local())
+        );
         match peer.request(GREET, "").await {
-            Ok(_) => println!("nobody was greeted"),
-            Err(error) => println!("an error of the handler: {error}"),
+            Err(CallError::Remote(text)) => println!("an error of the handler: {text}"),
+            other => return Err(format!("the handler answered nobody's call: {other:?}").into()),
         }
 
         let mut shout = peer.stream(SHOUT, SHOUT_CAPACITY, "").await?;
@@ -69,9 +74,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             shout.send(word).await?;
         }
         shout.finish();
+        let mut shouted = Vec::new();
         while let Some(word) = shout.recv().await {
-            println!("{}", String::from_utf8_lossy(word?.as_slice()));
+            shouted.push(String::from_utf8_lossy(word?.as_slice()).into_owned());
         }
+        println!("{}", shouted.join(" "));
+        assert_eq!(shouted, ["ONE", "TWO", "THREE"]);
     }
     a.shutdown(Duration::from_secs(5)).await;
     b.shutdown(Duration::from_secs(5)).await;

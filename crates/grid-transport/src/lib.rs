@@ -19,6 +19,10 @@
 //! caller knows what to do about that. It gives payloads no meaning; for serde structs in and out
 //! there is `grid-typed`.
 //!
+//! What takes the place of what, for those who come from MinIO's grid in Go, from tonic or from tarpc: [migrating].
+//!
+//! [migrating]: https://github.com/grid-rs/grid/blob/main/docs/migrating.md
+//!
 //! # Example
 //!
 //! Two nodes in one process; in life each has a process of its own, and the same list of names.

@@ -68,9 +68,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .timeout(Duration::from_secs(5))
             .wait_ready()
             .await;
-        match reply {
-            Ok(reply) => println!("{path}: {reply:?}"),
-            Err(error) => println!("{path}: {error}"),
+        match (path, reply) {
+            ("hello.txt", Ok(reply)) => {
+                println!("{path}: {reply:?}");
+                assert_eq!(reply.size, 5);
+            }
+            ("missing.txt", Err(error)) => {
+                println!("{error}");
+                assert_eq!(error.to_string(), "missing.txt: no such file");
+            }
+            (_, reply) => return Err(format!("{path}: {reply:?}").into()),
         }
     }
 

@@ -54,9 +54,13 @@ async fn use_them(peer: &Connection) -> Result<(), grid_typed::TypedError> {
         .open(peer, &"disk1".to_owned())
         .timeout(Duration::from_secs(5))
         .await?;
+    let mut size = 0;
     while let Some(entry) = list.recv().await {
-        println!("{:?}", entry?);
+        let entry = entry?;
+        println!("{entry:?}");
+        size += entry.size;
     }
+    assert_eq!(size, 1 + 22 + 333);
 
     // One task sends while another receives: with both in one, a full stream would block both.
     let (mut sender, mut receiver) = SUMS.open(peer, &1000).await?.split();
@@ -67,9 +71,12 @@ async fn use_them(peer: &Connection) -> Result<(), grid_typed::TypedError> {
         sender.finish();
         Ok::<(), grid_typed::TypedError>(())
     });
+    let mut last = 0;
     while let Some(sum) = receiver.recv().await {
-        println!("so far {}", sum?);
+        last = sum?;
+        println!("so far {last}");
     }
+    assert_eq!(last, 1055);
     sending.await.expect("the sender does not panic")
 }
 

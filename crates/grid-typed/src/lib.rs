@@ -1,5 +1,9 @@
 //! Typed calls over grid: serde structs in, serde structs out.
 //!
+//! For those who know it from elsewhere, [migrating] says what is called what here.
+//!
+//! [migrating]: https://github.com/grid-rs/grid/blob/main/docs/migrating.md
+//!
 //! A call is defined once, as a [`Single`] or [`Streaming`] that both nodes share; one node
 //! registers a handler for it, the other calls.
 //!
