@@ -72,7 +72,7 @@ impl SystemDns {
                 RData::A(address) => Some(DnsHost::Address(address.0.into())),
                 RData::AAAA(address) => Some(DnsHost::Address(address.0.into())),
                 RData::SRV(service) => {
-                    Some(DnsHost::Service(service.target.to_utf8(), service.port))
+                    Some(DnsHost::Service(service.target.to_ascii(), service.port))
                 }
                 _ => None,
             }
