@@ -131,12 +131,18 @@
 //! No payload, token or secret is ever recorded, but the error text of a handler is. Values are cut
 //! to 1 KiB.
 //!
+//! # Metrics
+//!
+//! [`Manager::stats`] and [`Manager::handler_stats`] have all numbers. The feature `metrics` hands them to the recorder of
+//! the facade `metrics`, with durations of calls and handlers beside them; the module of that name lists the names.
+//!
 //! # Features
 //!
 //! | feature | adds |
 //! | --- | --- |
 //! | `http` | `Manager::service`: a grid under a route of an HTTP server of the application |
 //! | `tls` | `tls`: links by rustls; `tls-platform-roots` verifies certificates by what the operating system trusts |
+//! | `metrics` | `metrics`: counters, gauges and histograms for the facade of the crate `metrics`; `Manager::record_metrics` |
 //! | `test-util` | `testing`: nodes on a network in memory, which can be cut, frozen and refused |
 //!
 //! None is on by default, and none changes how another part behaves.
@@ -157,6 +163,9 @@ mod link;
 mod listener;
 mod lookups;
 mod manager;
+mod measure;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod mount;
 pub mod pattern;
 mod proven;

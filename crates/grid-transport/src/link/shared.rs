@@ -36,6 +36,7 @@ use crate::{
         room::NodeRoom,
         tell::Teller,
     },
+    measure::NodeMeasure,
     registry::Frozen,
     session::{Permits, Session},
     shutdown::Shutdown,
@@ -88,6 +89,7 @@ pub(crate) struct NodeShared {
     /// Connections inside their handshake.
     pub(crate) handshakes: Arc<Semaphore>,
     pub(crate) links: Links,
+    pub(crate) measure: NodeMeasure,
 }
 
 /// What a node is made of, before it has links.
@@ -110,6 +112,7 @@ impl NodeShared {
     pub(crate) fn new(parts: NodeParts) -> Arc<Self> {
         let settings = parts.settings;
         Arc::new(Self {
+            measure: NodeMeasure::new(&parts.local, &parts.path),
             local: parts.local,
             path: parts.path,
             id: parts.id,
@@ -265,6 +268,7 @@ impl LinkShared {
             self.counters.down(cause);
         }
         let before = self.state.send_replace(state.clone());
+        self.node.measure.changed(&before, &state);
         let (local, remote) = (&*self.node.local, &*self.name);
         let changed = mem::discriminant(&before) != mem::discriminant(&state);
         if changed {
