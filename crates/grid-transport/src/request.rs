@@ -135,7 +135,7 @@ impl RequestFuture {
                     let Stage::New(mut call) = mem::replace(&mut self.stage, Stage::Done) else {
                         continue;
                     };
-                    self.measure = CallMeasure::begin(&call.link, CallKind::Request);
+                    self.measure = CallMeasure::begin(&call.link.measure, CallKind::Request);
                     self.span = CallSpan::new(&call);
                     // Cloned where no lock is held: it is code of the user.
                     let mut waker = Some(cx.waker().clone());

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 #[cfg(feature = "metrics")]
-use crate::measure::{HandlerMeasure, LinkMeasure};
+use crate::measure::HandlerMeasure;
 use crate::state::{LinkCause, LinkState};
 
 /// A link at one moment; see [`Connection::stats`](crate::Connection::stats).
@@ -125,8 +125,6 @@ pub(crate) struct LinkCounters {
     last_cause: Mutex<Option<Arc<LinkCause>>>,
     /// Of the sessions that have ended.
     past: Mutex<SessionStats>,
-    #[cfg(feature = "metrics")]
-    pub(crate) measure: LinkMeasure,
 }
 
 impl LinkCounters {
@@ -141,8 +139,6 @@ impl LinkCounters {
             changed: Mutex::new(Instant::now()),
             last_cause: Mutex::new(None),
             past: Mutex::new(SessionStats::default()),
-            #[cfg(feature = "metrics")]
-            measure: LinkMeasure::default(),
         }
     }
 

@@ -36,7 +36,7 @@ use crate::{
         room::NodeRoom,
         tell::Teller,
     },
-    measure::NodeMeasure,
+    measure::{LinkMeasure, NodeMeasure},
     registry::Frozen,
     session::{Permits, Session},
     shutdown::Shutdown,
@@ -222,6 +222,7 @@ pub(crate) struct LinkShared {
     session: Mutex<Option<Arc<Session>>>,
     pub(super) counted: Counted,
     next_mux: AtomicU64,
+    pub(crate) measure: LinkMeasure,
 }
 
 impl LinkShared {
@@ -257,6 +258,7 @@ impl LinkShared {
             session: Mutex::new(None),
             counted: Counted::default(),
             next_mux: AtomicU64::new(first_mux.get()),
+            measure: node.measure.link(&name),
             name,
             node,
         })

@@ -9,7 +9,7 @@ mod on;
 mod words;
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) use self::off::{CallMeasure, NodeMeasure};
+pub(crate) use self::off::{CallMeasure, LinkMeasure, NodeMeasure};
 #[cfg(feature = "metrics")]
 pub(crate) use self::on::{
     CallMeasure, HANDLER_COUNTERS, HandlerMeasure, LINK_COUNTERS, LinkMeasure, NodeMeasure,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::CallKind;
-use crate::{error::CallError, link::shared::LinkShared, state::LinkState, stream::Pipe};
+use crate::{error::CallError, state::LinkState, stream::Pipe};
 
 pub(crate) struct NodeMeasure;
 
@@ -12,8 +12,14 @@ impl NodeMeasure {
         Self
     }
 
+    pub(crate) fn link(&self, _name: &Arc<str>) -> LinkMeasure {
+        LinkMeasure
+    }
+
     pub(crate) fn changed(&self, _before: &LinkState, _after: &LinkState) {}
 }
+
+pub(crate) struct LinkMeasure;
 
 #[derive(Debug)]
 pub(crate) struct CallMeasure;
@@ -23,7 +29,7 @@ impl CallMeasure {
         Self
     }
 
-    pub(crate) fn begin(_link: &Arc<LinkShared>, _kind: CallKind) -> Self {
+    pub(crate) fn begin(_link: &LinkMeasure, _kind: CallKind) -> Self {
         Self
     }
 

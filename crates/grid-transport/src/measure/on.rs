@@ -19,7 +19,6 @@ use super::{
 };
 use crate::{
     error::CallError,
-    link::shared::LinkShared,
     metrics::{
         CALL_DURATION, CALLS, CONNECTIONS_LOST, HANDLER_DURATION, LABELS, counter, describe,
         histogram,
@@ -54,13 +53,16 @@ impl<const N: usize> Published<N> {
     }
 }
 
-/// Of a node.
-pub(crate) struct NodeMeasure {
+/// Of a node; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct NodeMeasure(Arc<OfNode>);
+
+struct OfNode {
     labels: [Label; LABELS.len()],
     calls: [[Counter; OUTCOMES.len()]; KINDS.len()],
     lost: [Counter; CAUSES.len()],
     /// The remotes whose gauges were set.
-    pub(crate) remotes: Mutex<BTreeSet<Arc<str>>>,
+    remotes: Mutex<BTreeSet<Arc<str>>>,
 }
 
 impl NodeMeasure {
@@ -75,19 +77,33 @@ impl NodeMeasure {
             let more = more.iter().map(|(name, value)| Label::new(*name, *value));
             labels.iter().cloned().chain(more).collect()
         };
-        Self {
+        Self(Arc::new(OfNode {
             calls: KINDS.map(|kind| {
                 OUTCOMES.map(|outcome| counter(CALLS, and(&[("kind", kind), ("outcome", outcome)])))
             }),
             lost: CAUSES.map(|cause| counter(CONNECTIONS_LOST, and(&[("cause", cause)]))),
             remotes: Mutex::default(),
             labels,
-        }
+        }))
     }
 
     /// The labels of everything of this node, and more.
     pub(crate) fn labels<const N: usize>(&self, more: [Label; N]) -> Vec<Label> {
-        self.labels.iter().cloned().chain(more).collect()
+        self.0.labels.iter().cloned().chain(more).collect()
+    }
+
+    /// Sets whose gauges were set, and says whose were before.
+    pub(crate) fn replace_remotes(&self, now: BTreeSet<Arc<str>>) -> BTreeSet<Arc<str>> {
+        mem::replace(&mut *self.0.remotes.lock(), now)
+    }
+
+    pub(crate) fn link(&self, name: &Arc<str>) -> LinkMeasure {
+        LinkMeasure(Arc::new(OfLink {
+            name: name.clone(),
+            node: self.clone(),
+            published: Published::default(),
+            durations: OnceLock::new(),
+        }))
     }
 
     /// The handlers are this node's from now on. Of a registry that has several nodes they are the first one's, which is
@@ -126,7 +142,7 @@ impl NodeMeasure {
         if before.is_connected()
             && let Some(why) = after.last_cause()
         {
-            self.lost[cause(why)].increment(1);
+            self.0.lost[cause(why)].increment(1);
         }
     }
 }
@@ -160,10 +176,14 @@ impl fmt::Debug for HandlerMeasure {
     }
 }
 
-/// Of a link.
-#[derive(Default)]
-pub(crate) struct LinkMeasure {
-    pub(crate) published: Published<LINK_COUNTERS>,
+/// Of a link, of which it holds nothing: what calls have of it may be kept for longer. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct LinkMeasure(Arc<OfLink>);
+
+struct OfLink {
+    name: Arc<str>,
+    node: NodeMeasure,
+    published: Published<LINK_COUNTERS>,
     /// Only of what has occurred: nobody wants to look through those of all remotes and errors.
     durations: OnceLock<Box<Durations>>,
 }
@@ -171,17 +191,22 @@ pub(crate) struct LinkMeasure {
 type Durations = [[OnceLock<Histogram>; OUTCOMES.len()]; KINDS.len()];
 
 impl LinkMeasure {
-    fn ended(&self, link: &LinkShared, of: CallKind, error: Option<&CallError>, took: Duration) {
+    /// What has come since the last time.
+    pub(crate) fn since(&self, now: [u64; LINK_COUNTERS]) -> [u64; LINK_COUNTERS] {
+        self.0.published.since(now)
+    }
+
+    fn ended(&self, of: CallKind, error: Option<&CallError>, took: Duration) {
         let (kind, outcome) = (kind(of), outcome(error));
-        let node = &link.node.measure;
-        node.calls[kind][outcome].increment(1);
-        let known = &self.durations.get_or_init(Box::default)[kind][outcome];
+        let link = &*self.0;
+        link.node.0.calls[kind][outcome].increment(1);
+        let known = &link.durations.get_or_init(Box::default)[kind][outcome];
         let took = took.as_secs_f64();
         if let Some(duration) = known.get() {
             return duration.record(took);
         }
         // Not inside of a cell that others wait for: a recorder is code of the user.
-        let labels = node.labels([
+        let labels = link.node.labels([
             Label::new("remote", link.name.clone()),
             Label::new("kind", KINDS[kind]),
             Label::new("outcome", OUTCOMES[outcome]),
@@ -201,7 +226,7 @@ impl fmt::Debug for LinkMeasure {
 /// Of a call of this node; one that is dropped before its end was cancelled.
 #[derive(Debug)]
 pub(crate) struct CallMeasure {
-    open: Option<(Arc<LinkShared>, Instant)>,
+    open: Option<(LinkMeasure, Instant)>,
     kind: CallKind,
 }
 
@@ -214,7 +239,7 @@ impl CallMeasure {
         }
     }
 
-    pub(crate) fn begin(link: &Arc<LinkShared>, kind: CallKind) -> Self {
+    pub(crate) fn begin(link: &LinkMeasure, kind: CallKind) -> Self {
         Self {
             open: Some((link.clone(), Instant::now())),
             kind,
@@ -224,8 +249,7 @@ impl CallMeasure {
     /// It has ended, well or with an error; nothing happens where it had before.
     pub(crate) fn end(&mut self, error: Option<&CallError>) {
         if let Some((link, began)) = self.open.take() {
-            let took = began.elapsed();
-            link.counters.measure.ended(&link, self.kind, error, took);
+            link.ended(self.kind, error, began.elapsed());
         }
     }
 

@@ -1,6 +1,6 @@
 //! Publishing what a node counts in any case.
 
-use std::{mem, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use metrics::Label;
 
@@ -82,7 +82,7 @@ impl Manager {
         let node = &self.node().measure;
         let links = self.node().links.all();
         let now = links.iter().map(|link| link.name.clone()).collect();
-        let before = mem::replace(&mut *node.remotes.lock(), now);
+        let before = node.replace_remotes(now);
         for link in &links {
             record_link(node, link);
         }
@@ -103,18 +103,14 @@ impl Manager {
 
 /// Nobody will set its gauges any more.
 pub(crate) fn node_is_gone(node: &NodeMeasure) {
-    for remote in mem::take(&mut *node.remotes.lock()) {
+    for remote in node.replace_remotes(BTreeSet::new()) {
         record_gauges(node, &remote, None);
     }
 }
 
 fn record_link(node: &NodeMeasure, link: &LinkShared) {
     let stats = link.stats();
-    let since = link
-        .counters
-        .measure
-        .published
-        .since(OF_LINKS.map(|(_, read)| read(&stats)));
+    let since = link.measure.since(OF_LINKS.map(|(_, read)| read(&stats)));
     for ((name, _), since) in OF_LINKS.into_iter().zip(since) {
         let labels = node.labels([Label::new("remote", link.name.clone())]);
         counter(name, labels).increment(since);

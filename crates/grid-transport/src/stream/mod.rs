@@ -92,7 +92,7 @@ impl IntoFuture for StreamBuilder {
                     new.deadline = call.deadline.map(Instant::into_std);
                     session.open(new)
                 };
-            let mut measure = CallMeasure::begin(&call.link, CallKind::Stream);
+            let mut measure = CallMeasure::begin(&call.link.measure, CallKind::Stream);
             let span = CallSpan::new(&call);
             match call.submit(open).await {
                 Ok(pipe) => {

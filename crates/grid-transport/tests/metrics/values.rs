@@ -29,6 +29,8 @@ const REQUESTS: [(&str, f64); 13] = [
 ];
 const STREAMS: [(&str, f64); 3] = [("ok", 1.0), ("remote", 1.0), ("cancelled", 2.0)];
 
+type Number = (&'static str, fn(&LinkStats) -> u64);
+
 const SHORT: Duration = Duration::from_millis(20);
 
 /// Calls of all kinds, from `a` to `b`.
@@ -160,7 +162,7 @@ fn links(node: &Manager, seen: &Scrape) {
             ("path", node.path()),
             ("remote", &*stats.remote),
         ];
-        let numbers: [(&str, fn(&LinkStats) -> u64); 15] = [
+        let numbers: [Number; 15] = [
             ("grid_link_reconnects_total", |link| link.reconnects),
             ("grid_link_failed_attempts_total", |link| {
                 link.failed_attempts
