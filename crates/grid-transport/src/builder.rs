@@ -203,6 +203,8 @@ impl Builder {
             runtime,
             handlers,
         });
+        #[cfg(feature = "metrics")]
+        node.measure.handlers(&registry);
         if !self.held {
             node.started.cancel();
         }

@@ -149,6 +149,11 @@
 //! No payload, token or secret is ever recorded, but the error text of a handler is. Values are cut
 //! to 1 KiB.
 //!
+//! # Metrics
+//!
+//! [`Manager::stats`] and [`Manager::handler_stats`] have all numbers. The feature `metrics` hands them to the recorder of
+//! the facade `metrics`, with durations of calls and handlers beside them; the module of that name lists the names.
+//!
 //! # Features
 //!
 //! | feature | adds |
@@ -158,6 +163,7 @@
 //! | `jwt` | `Jwt`: JSON web tokens by an access key and a secret key, the form that MinIO nodes exchange |
 //! | `tls` | `tls`: links by rustls; `tls-platform-roots` verifies certificates by what the operating system trusts |
 //! | `tower` | `tower`: calls and handlers as services, for the layers that are written for these |
+//! | `metrics` | `metrics`: counters, gauges and histograms for the facade of the crate `metrics`; `Manager::record_metrics` |
 //! | `test-util` | `testing`: nodes on a network in memory, which can be cut, frozen and refused |
 //!
 //! None is on by default, and none changes how another part behaves.
@@ -181,6 +187,9 @@ mod link;
 mod listener;
 mod lookups;
 mod manager;
+mod measure;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod mount;
 pub mod pattern;
 pub mod peers;

@@ -73,6 +73,8 @@ impl Drop for Owner {
             worker.let_go();
         }
         drop(self.node.links.clear());
+        #[cfg(feature = "metrics")]
+        crate::metrics::node_is_gone(&self.node.measure);
     }
 }
 
@@ -254,7 +256,7 @@ impl Manager {
     /// The handlers in numbers, in order of registration: single ones, then those of streams.
     #[must_use]
     pub fn handler_stats(&self) -> Vec<HandlerStats> {
-        let registry = &self.0.registry;
+        let registry = self.registry();
         let singles = registry.singles().iter().map(|entry| {
             entry
                 .counters
@@ -300,6 +302,10 @@ impl Manager {
         (!follows.swap(true, Ordering::AcqRel)).then(|| Turn(follows.clone()))
     }
 
+    pub(crate) fn registry(&self) -> &Arc<Frozen> {
+        &self.0.registry
+    }
+
     /// `None` where there is a link of that name, or the node is ending.
     pub(crate) fn start_link(&self, target: Target) -> Option<Arc<LinkShared>> {
         let node = self.node();
@@ -317,7 +323,7 @@ impl Manager {
         let link = node.links.insert(&name.clone(), |before| {
             LinkShared::new(node.clone(), target, name, handle, first_mux, before)
         })?;
-        drop(node.spawn(link::run(link.clone(), self.0.registry.clone(), slot)));
+        drop(node.spawn(link::run(link.clone(), self.registry().clone(), slot)));
         Some(link)
     }
 

@@ -20,6 +20,7 @@ use crate::{
     connection::Subroute,
     error::{CallError, Refusal},
     link::shared::LinkShared,
+    measure::{CallKind, CallMeasure},
     session::{Answer, Session, Waiter, not_submitted},
     state::LinkCause,
     trace::CallSpan,
@@ -105,6 +106,7 @@ impl IntoFuture for RequestBuilder {
     fn into_future(self) -> RequestFuture {
         RequestFuture {
             stage: Stage::New(self.0),
+            measure: CallMeasure::none(),
             span: None,
         }
     }
@@ -114,6 +116,7 @@ impl IntoFuture for RequestBuilder {
 #[must_use = "futures do nothing unless awaited"]
 pub struct RequestFuture {
     stage: Stage,
+    measure: CallMeasure,
     span: Option<Box<CallSpan>>,
 }
 
@@ -130,6 +133,7 @@ impl Future for RequestFuture {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = ready!(self.poll_stage(cx));
+        self.measure.end(outcome.as_ref().err());
         if let Some(mut span) = self.span.take() {
             span.answered(&outcome);
         }
@@ -145,6 +149,7 @@ impl RequestFuture {
                     let Stage::New(mut call) = mem::replace(&mut self.stage, Stage::Done) else {
                         continue;
                     };
+                    self.measure = CallMeasure::begin(&call.link.measure, CallKind::Request);
                     self.span = CallSpan::new(&call);
                     // Cloned where no lock is held: it is code of the user.
                     let mut waker = Some(cx.waker().clone());

@@ -12,6 +12,8 @@ use grid_proto::{HandlerId, conn::Counters};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+#[cfg(feature = "metrics")]
+use crate::measure::HandlerMeasure;
 use crate::state::{LinkCause, LinkState};
 
 /// A link at one moment; see [`Connection::stats`](crate::Connection::stats).
@@ -251,6 +253,8 @@ pub(crate) struct HandlerCounters {
     nanoseconds: AtomicU64,
     slow_polls: AtomicU64,
     slow: AtomicU8,
+    #[cfg(feature = "metrics")]
+    pub(crate) measure: HandlerMeasure,
 }
 
 /// What a slow poll weighs against a quick one.
@@ -268,7 +272,8 @@ impl HandlerCounters {
         self.calls.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn end(&self, took: Duration, failed: bool, panicked: bool) {
+    /// It has ended; how long it [ran](Self::ran) is told afterwards where that is not known yet.
+    pub(crate) fn end(&self, took: Option<Duration>, failed: bool, panicked: bool) {
         self.ended.fetch_add(1, Relaxed);
         if failed {
             self.errors.fetch_add(1, Relaxed);
@@ -276,15 +281,17 @@ impl HandlerCounters {
         if panicked {
             self.panics.fetch_add(1, Relaxed);
         }
-        if !took.is_zero() {
+        if let Some(took) = took {
             self.ran(took);
         }
     }
 
-    /// It ran for this long, beside what [`end`](Self::end) was told.
+    /// One that has ended ran for this long.
     pub(crate) fn ran(&self, took: Duration) {
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.nanoseconds.fetch_add(nanoseconds, Relaxed);
+        #[cfg(feature = "metrics")]
+        self.measure.ended(took);
     }
 
     /// It was polled, wherever that was.

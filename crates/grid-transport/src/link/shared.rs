@@ -37,6 +37,7 @@ use crate::{
         room::NodeRoom,
         tell::Teller,
     },
+    measure::{LinkMeasure, NodeMeasure},
     registry::Frozen,
     session::{Permits, Session},
     shutdown::Shutdown,
@@ -91,6 +92,7 @@ pub(crate) struct NodeShared {
     pub(crate) links: Links,
     /// Links that fail to connect.
     pub(crate) failing: Failing,
+    pub(crate) measure: NodeMeasure,
 }
 
 /// What a node is made of, before it has links.
@@ -113,6 +115,7 @@ impl NodeShared {
     pub(crate) fn new(parts: NodeParts) -> Arc<Self> {
         let settings = parts.settings;
         Arc::new(Self {
+            measure: NodeMeasure::new(&parts.local, &parts.path),
             local: parts.local,
             path: parts.path,
             id: parts.id,
@@ -223,6 +226,7 @@ pub(crate) struct LinkShared {
     session: Mutex<Option<Arc<Session>>>,
     pub(super) counted: Counted,
     next_mux: AtomicU64,
+    pub(crate) measure: LinkMeasure,
 }
 
 impl LinkShared {
@@ -258,6 +262,7 @@ impl LinkShared {
             session: Mutex::new(None),
             counted: Counted::default(),
             next_mux: AtomicU64::new(first_mux.get()),
+            measure: node.measure.link(&name),
             name,
             node,
         })
@@ -269,6 +274,7 @@ impl LinkShared {
             self.counters.down(cause);
         }
         let before = self.state.send_replace(state.clone());
+        self.node.measure.changed(&before, &state);
         let (local, remote) = (&*self.node.local, &*self.name);
         let changed = mem::discriminant(&before) != mem::discriminant(&state);
         if changed {

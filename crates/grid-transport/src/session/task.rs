@@ -166,7 +166,7 @@ impl<C, T: Returned> Running<C, T> {
     }
 
     fn count(&mut self, ended: &Ended<T>) {
-        let took = self.since.map_or(Duration::ZERO, |since| since.elapsed());
+        let took = self.since.map(|since| since.elapsed());
         let failed = !matches!(ended, Ended::Returned(Ok(_)));
         let panicked = matches!(ended, Ended::Panicked(_));
         self.entry.counters.end(took, failed, panicked);
@@ -222,6 +222,7 @@ impl<C, T: Returned> Drop for Running<C, T> {
             // Its session was ending before it had a task, or its task was dropped with the
             // runtime: nobody is left to be told.
             drop(self.drop_stage());
+            self.since.get_or_insert_with(tokio::time::Instant::now);
             self.count(&Ended::Dropped);
         }
     }

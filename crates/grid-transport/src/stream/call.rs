@@ -15,6 +15,7 @@ use super::{Pipe, StreamReceiver, StreamSender};
 use crate::{
     error::{CallError, SendError},
     handler::Context,
+    measure::CallMeasure,
 };
 
 /// A stream, as its handler gets it: the initial payload, and items both ways.
@@ -35,7 +36,7 @@ impl StreamCall {
             payload,
             context,
             sender: StreamSender::new(pipe.clone(), false),
-            receiver: StreamReceiver::new(pipe, None),
+            receiver: StreamReceiver::new(pipe, CallMeasure::none(), None),
         }
     }
 

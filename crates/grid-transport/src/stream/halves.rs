@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::{CallError, SendError},
+    measure::CallMeasure,
     trace::StreamSpan,
 };
 
@@ -171,15 +172,17 @@ pub struct StreamReceiver {
     pipe: Arc<Pipe>,
     taken: Taken,
     ended: bool,
+    measure: CallMeasure,
     span: Option<StreamSpan>,
 }
 
 impl StreamReceiver {
-    pub(crate) fn new(pipe: Arc<Pipe>, span: Option<StreamSpan>) -> Self {
+    pub(crate) fn new(pipe: Arc<Pipe>, measure: CallMeasure, span: Option<StreamSpan>) -> Self {
         Self {
             pipe,
             taken: Taken::default(),
             ended: false,
+            measure,
             span,
         }
     }
@@ -207,10 +210,12 @@ impl StreamReceiver {
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Payload, CallError>>> {
         let item = ready!(self.pipe.poll_recv(&mut self.taken, cx.waker()));
         self.ended = !matches!(item, Some(Ok(_)));
-        if self.ended
-            && let Some(span) = self.span.take()
-        {
-            span.end(item.as_ref().and_then(|end| end.as_ref().err()));
+        if self.ended {
+            let error = item.as_ref().and_then(|end| end.as_ref().err());
+            self.measure.end(error);
+            if let Some(span) = self.span.take() {
+                span.end(error);
+            }
         }
         Poll::Ready(item)
     }
@@ -230,6 +235,7 @@ impl Drop for StreamReceiver {
             self.pipe.cancel();
         }
         // Nobody is left to see the end, however long the other half is kept.
+        self.measure.over(&self.pipe);
         if let Some(span) = self.span.take() {
             span.over();
         }

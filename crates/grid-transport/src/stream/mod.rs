@@ -28,6 +28,7 @@ pub use self::{
 };
 use crate::{
     error::{CallError, SendError},
+    measure::{CallKind, CallMeasure},
     request::{Call, after},
     session::Session,
     trace::{CallSpan, StreamSpan},
@@ -91,13 +92,15 @@ impl IntoFuture for StreamBuilder {
                     new.deadline = call.deadline.map(Instant::into_std);
                     session.open(new)
                 };
+            let mut measure = CallMeasure::begin(&call.link.measure, CallKind::Stream);
             let span = CallSpan::new(&call);
             match call.submit(open).await {
                 Ok(pipe) => {
                     let span = span.map(|span| StreamSpan::new(pipe.clone(), span));
-                    Ok(Stream::new(pipe, capacity, span))
+                    Ok(Stream::new(pipe, capacity, measure, span))
                 }
                 Err(error) => {
+                    measure.end(Some(&error));
                     if let Some(mut span) = span {
                         span.failed(&error);
                     }
@@ -123,11 +126,16 @@ pub struct Stream {
 }
 
 impl Stream {
-    fn new(pipe: Arc<Pipe>, capacity: Capacity, span: Option<StreamSpan>) -> Self {
+    fn new(
+        pipe: Arc<Pipe>,
+        capacity: Capacity,
+        measure: CallMeasure,
+        span: Option<StreamSpan>,
+    ) -> Self {
         let takes_items = capacity.input > 0;
         Self {
             sender: StreamSender::new(pipe.clone(), takes_items),
-            receiver: StreamReceiver::new(pipe, span),
+            receiver: StreamReceiver::new(pipe, measure, span),
         }
     }
 

@@ -9,6 +9,7 @@ mod probe;
 #[path = "../common/raw.rs"]
 mod raw;
 
+mod calm;
 mod dropped;
 mod forged;
 mod long;
