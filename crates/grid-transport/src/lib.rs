@@ -179,9 +179,9 @@ mod error;
 pub mod fuzzing;
 mod handler;
 mod io;
-pub mod large;
 #[cfg(feature = "jwt")]
 mod jwt;
+pub mod large;
 mod limiter;
 mod link;
 mod listener;
