@@ -81,7 +81,7 @@ async fn replica(
         async move {
             if hangs.load(Relaxed) {
                 let _count = OnDrop(given_up);
-                // tidy: sleep: it hangs
+                // tidy: sleep: that the node hangs is the point
                 tokio::time::sleep(HANGS).await;
             }
             Ok(request.into_payload())

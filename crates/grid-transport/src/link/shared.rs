@@ -90,7 +90,6 @@ pub(crate) struct NodeShared {
     /// Connections inside their handshake.
     pub(crate) handshakes: Arc<Semaphore>,
     pub(crate) links: Links,
-    /// Links that fail to connect.
     pub(crate) failing: Failing,
     pub(crate) measure: NodeMeasure,
 }

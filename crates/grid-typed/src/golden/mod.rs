@@ -25,6 +25,7 @@
 //! the first of them holds. Types that refuse such values, and messages that are not serde's, are known by their names
 //! only.
 
+mod access;
 mod shape;
 #[cfg(test)]
 mod shape_tests;

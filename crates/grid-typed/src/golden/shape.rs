@@ -2,11 +2,9 @@
 
 use std::{any::type_name, fmt};
 
-use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
-    SeqAccess, VariantAccess, Visitor, value::StrDeserializer,
-};
+use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 
+use super::access::{Fields, First, Items, Time};
 use crate::msgpack::EXTENSION;
 
 /// Collections and options inside each other that are looked into; what is deeper, as of a tree, is left empty.
@@ -51,7 +49,7 @@ impl fmt::Display for Shape {
 
 /// The type does not take what it is given.
 #[derive(Debug)]
-struct Refused;
+pub(super) struct Refused;
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,18 +66,18 @@ impl de::Error for Refused {
 }
 
 /// Gives a value of whatever kind is asked for, and notes the kind.
-struct Tracer<'t> {
+pub(super) struct Tracer<'t> {
     text: &'t mut String,
     levels_left: usize,
 }
 
 impl Tracer<'_> {
-    fn note(&mut self, text: &str) {
+    pub(super) fn note(&mut self, text: &str) {
         self.text.push_str(text);
     }
 
     /// Within what it is, where that can't go on for ever.
-    fn part(&mut self) -> Tracer<'_> {
+    pub(super) fn part(&mut self) -> Tracer<'_> {
         Tracer {
             levels_left: self.levels_left,
             text: self.text,
@@ -87,7 +85,7 @@ impl Tracer<'_> {
     }
 
     /// One level down, for what is not empty: where it is too deep collections are.
-    fn below(&mut self) -> Tracer<'_> {
+    pub(super) fn below(&mut self) -> Tracer<'_> {
         Tracer {
             levels_left: self.levels_left.saturating_sub(1),
             text: self.text,
@@ -259,148 +257,5 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
 
     fn is_human_readable(&self) -> bool {
         false
-    }
-}
-
-/// The elements of an array or tuple, or the pair of a map.
-struct Items<'a, 't> {
-    left: usize,
-    separator: &'static str,
-    tracer: &'a mut Tracer<'t>,
-}
-
-impl Items<'_, '_> {
-    fn next<'de, T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Refused> {
-        let Some(left) = self.left.checked_sub(1) else {
-            return Ok(None);
-        };
-        self.left = left;
-        self.tracer.note(self.separator);
-        self.separator = ", ";
-        seed.deserialize(self.tracer.below()).map(Some)
-    }
-}
-
-impl<'de> SeqAccess<'de> for Items<'_, '_> {
-    type Error = Refused;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Refused> {
-        self.next(seed)
-    }
-}
-
-impl<'de> MapAccess<'de> for Items<'_, '_> {
-    type Error = Refused;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Refused> {
-        self.next(seed)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
-        self.tracer.note(": ");
-        seed.deserialize(self.tracer.below())
-    }
-}
-
-/// All fields of a struct.
-struct Fields<'a, 't> {
-    left: &'static [&'static str],
-    separator: &'static str,
-    tracer: &'a mut Tracer<'t>,
-}
-
-impl<'de> MapAccess<'de> for Fields<'_, '_> {
-    type Error = Refused;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Refused> {
-        let Some((name, left)) = self.left.split_first() else {
-            return Ok(None);
-        };
-        self.left = left;
-        self.tracer.note(self.separator);
-        self.separator = ", ";
-        self.tracer.note(name);
-        self.tracer.note(": ");
-        let name: StrDeserializer<'_, Refused> = (*name).into_deserializer();
-        seed.deserialize(name).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
-        seed.deserialize(self.tracer.part())
-    }
-}
-
-/// The first variant of an enum.
-struct First<'a, 't> {
-    name: &'static str,
-    tracer: &'a mut Tracer<'t>,
-}
-
-impl<'de> EnumAccess<'de> for First<'_, '_> {
-    type Error = Refused;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Refused> {
-        let name: StrDeserializer<'_, Refused> = self.name.into_deserializer();
-        Ok((seed.deserialize(name)?, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for First<'_, '_> {
-    type Error = Refused;
-
-    fn unit_variant(self) -> Result<(), Refused> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Refused> {
-        self.tracer.note(": ");
-        seed.deserialize(self.tracer.part())
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Refused> {
-        self.tracer.note(": ");
-        self.tracer.part().deserialize_tuple(len, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Refused> {
-        self.tracer.note(": ");
-        self.tracer.part().deserialize_struct("", fields, visitor)
-    }
-}
-
-/// The type and bytes of an extension that is a time.
-struct Time(usize);
-
-impl<'de> SeqAccess<'de> for Time {
-    type Error = Refused;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Refused> {
-        self.0 += 1;
-        match self.0 {
-            1 => seed.deserialize(5_i8.into_deserializer()).map(Some),
-            2 => {
-                let bytes: de::value::BorrowedBytesDeserializer<'_, Refused> =
-                    de::value::BorrowedBytesDeserializer::new(&[0; 12]);
-                seed.deserialize(bytes).map(Some)
-            }
-            _ => Ok(None),
-        }
     }
 }
