@@ -11,6 +11,9 @@ use crate::options::Options;
 /// What a stream's handler is called with besides the value that opens it.
 const STREAM_CALL: &str = "TypedStreamCall";
 
+/// What the client has besides the calls.
+const TAKEN: [&str; 2] = ["describe", "new"];
+
 /// A method, taken apart.
 pub(crate) struct Method {
     /// Its docs, and whatever else stands above it.
@@ -46,10 +49,33 @@ impl Method {
                 format!("`{name}` must be an `async fn`"),
             ));
         }
-        if !signature.generics.params.is_empty() {
-            return Err(Error::new_spanned(
-                &signature.generics,
+        if !signature.generics.params.is_empty() || signature.generics.where_clause.is_some() {
+            return Err(Error::new(
+                name.span(),
                 format!("`{name}` can't be generic: there is one handler for its id"),
+            ));
+        }
+        if signature.unsafety.is_some() || signature.abi.is_some() || signature.constness.is_some()
+        {
+            return Err(Error::new(
+                name.span(),
+                format!("`{name}` must be a plain `async fn`"),
+            ));
+        }
+        // What is there in some builds only would be written in all.
+        let conditional = method.attrs.iter().find(|attribute| {
+            attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
+        });
+        if let Some(attribute) = conditional {
+            return Err(Error::new_spanned(
+                attribute,
+                format!("`{name}` can't depend on the build: all nodes have the same ids"),
+            ));
+        }
+        if TAKEN.contains(&name.unraw().to_string().as_str()) {
+            return Err(Error::new(
+                name.span(),
+                format!("`{name}` is a function of the client already"),
             ));
         }
         if let Some(body) = &method.default {

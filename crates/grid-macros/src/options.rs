@@ -70,7 +70,13 @@ impl Raw {
                 }
                 self.id.replace(id).map_or(Ok(()), |_| Err(twice()))
             }
-            "limit" => self.limit.replace(number()?).map_or(Ok(()), |_| Err(twice())),
+            "limit" => {
+                let limit = number()?;
+                if limit.base10_parse::<u32>().ok().is_none_or(|limit| limit == 0) {
+                    return Err(Error::new(limit.span(), "a limit is a number from 1 on"));
+                }
+                self.limit.replace(limit).map_or(Ok(()), |_| Err(twice()))
+            }
             "input" | "output" => {
                 let capacity = number()?.base10_parse::<u32>()?;
                 let of = match text.as_str() {
@@ -102,6 +108,14 @@ impl Raw {
         };
         let capacity = match (self.input, self.output) {
             (None, None) => None,
+            (None | Some(0), None | Some(0)) => {
+                return Err(Error::new_spanned(
+                    attribute,
+                    format!(
+                        "`{method}` is a stream without items: one of its capacities must be more than 0"
+                    ),
+                ));
+            }
             (input, output) => Some((input.unwrap_or(0), output.unwrap_or(0))),
         };
         let (known, kind): (&[&str], _) = match capacity {

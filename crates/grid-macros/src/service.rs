@@ -30,11 +30,14 @@ impl Service {
                 format!("`service` stands above a trait: {error}"),
             )
         })?;
-        if !item.generics.params.is_empty() {
-            return Err(Error::new_spanned(
-                &item.generics,
+        if !item.generics.params.is_empty() || item.generics.where_clause.is_some() {
+            return Err(Error::new(
+                item.ident.span(),
                 "a service can't be generic: its ids and types are fixed",
             ));
+        }
+        if item.unsafety.is_some() || item.auto_token.is_some() {
+            return Err(Error::new(item.ident.span(), "a service is a plain trait"));
         }
         if !item.supertraits.is_empty() {
             return Err(Error::new_spanned(
@@ -69,6 +72,18 @@ impl Service {
                 failed(Error::new(
                     id.span(),
                     format!("`{name}` has the id {number}, which `{other}` has already"),
+                ));
+            }
+        }
+        let mut constants = HashMap::new();
+        for method in &methods {
+            if let Some(other) = constants.insert(method.constant.to_string(), &method.name) {
+                let name = &method.name;
+                failed(Error::new(
+                    name.span(),
+                    format!(
+                        "`{name}` and `{other}` differ only in their case, and their definitions have one name"
+                    ),
                 ));
             }
         }

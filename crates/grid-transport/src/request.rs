@@ -83,9 +83,10 @@ impl RequestBuilder {
     /// [says so](crate::SingleHandler::urgent): nothing on the wire tells a remote.
     ///
     /// For small requests that others wait for, as a lock's or a heartbeat's, on links that carry bulk data. What is being
-    /// written already goes on: at most one message and, on Linux and over TCP, 256 KiB that the system has not sent.
-    /// Of more than 256 KiB of urgent messages in a row one other goes between. The limits of queues hold for urgent
-    /// messages as for all.
+    /// written already goes before it: up to [`merge_limit`](crate::Settings#structfield.merge_limit) of small messages or
+    /// one large one, on Linux and over TCP 256 KiB that the system has not sent, and what the remote's system has received
+    /// and the remote not read. Of more than 256 KiB of urgent messages in a row one other goes between. Where the queue is
+    /// full there is room for 256 KiB of urgent messages besides.
     pub fn urgent(mut self) -> Self {
         self.0.urgent = true;
         self

@@ -67,7 +67,13 @@ impl Seen {
             CallError::Refused(_) => Some("refused"),
             // On its way when the remote had drained and said goodbye.
             CallError::Disconnected { cause }
-                if matches!(**cause, LinkCause::ClosedByPeer { code: Some(1001), .. }) =>
+                if matches!(
+                    **cause,
+                    LinkCause::ClosedByPeer {
+                        code: Some(1001),
+                        ..
+                    }
+                ) =>
             {
                 Some("disconnected")
             }
@@ -93,7 +99,10 @@ struct Node {
 impl Node {
     async fn start(node: usize, places: &Places, seen: &Arc<Seen>) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        places.0.lock().insert(name(node), socket.local_addr().unwrap());
+        places
+            .0
+            .lock()
+            .insert(name(node), socket.local_addr().unwrap());
         let settings = Settings::new()
             .redial_interval(Duration::from_millis(5))
             .redial_at_once_after(Duration::ZERO);
@@ -127,7 +136,10 @@ impl Node {
                             seen.answers.fetch_add(1, Relaxed);
                             count.send_modify(|count| *count += 1);
                         }
-                        Ok(_) => seen.unexplained.lock().push(format!("another answer to {asked}")),
+                        Ok(_) => seen
+                            .unexplained
+                            .lock()
+                            .push(format!("another answer to {asked}")),
                         Err(error) => {
                             seen.failed(&error);
                             // Until it is back; a link that is up lets the next call through at once.
@@ -162,7 +174,10 @@ impl Node {
     async fn goes_on(&mut self) {
         let now = *self.answered.borrow_and_update();
         let more = self.answered.wait_for(|answered| *answered >= now + CALLS);
-        tokio::time::timeout(PATIENCE, more).await.expect("its calls are answered").unwrap();
+        tokio::time::timeout(PATIENCE, more)
+            .await
+            .expect("its calls are answered")
+            .unwrap();
     }
 }
 
@@ -196,7 +211,12 @@ async fn roll() -> Arc<Seen> {
 async fn a_rolling_half_of_six_nodes_leaves_no_unexplained_error() {
     let seen = roll().await;
     let unexplained = seen.unexplained.lock();
-    assert!(unexplained.is_empty(), "{} of them, as {:?}", unexplained.len(), unexplained.first());
+    assert!(
+        unexplained.is_empty(),
+        "{} of them, as {:?}",
+        unexplained.len(),
+        unexplained.first()
+    );
     // They did meet nodes that were gone.
     let explained: u64 = seen.explained.lock().values().sum();
     assert!(explained > 0);

@@ -112,6 +112,31 @@ async fn a_handler_waits_until_its_service_is_ready() {
     assert_eq!(call.await.unwrap().as_slice(), b"done");
 }
 
+/// Its caller goes while its service is not ready.
+#[tokio::test(start_paused = true)]
+async fn a_handler_whose_service_is_never_ready_ends_with_its_deadline() {
+    let gate = Arc::new(Semaphore::new(0));
+    let pair = pair(|node| node.register(single(ECHO, Gated(gate.clone()))))
+        .await
+        .unwrap();
+    let call = Call::new(ECHO, "x").timeout(Duration::from_secs(1));
+    let error = PeerService::new(pair.a_to_b())
+        .oneshot(call)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::Deadline), "{error}");
+    let running = || {
+        pair.b
+            .handler_stats()
+            .iter()
+            .map(|handler| handler.running)
+            .sum::<u64>()
+    };
+    while running() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
 fn tokio_test_call(pair: &Pair, handler: HandlerId) -> grid_transport::RequestFuture {
     PeerService::new(pair.a_to_b()).call(Call::new(handler, "x"))
 }
@@ -293,9 +318,13 @@ async fn a_refused_call_is_made_again_until_it_is_let_in() {
     let retrying = ServiceBuilder::new()
         .retry(Retries::new(20).pause(Duration::from_millis(1)))
         .service(PeerService::new(pair.a_to_b()));
-    let mut second = Box::pin(retrying.oneshot(Call::new(LIMITED, "x")));
-    assert!(futures_util::poll!(&mut second).is_pending());
+    let second = tokio::spawn(retrying.oneshot(Call::new(LIMITED, "x")));
+    // It was refused before there is a place for it: once more than the plain one.
+    let refused = || pair.b.stats().iter().map(|link| link.refused).sum::<u64>();
+    while refused() < 2 {
+        tokio::task::yield_now().await;
+    }
     free.add_permits(2);
     first.await.unwrap();
-    assert_eq!(second.await.unwrap().as_slice(), b"done");
+    assert_eq!(second.await.unwrap().unwrap().as_slice(), b"done");
 }

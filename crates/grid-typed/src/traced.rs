@@ -12,7 +12,7 @@ const KIND: u8 = 0x54;
 /// The length of a context without its state: a version, both ids and the flags.
 const FIXED: usize = 1 + 16 + 8 + 1;
 
-/// The longest state; of a longer one nothing is sent. W3C's recommendation asks for 512 characters at the least.
+/// The longest state; a longer one is dropped. W3C's recommendation asks for 512 characters at the least.
 const MOST_STATE: usize = 512;
 
 /// Where a call belongs in a distributed trace: what W3C's [trace context](https://www.w3.org/TR/trace-context/) calls
@@ -49,10 +49,16 @@ impl TraceContext {
         })
     }
 
-    /// With the `tracestate` of vendors; of one that is longer than 512 bytes nothing is sent.
+    /// With the `tracestate` of vendors. One that is longer than 512 bytes, or has anything but the printable characters of
+    /// ASCII, is dropped, on its way out as on its way in.
     #[must_use]
     pub fn state(mut self, state: impl Into<String>) -> Self {
-        self.state = state.into();
+        let state = state.into();
+        let printable = state.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        self.state = match printable && state.len() <= MOST_STATE {
+            true => state,
+            false => String::new(),
+        };
         self
     }
 
@@ -87,10 +93,7 @@ impl TraceContext {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        let state = match self.state.len() <= MOST_STATE {
-            true => self.state.as_bytes(),
-            false => &[],
-        };
+        let state = self.state.as_bytes();
         // ext 16, so that one head does for all.
         out.push(0xc8);
         out.extend(((FIXED + state.len()) as u16).to_be_bytes());
@@ -111,10 +114,7 @@ impl TraceContext {
         let (trace, rest) = rest.get(..len)?.split_first_chunk()?;
         let (span, rest) = rest.split_first_chunk()?;
         let (flags, state) = rest.split_first()?;
-        let state = match state.len() <= MOST_STATE {
-            true => str::from_utf8(state).ok()?,
-            false => "",
-        };
+        let state = str::from_utf8(state).unwrap_or_default();
         Some(Self::new(*trace, *span, *flags)?.state(state))
     }
 }
@@ -351,8 +351,15 @@ mod tests {
         let mut zero = sent.clone();
         zero[6..22].fill(0);
         assert_eq!(decode::<Traced<u8>>(&zero).unwrap(), Traced::new(7));
-        let mut text = sent;
-        *text.last_mut().unwrap() = 0xff;
-        assert_eq!(decode::<Traced<u8>>(&text).unwrap(), Traced::new(7));
+        // What a header or a terminal would not take.
+        for byte in [0xff, b'\n', 0, 0x1b, 0x7f] {
+            let mut text = sent.clone();
+            *text.last_mut().unwrap() = byte;
+            assert_eq!(
+                decode::<Traced<u8>>(&text).unwrap().context(),
+                Some(&context())
+            );
+        }
+        assert_eq!(context().state("a=1\r\nX: y").trace_state(), "");
     }
 }

@@ -115,7 +115,7 @@ impl Connection {
             Some(deadline) => millis_left(deadline, now),
             None => u32::try_from(self.config.default_deadline.as_millis()).unwrap_or(u32::MAX),
         };
-        let len = match self.admit(&message, new.deadline) {
+        let len = match self.admit(&message, new.deadline, new.urgent) {
             Ok(len) => len,
             Err(error) => {
                 if !was_absent {
@@ -162,7 +162,7 @@ impl Connection {
         message.deadline_ms = new
             .deadline
             .map_or(0, |deadline| millis_left(deadline, now));
-        let len = self.admit(&message, new.deadline)?;
+        let len = self.admit(&message, new.deadline, false)?;
         let mux = self.take_mux();
         let mut stream = OutStream::new(
             new.capacity,
@@ -342,7 +342,12 @@ impl Connection {
     }
 
     /// What has to hold before a call may be started, whose message says how much time it has. Gives the encoded length.
-    fn admit(&self, message: &Message, deadline: Option<Instant>) -> Result<usize, SubmitError> {
+    fn admit(
+        &self,
+        message: &Message,
+        deadline: Option<Instant>,
+        urgent: bool,
+    ) -> Result<usize, SubmitError> {
         if self.closed.is_some() {
             return Err(SubmitError::Closed);
         }
@@ -353,7 +358,7 @@ impl Connection {
         if len > limit {
             return Err(SubmitError::TooLarge { len, limit });
         }
-        if !self.queue.has_room() {
+        if !self.queue.has_room_for(urgent) {
             return Err(SubmitError::QueueFull);
         }
         Ok(len)

@@ -13,6 +13,10 @@ use super::{
 /// What is written in order of submission before anybody has to wait for a turn: about what a writer takes at once.
 const FIRST: usize = 64 << 10;
 
+/// What is urgent and waits may take beyond the limits of the queue and the node: where bulk data fills these, a call that
+/// others wait for must not wait with it. What is more has no other rights than all else.
+const URGENT_RESERVE: usize = 256 << 10;
+
 /// Urgent bytes that leave in a row while others wait; then one message of these has its turn, as what is urgent must not
 /// keep all else waiting for ever.
 const URGENT_ROW: usize = 256 << 10;
@@ -51,6 +55,8 @@ pub const QUEUED_COST: usize = 2 * size_of::<Queued>();
 #[derive(Debug)]
 pub(super) struct OutQueue {
     urgent: VecDeque<Queued>,
+    /// What it counts.
+    urgent_cost: usize,
     /// How many of it have left in a row.
     urgent_row: usize,
     first: VecDeque<Queued>,
@@ -70,6 +76,7 @@ impl OutQueue {
     pub(super) fn new(limit: usize, node: Option<Arc<Budget>>, hash_seed: u64) -> Self {
         Self {
             urgent: VecDeque::new(),
+            urgent_cost: 0,
             urgent_row: 0,
             first: VecDeque::new(),
             first_bytes: 0,
@@ -85,6 +92,11 @@ impl OutQueue {
 
     pub(super) fn has_room(&self) -> bool {
         self.cost < self.limit && self.node.as_ref().is_none_or(|node| node.has_room())
+    }
+
+    /// As [`has_room`](Self::has_room), for a single request or an answer to one, which may be urgent.
+    pub(super) fn has_room_for(&self, urgent: bool) -> bool {
+        self.has_room() || (urgent && self.urgent_cost < URGENT_RESERVE)
     }
 
     /// Whether this stream has its share of the queue waiting. [`pop`](Self::pop) tells when it has no longer.
@@ -114,6 +126,7 @@ impl OutQueue {
     pub(super) fn push_single(&mut self, message: Message, bytes: usize, urgent: bool) {
         if urgent {
             let queued = self.count(message, bytes, 0);
+            self.urgent_cost += queued.cost;
             self.urgent.push_back(queued);
         } else {
             self.push_measured(message, bytes, 0);
@@ -168,6 +181,7 @@ impl OutQueue {
         let queued = self.urgent.pop_front()?;
         self.bytes -= queued.bytes;
         self.cost -= queued.cost;
+        self.urgent_cost -= queued.cost;
         self.urgent_row += queued.bytes;
         if self.urgent.is_empty() {
             self.urgent_row = 0;
@@ -204,6 +218,7 @@ impl OutQueue {
     /// Empties the queue and gives what was in it.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Message> + use<> {
         (self.bytes, self.first_bytes, self.cost) = (0, 0, 0);
+        self.urgent_cost = 0;
         std::mem::take(&mut self.urgent)
             .into_iter()
             .chain(std::mem::take(&mut self.first))
@@ -275,5 +290,24 @@ mod tests {
         assert_eq!(queue.cost(), 900 + QUEUED_COST);
         assert_eq!(queue.drain().count(), 1);
         assert!(queue.has_room() && queue.is_empty());
+    }
+
+    #[test]
+    fn a_queue_that_is_full_has_a_reserve_for_what_is_urgent() {
+        let node = Budget::new(1_000);
+        let mut queue = OutQueue::new(1_000, Some(node.clone()), 7);
+        push(&mut queue, 1, 900, false);
+        assert!(!queue.has_room() && !queue.has_room_for(false));
+        let mut urgent = 0;
+        while queue.has_room_for(true) {
+            push(&mut queue, 2, 10_000, true);
+            urgent += 1;
+        }
+        assert_eq!(urgent, URGENT_RESERVE.div_ceil(10_000 + QUEUED_COST));
+        // It counts, also for the node.
+        assert_eq!(queue.cost(), node.used());
+        assert!(queue.pop().is_some() && queue.has_room_for(true));
+        assert_eq!(order(&mut queue).len(), urgent);
+        assert_eq!((queue.urgent_cost, queue.cost(), node.used()), (0, 0, 0));
     }
 }

@@ -94,6 +94,9 @@ pub enum DnsHost {
 /// [that](Self::https) is set. Priorities and weights are not looked at. A list without this node's own name is not taken,
 /// so a service has to name nodes before they are ready (`publishNotReadyAddresses` in Kubernetes), or they never will be.
 ///
+/// An answer that has a part of them only, as some servers give, takes nobody off the list: who is gone is who is missing
+/// from two answers in a row.
+///
 /// The name is asked for again when the answer's time to live is over, but not sooner than after five seconds and not
 /// later than after a minute; after a failure in five seconds.
 ///
@@ -121,6 +124,8 @@ pub struct DnsPeers {
     least: Duration,
     most: Duration,
     timeout: Duration,
+    /// What the last answer had.
+    before: BTreeSet<String>,
 }
 
 impl DnsPeers {
@@ -152,6 +157,7 @@ impl DnsPeers {
             least: LEAST,
             most: MOST,
             timeout: TIMEOUT,
+            before: BTreeSet::new(),
         }
     }
 
@@ -238,7 +244,9 @@ impl PeerSource for DnsPeers {
                 )));
             }
             let again = answer.ttl.min(self.most).max(self.least);
-            Ok(PeerList::new(names.into_iter().collect(), again))
+            let all = names.union(&self.before).cloned().collect();
+            self.before = names;
+            Ok(PeerList::new(all, again))
         })
     }
 }
@@ -314,6 +322,32 @@ mod tests {
                 "http://node-1.example.com:9001"
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn who_is_missing_once_stays() {
+        struct Turns(parking_lot::Mutex<Vec<Vec<DnsHost>>>);
+        impl DnsClient for Turns {
+            fn ask<'a>(&'a self, _: &'a str, _: DnsRecord) -> BoxFuture<'a, io::Result<DnsAnswer>> {
+                let next = self.0.lock().pop();
+                let answer = next.map(|hosts| DnsAnswer::new(hosts, Duration::ZERO));
+                Box::pin(async { answer.ok_or(io::ErrorKind::TimedOut.into()) })
+            }
+        }
+        let [a, b, c] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(address);
+        // The last one is answered first.
+        let turns = vec![
+            vec![a.clone()],
+            vec![a.clone(), c.clone()],
+            vec![a.clone(), b.clone()],
+            vec![a.clone(), c.clone()],
+            vec![a, b, c],
+        ];
+        let mut source = DnsPeers::a(Turns(turns.into()), "grid", 1);
+        for hosts in [3, 3, 3, 3, 2] {
+            assert_eq!(source.ask().await.unwrap().names.len(), hosts);
+        }
+        assert!(source.ask().await.is_err());
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
@@ -213,9 +213,17 @@ impl fmt::Debug for PeersFile {
 
 fn content(path: &Path) -> Result<Vec<u8>, SourceError> {
     let mut content = Vec::new();
-    File::open(path)
+    fs::metadata(path)
+        .and_then(|about| match about.is_file() {
+            // To open a pipe that nobody writes to takes for ever, and no runtime ends before it.
+            false => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is no regular file",
+            )),
+            true => File::open(path),
+        })
         .and_then(|file| {
-            // Whatever its length is said to be: it may be a pipe, or grow.
+            // Whatever its length is said to be: it may grow.
             let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
             file.take(most.saturating_add(1)).read_to_end(&mut content)
         })

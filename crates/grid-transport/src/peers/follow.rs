@@ -1,12 +1,18 @@
 //! Applies a list of peers to a node, as it changes.
 
-use std::{collections::BTreeSet, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +26,9 @@ use crate::{
 
 /// The shortest pause between two questions, whatever a source says.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The time between two warnings that differ.
+const NEXT_WARNING: Duration = Duration::from_secs(10);
 
 impl Manager {
     /// Follows a list of peers: asks `source` for it, again and again, and adds and removes remotes as it changes. The
@@ -50,6 +59,8 @@ impl Manager {
             states,
             last: None,
             faulty: false,
+            told: None,
+            suppressed: 0,
         };
         // A source is code of the application, and runs where its handlers do.
         let task = self.node().spawn_handler(run(follower, stop.clone(), turn));
@@ -133,6 +144,9 @@ struct Follower<S> {
     last: Option<BTreeSet<String>>,
     /// Whether the newest one was not.
     faulty: bool,
+    /// What was warned of last, and when; and how often nothing was said since.
+    told: Option<(String, Instant)>,
+    suppressed: u64,
 }
 
 async fn run(mut follower: Follower<impl PeerSource>, stop: CancellationToken, turn: Turn) {
@@ -156,8 +170,8 @@ impl<S: PeerSource> Follower<S> {
     /// No list is taken in part.
     async fn follow(&mut self) {
         loop {
-            let interval = self.source.interval();
-            let (pause, outcome) = match self.ask().await {
+            let (interval, asked) = self.ask().await;
+            let (pause, outcome) = match asked {
                 Ok(list) => {
                     let Some(manager) = self.manager.upgrade() else {
                         return;
@@ -180,12 +194,16 @@ impl<S: PeerSource> Follower<S> {
     /// # Cancel safety
     ///
     /// As of [`PeerSource::ask`].
-    async fn ask(&mut self) -> Result<PeerList, FollowError> {
-        let after = self.source.timeout();
+    async fn ask(&mut self) -> (Duration, Result<PeerList, FollowError>) {
         let source = &mut self.source;
+        let times = catch_unwind(AssertUnwindSafe(|| (source.interval(), source.timeout())));
+        let Ok((interval, after)) = times else {
+            let label = self.label.clone();
+            return (LEAST_PAUSE, Err(FollowError::Panicked { label }));
+        };
         let asked = AssertUnwindSafe(async { source.ask().await }).catch_unwind();
-        match timeout(after, asked).await {
-            Ok(Ok(answer)) => Ok(answer?),
+        let answer = match timeout(after, asked).await {
+            Ok(Ok(answer)) => answer.map_err(FollowError::from),
             Ok(Err(_)) => Err(FollowError::Panicked {
                 label: self.label.clone(),
             }),
@@ -193,7 +211,8 @@ impl<S: PeerSource> Follower<S> {
                 label: self.label.clone(),
                 after,
             }),
-        }
+        };
+        (interval, answer)
     }
 
     fn take(&mut self, manager: &Manager, names: Vec<String>) -> Result<(), FollowError> {
@@ -269,7 +288,17 @@ impl<S: PeerSource> Follower<S> {
 
     fn tell(&mut self, fault: FollowError) {
         let text = Cut(&fault).to_string();
-        if let Some(suppressed) = self.node.limiter.allow(&text, "list of peers") {
+        let now = Instant::now();
+        let again = match &self.told {
+            Some((told, at)) if *told == text => *at + self.node.settings.warn_interval,
+            // There may be another text each time.
+            Some((_, at)) => *at + NEXT_WARNING,
+            None => now,
+        };
+        if now < again {
+            self.suppressed += 1;
+        } else {
+            let suppressed = std::mem::take(&mut self.suppressed);
             tracing::warn!(
                 target: "grid::peers",
                 local = %self.node.local,
@@ -278,6 +307,7 @@ impl<S: PeerSource> Follower<S> {
                 cause = %text,
                 "the list of peers is not taken, and the last good one stays"
             );
+            self.told = Some((text, now));
         }
         self.faulty = true;
         self.states

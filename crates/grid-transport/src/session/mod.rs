@@ -245,9 +245,7 @@ impl Session {
             return false;
         }
         core.sleepers.starve();
-        if core.conn.queued_cost() >= self.link.node.settings.max_queued {
-            return true;
-        }
+        // Where the link's own queue is full now it may be that of the node when there is room in it.
         self.link.node.room.starve();
         !core.conn.has_room()
     }

@@ -152,17 +152,18 @@ impl Service<Call> for PeerService {
 async fn room(link: Arc<LinkShared>) {
     while let Some(session) = link.session() {
         // Both made before the look, so that no wake is missed between.
-        let (own, node) = (
-            session.monitor.room.notified(),
-            link.node.room.wake.notified(),
-        );
+        let own = session.monitor.room.clone().notified_owned();
+        let node = link.node.room.wake.notified();
         if !session.is_full() {
             return;
         }
+        let closing = session.monitor.closing.clone();
+        // Whoever is never polled again must not keep it.
+        drop(session);
         tokio::select! {
             () = own => {}
             () = node => {}
-            () = session.monitor.closing.cancelled() => return,
+            () = closing.cancelled() => return,
         }
     }
 }

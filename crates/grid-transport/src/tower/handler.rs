@@ -11,8 +11,10 @@ use crate::{error::HandlerError, handler::Request, registration::SingleHandler};
 /// the text of its error.
 ///
 /// A handler has no way to say that it is not ready: while its service is not, requests wait in it, and count as requests
-/// in progress ([`Settings::max_requests`](crate::Settings#structfield.max_requests)). Who would rather refuse puts a
-/// load-shedding layer around the service.
+/// in progress ([`Settings::max_requests`](crate::Settings#structfield.max_requests)), until their caller has gone or their
+/// deadline has passed. Who would rather refuse registers it with a [`limit`](SingleHandler::limit): the caller is told
+/// then that nothing was executed. What a load-shedding layer in the service sheds is an error of the handler to its
+/// caller, like any other.
 ///
 /// # Cancel safety
 ///
@@ -29,7 +31,14 @@ where
     SingleHandler::new(id, move |request| {
         let mut service = service.clone();
         async move {
-            poll_fn(|cx| service.poll_ready(cx)).await.map_err(failed)?;
+            let ready = poll_fn(|cx| service.poll_ready(cx));
+            let token = request.context().token();
+            tokio::select! {
+                biased;
+                ready = ready => ready.map_err(failed)?,
+                // Nothing has begun.
+                () = token.cancelled() => return Err(HandlerError::new("nobody waits any more")),
+            }
             let answer = service.call(request).await.map_err(failed)?;
             Ok(answer.into())
         }

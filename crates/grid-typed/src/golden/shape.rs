@@ -10,6 +10,9 @@ use crate::msgpack::EXTENSION;
 /// Collections and options inside each other that are looked into; what is deeper, as of a tree, is left empty.
 const DEPTH: usize = 6;
 
+/// The length from which on nothing more is looked into: a type with many fields of its own kind has no end otherwise.
+const LONGEST: usize = 16 << 10;
+
 /// What a message looks like on the wire, as a text: `{name: str, sizes: [u64], parent: ?str}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shape(String);
@@ -76,6 +79,11 @@ impl Tracer<'_> {
         self.text.push_str(text);
     }
 
+    /// Whether what is inside is looked into.
+    fn may_go_on(&self) -> bool {
+        self.levels_left > 0 && self.text.len() < LONGEST
+    }
+
     /// Within what it is, where that can't go on for ever.
     pub(super) fn part(&mut self) -> Tracer<'_> {
         Tracer {
@@ -94,8 +102,9 @@ impl Tracer<'_> {
 
     /// One level down; none where that is too deep.
     fn inner(&mut self) -> Option<Tracer<'_>> {
-        Some(Tracer {
-            levels_left: self.levels_left.checked_sub(1)?,
+        let left = self.levels_left.checked_sub(1)?;
+        self.may_go_on().then(|| Tracer {
+            levels_left: left,
             text: self.text,
         })
     }
@@ -171,7 +180,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
     fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
         self.note("[");
         let items = Items {
-            left: usize::from(self.levels_left > 0),
+            left: usize::from(self.may_go_on()),
             separator: "",
             tracer: &mut self,
         };
@@ -208,7 +217,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
     fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
         self.note("map<");
         let items = Items {
-            left: usize::from(self.levels_left > 0),
+            left: usize::from(self.may_go_on()),
             separator: "",
             tracer: &mut self,
         };
@@ -243,9 +252,11 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         let (first, others) = variants.split_first().ok_or(Refused)?;
         self.note("enum(");
         self.note(first);
+        // One whose first variant holds itself has no end.
+        let mut inner = self.inner().ok_or(Refused)?;
         let value = visitor.visit_enum(First {
             name: first,
-            tracer: &mut self,
+            tracer: &mut inner,
         })?;
         for other in others {
             self.note(" | ");

@@ -20,6 +20,28 @@ struct Tree {
 
 #[derive(Deserialize)]
 #[allow(dead_code, reason = "only its shape counts")]
+struct Crowd {
+    a: Vec<Self>,
+    b: Vec<Self>,
+    c: Vec<Self>,
+    d: Vec<Self>,
+    e: Vec<Self>,
+    f: Vec<Self>,
+    g: Vec<Self>,
+    h: Vec<Self>,
+    i: Vec<Self>,
+    j: Vec<Self>,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "only its shape counts")]
+enum Term {
+    Both(Box<Self>, Box<Self>),
+    Name(String),
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "only its shape counts")]
 enum Kind {
     Point { x: f32, y: f64 },
     Pair(i8, i16),
@@ -81,6 +103,11 @@ fn what_has_no_end_ends() {
         "{tree}"
     );
     assert!(tree.len() < 1 << 20, "{}", tree.len());
+    let crowd = of::<Crowd>();
+    assert!(crowd.starts_with("{a: [{a: [{"), "{crowd}");
+    assert!(crowd.len() < 1 << 20, "{}", crowd.len());
+    // Nothing between it and itself can be left empty.
+    assert!(of::<Term>().starts_with("opaque "));
 }
 
 #[test]
