@@ -12,7 +12,7 @@ use std::{
 };
 
 use grid_transport::{
-    Builder, Connection, HandlerId, Payload, RequestBuilder, Settings, SingleHandler,
+    Builder, Connection, HandlerId, Payload, RequestBuilder, SingleHandler,
     testing::{NAMES, pair},
 };
 use tokio::{sync::mpsc, task::JoinSet};
@@ -51,17 +51,6 @@ fn small(peer: &Connection, handler: HandlerId) -> RequestBuilder {
 #[tokio::test]
 async fn an_urgent_call_waits_a_quarter_as_long_beside_bulk_answers_over_tcp() {
     let pair = pairs::tcp(handlers).await;
-    beside_bulk(&pair).await;
-    pair.shutdown(Duration::from_secs(5)).await;
-    // Also where bulk data fills the queue.
-    let pair =
-        pairs::tcp(|node| handlers(node).settings(Settings::new().max_queued(4 * MIB))).await;
-    beside_bulk(&pair).await;
-    pair.shutdown(Duration::from_secs(5)).await;
-}
-
-#[cfg(target_os = "linux")]
-async fn beside_bulk(pair: &pairs::TcpPair) {
     let peer = pair.a_to_b();
     let answers = Arc::new(AtomicU64::new(0));
     let mut bulk = JoinSet::new();
@@ -94,6 +83,7 @@ async fn beside_bulk(pair: &pairs::TcpPair) {
     // One of them may take longer.
     let (plain, urgent) = (plain[CALLS - 2], urgent[CALLS - 2]);
     assert!(4 * urgent <= plain, "{urgent} MiB and not {plain}");
+    pair.shutdown(Duration::from_secs(5)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -331,7 +331,7 @@ mod tests {
             fn ask<'a>(&'a self, _: &'a str, _: DnsRecord) -> BoxFuture<'a, io::Result<DnsAnswer>> {
                 let next = self.0.lock().pop();
                 let answer = next.map(|hosts| DnsAnswer::new(hosts, Duration::ZERO));
-                Box::pin(async { answer.ok_or(io::ErrorKind::TimedOut.into()) })
+                Box::pin(async { answer.ok_or_else(|| io::ErrorKind::TimedOut.into()) })
             }
         }
         let [a, b, c] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(address);

@@ -258,7 +258,7 @@ mod tests {
     async fn what_is_being_read_is_awaited_by_the_next_to_ask() {
         let name = format!("grid-peers-hangs-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        std::fs::write(&path, "http://a:9000").unwrap();
+        fs::write(&path, "http://a:9000").unwrap();
         let mut file = PeersFile::new(&path).settle(Duration::ZERO);
         let (done, hanging) = mpsc::channel();
         file.reading = Some(spawn_blocking(move || hanging.recv().unwrap()));
@@ -271,6 +271,6 @@ mod tests {
         let error = file.ask().await.unwrap_err();
         assert!(error.to_string().ends_with(": timed out"), "{error}");
         assert_eq!(file.ask().await.unwrap().names, ["http://a:9000"]);
-        std::fs::remove_file(&path).unwrap();
+        fs::remove_file(&path).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! Applies a list of peers to a node, as it changes.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -27,8 +27,8 @@ use crate::{
 /// The shortest pause between two questions, whatever a source says.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The time between two warnings that differ.
-const NEXT_WARNING: Duration = Duration::from_secs(10);
+/// Warnings within [`Settings::warn_interval`](crate::Settings#structfield.warn_interval), all of them different.
+const MOST_WARNINGS: usize = 16;
 
 impl Manager {
     /// Follows a list of peers: asks `source` for it, again and again, and adds and removes remotes as it changes. The
@@ -59,7 +59,7 @@ impl Manager {
             states,
             last: None,
             faulty: false,
-            told: None,
+            told: VecDeque::new(),
             suppressed: 0,
         };
         // A source is code of the application, and runs where its handlers do.
@@ -144,8 +144,8 @@ struct Follower<S> {
     last: Option<BTreeSet<String>>,
     /// Whether the newest one was not.
     faulty: bool,
-    /// What was warned of last, and when; and how often nothing was said since.
-    told: Option<(String, Instant)>,
+    /// What was warned of, and when; and how often nothing was said since.
+    told: VecDeque<(String, Instant)>,
     suppressed: u64,
 }
 
@@ -288,14 +288,14 @@ impl<S: PeerSource> Follower<S> {
 
     fn tell(&mut self, fault: FollowError) {
         let text = Cut(&fault).to_string();
-        let now = Instant::now();
-        let again = match &self.told {
-            Some((told, at)) if *told == text => *at + self.node.settings.warn_interval,
-            // There may be another text each time.
-            Some((_, at)) => *at + NEXT_WARNING,
-            None => now,
-        };
-        if now < again {
+        let (now, interval) = (Instant::now(), self.node.settings.warn_interval);
+        while let Some((_, at)) = self.told.front()
+            && now >= *at + interval
+        {
+            self.told.pop_front();
+        }
+        // There may be another text each time.
+        if self.told.len() >= MOST_WARNINGS || self.told.iter().any(|(told, _)| *told == text) {
             self.suppressed += 1;
         } else {
             let suppressed = std::mem::take(&mut self.suppressed);
@@ -307,7 +307,7 @@ impl<S: PeerSource> Follower<S> {
                 cause = %text,
                 "the list of peers is not taken, and the last good one stays"
             );
-            self.told = Some((text, now));
+            self.told.push_back((text, now));
         }
         self.faulty = true;
         self.states

@@ -103,7 +103,7 @@ impl Tracer<'_> {
     /// One level down; none where that is too deep.
     fn inner(&mut self) -> Option<Tracer<'_>> {
         let left = self.levels_left.checked_sub(1)?;
-        self.may_go_on().then(|| Tracer {
+        self.may_go_on().then_some(Tracer {
             levels_left: left,
             text: self.text,
         })
