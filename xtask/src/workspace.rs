@@ -113,14 +113,23 @@ impl Metadata {
 
     /// The libraries, each before those that depend on it.
     pub(crate) fn libraries(&self) -> Vec<&Package> {
-        let mut libraries: Vec<_> = self
-            .packages
-            .iter()
-            .filter(|package| package.is_library())
-            .collect();
-        let all = libraries.clone();
-        libraries
-            .sort_by_key(|package| all.iter().filter(|other| package.uses(&other.name)).count());
+        let all = || self.packages.iter().filter(|package| package.is_library());
+        let mut libraries: Vec<&Package> = Vec::new();
+        let placed =
+            |libraries: &[&Package], name: &str| libraries.iter().any(|one| one.name == name);
+        // A round for each, at the most.
+        for _ in all() {
+            let ready = all().find(|package| {
+                let waits = |other: &&Package| {
+                    package.uses(&other.name) && !placed(&libraries, &other.name)
+                };
+                !placed(&libraries, &package.name)
+                    && !all()
+                        .filter(|other| other.name != package.name)
+                        .any(|other| waits(&other))
+            });
+            libraries.extend(ready);
+        }
         libraries
     }
 }
