@@ -86,7 +86,7 @@ impl RequestBuilder {
     /// written already goes before it: up to [`merge_limit`](crate::Settings#structfield.merge_limit) of small messages or
     /// one large one, on Linux and over TCP 256 KiB that the system has not sent, and what the remote's system has received
     /// and the remote not read. Of more than 256 KiB of urgent messages in a row one other goes between. Where the queue is
-    /// full there is room for 256 KiB of urgent messages besides.
+    /// full there is room for 256 KiB of urgent messages besides, so for none that is larger.
     pub fn urgent(mut self) -> Self {
         self.0.urgent = true;
         self

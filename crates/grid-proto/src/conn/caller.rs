@@ -358,7 +358,7 @@ impl Connection {
         if len > limit {
             return Err(SubmitError::TooLarge { len, limit });
         }
-        if !self.queue.has_room_for(urgent) {
+        if !self.queue.has_room_for(message, urgent) {
             return Err(SubmitError::QueueFull);
         }
         Ok(len)

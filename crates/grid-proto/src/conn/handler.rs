@@ -83,7 +83,7 @@ impl Connection {
         let (len, limit) = (message.encoded_len(), self.config.max_message);
         let error = if len > limit {
             RespondError::TooLarge { len, limit }
-        } else if !self.queue.has_room_for(urgent) {
+        } else if !self.queue.has_room_for(&message, urgent) {
             RespondError::QueueFull
         } else {
             self.abandon(ticket);

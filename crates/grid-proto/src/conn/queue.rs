@@ -13,8 +13,8 @@ use super::{
 /// What is written in order of submission before anybody has to wait for a turn: about what a writer takes at once.
 const FIRST: usize = 64 << 10;
 
-/// What is urgent and waits may take beyond the limits of the queue and the node: where bulk data fills these, a call that
-/// others wait for must not wait with it. What is more has no other rights than all else.
+/// What is urgent and waits may take beyond the limits of the queue and the node, whole: where bulk data fills these, a call
+/// that others wait for must not wait with it. What is more, or larger, has no other rights than all else.
 const URGENT_RESERVE: usize = 256 << 10;
 
 /// Urgent bytes that leave in a row while others wait; then one message of these has its turn, as what is urgent must not
@@ -50,6 +50,10 @@ impl Queued {
 /// What a message that waits to be written counts beside its payload: its entry, and the room that the queue keeps ready
 /// to grow.
 pub const QUEUED_COST: usize = 2 * size_of::<Queued>();
+
+fn cost(message: &Message) -> usize {
+    message.payload.len() + QUEUED_COST
+}
 
 /// A stream with much to send must not make others wait for all of it: beyond [`FIRST`] each waits in a lane of its own.
 #[derive(Debug)]
@@ -95,8 +99,8 @@ impl OutQueue {
     }
 
     /// As [`has_room`](Self::has_room), for a single request or an answer to one, which may be urgent.
-    pub(super) fn has_room_for(&self, urgent: bool) -> bool {
-        self.has_room() || (urgent && self.urgent_cost < URGENT_RESERVE)
+    pub(super) fn has_room_for(&self, message: &Message, urgent: bool) -> bool {
+        self.has_room() || (urgent && self.urgent_cost + cost(message) <= URGENT_RESERVE)
     }
 
     /// Whether this stream has its share of the queue waiting. [`pop`](Self::pop) tells when it has no longer.
@@ -135,7 +139,7 @@ impl OutQueue {
 
     fn count(&mut self, message: Message, bytes: usize, serial: u64) -> Queued {
         debug_assert_eq!(bytes, message.encoded_len());
-        let cost = message.payload.len() + QUEUED_COST;
+        let cost = cost(&message);
         let node = self.node.as_ref().map(|node| node.charge_over(cost));
         self.bytes += bytes;
         self.cost += cost;
@@ -242,9 +246,14 @@ mod tests {
     use crate::{MuxId, wire::Op};
 
     /// A request of about so many bytes.
-    fn push(queue: &mut OutQueue, mux: u64, len: usize, urgent: bool) {
+    fn request(mux: u64, len: usize) -> Message {
         let mut message = Message::new(Op::Request, MuxId::new(mux));
         message.payload = vec![7; len].into();
+        message
+    }
+
+    fn push(queue: &mut OutQueue, mux: u64, len: usize, urgent: bool) {
+        let message = request(mux, len);
         let bytes = message.encoded_len();
         queue.push_single(message, bytes, urgent);
     }
@@ -297,16 +306,19 @@ mod tests {
         let node = Budget::new(1_000);
         let mut queue = OutQueue::new(1_000, Some(node.clone()), 7);
         push(&mut queue, 1, 900, false);
-        assert!(!queue.has_room() && !queue.has_room_for(false));
+        let of = |len| request(2, len);
+        assert!(!queue.has_room() && !queue.has_room_for(&of(1), false));
+        let most = URGENT_RESERVE - QUEUED_COST;
+        assert!(queue.has_room_for(&of(most), true) && !queue.has_room_for(&of(most + 1), true));
         let mut urgent = 0;
-        while queue.has_room_for(true) {
+        while queue.has_room_for(&of(10_000), true) {
             push(&mut queue, 2, 10_000, true);
             urgent += 1;
         }
-        assert_eq!(urgent, URGENT_RESERVE.div_ceil(10_000 + QUEUED_COST));
+        assert_eq!(urgent, URGENT_RESERVE / (10_000 + QUEUED_COST));
         // It counts, also for the node.
         assert_eq!(queue.cost(), node.used());
-        assert!(queue.pop().is_some() && queue.has_room_for(true));
+        assert!(queue.pop().is_some() && queue.has_room_for(&of(10_000), true));
         assert_eq!(order(&mut queue).len(), urgent);
         assert_eq!((queue.urgent_cost, queue.cost(), node.used()), (0, 0, 0));
     }

@@ -75,7 +75,8 @@ impl Call {
 /// Makes single requests to one peer, as a tower service.
 ///
 /// It is ready unless the queue of the link is full, or that of the node: while it is, nothing can be sent in time, so
-/// that a load-shedding layer sheds. While the link is down it is ready too, as a call fails at once then
+/// that a load-shedding layer sheds, [urgent](Call::urgent) calls too: a service is not asked for which call it is to be
+/// ready. Who has such calls makes them by the connection, whose queue has room for them. While the link is down it is ready too, as a call fails at once then
 /// ([`CallError::NotConnected`]), which a layer that retries or asks another peer is to see.
 ///
 /// A clone is another handle of the same connection.
