@@ -9,7 +9,8 @@
 //!
 //! A list that can't be had, or that looks like a mistake, changes nothing: the last good one stays, a warning (target
 //! `grid::peers`) says what is wrong with which line or value, and [`Following::state`] has it until it is mended. The
-//! same warning comes once in [`Settings::warn_interval`](crate::Settings#structfield.warn_interval). Besides what can't be
+//! same warning comes once in [`Settings::warn_interval`](crate::Settings#structfield.warn_interval), and sixteen different
+//! ones at the most. Besides what can't be
 //! read that is
 //!
 //! - a list without this node's own name. A file that is half written looks so, or one of another grid, or names in

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use grid_transport::{
+    Settings,
     peers::{FollowError, Following},
     testing::Net,
 };
@@ -77,6 +78,31 @@ async fn the_last_good_list_stays_and_each_fault_is_told_once() {
     for manager in [a, b] {
         manager.shutdown(Duration::ZERO).await;
     }
+}
+
+/// What is wrong may be something else each time.
+#[tokio::test(start_paused = true)]
+async fn however_many_faults_there_are_sixteen_are_told_an_interval() {
+    let (logs, _guard) = Logs::capture();
+    let net = Net::new();
+    let a = node_of(&net, A, &[A]);
+    let held = Held::new(Says::Fault("fault 0."));
+    let _following = a.follow(held.clone()).unwrap();
+    for number in 0..40 {
+        held.says(Says::Fault(format!("fault {number}.").leak()));
+        held.asked(2).await;
+    }
+    let warnings = logs.warnings_of("grid::peers");
+    assert_eq!(warnings.len(), 16, "{warnings:#?}");
+    assert!(warnings[15].contains("cause=fault 15."), "{warnings:#?}");
+    // tidy: sleep: that time passes is the point, and the clock stands still
+    tokio::time::sleep(Settings::new().warn_interval).await;
+    held.asked(2).await;
+    let warnings = logs.warnings_of("grid::peers");
+    assert_eq!(warnings.len(), 17, "{warnings:#?}");
+    assert!(warnings[16].contains("cause=fault 39."), "{warnings:#?}");
+    assert!(!warnings[16].contains("suppressed=0"), "{warnings:#?}");
+    a.shutdown(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
