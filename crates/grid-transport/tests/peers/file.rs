@@ -218,7 +218,9 @@ fn a_file_is_read_at_once_to_build_a_node_with() {
 #[tokio::test]
 async fn a_pipe_is_no_list() {
     let folder = Folder::new("pipe");
-    let made = std::process::Command::new("mkfifo").arg(folder.list()).status();
+    let made = std::process::Command::new("mkfifo")
+        .arg(folder.list())
+        .status();
     assert!(made.unwrap().success());
     let error = quick(&folder.list()).ask().await.unwrap_err().to_string();
     assert!(error.ends_with(": it is no regular file"), "{error}");
