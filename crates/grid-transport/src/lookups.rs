@@ -152,17 +152,12 @@ impl Drop for Entry {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::{
-            atomic::{AtomicUsize, Ordering::SeqCst},
-            mpsc,
-        },
-        time::Duration,
-    };
+    use std::{sync::mpsc, time::Duration};
 
     use futures_util::FutureExt;
     use tokio::{
         runtime::{Builder, Runtime},
+        sync::watch,
         time::timeout,
     };
 
@@ -173,17 +168,17 @@ mod tests {
     /// A name server that answers when the test lets it, one look-up for each word.
     struct Server {
         lookups: Arc<Lookups>,
-        asked: Arc<AtomicUsize>,
+        asked: watch::Sender<usize>,
         answer: mpsc::Sender<io::Result<SocketAddr>>,
     }
 
     impl Server {
         fn new() -> Self {
-            let asked = Arc::new(AtomicUsize::new(0));
+            let asked = watch::Sender::new(0);
             let (answer, answers) = mpsc::channel();
             let (count, answers) = (asked.clone(), Mutex::new(answers));
             let lookups = Lookups::by(move |_host, _port| {
-                count.fetch_add(1, SeqCst);
+                count.send_modify(|asked| *asked += 1);
                 let answer: io::Result<_> = answers.lock().recv().map_err(io::Error::other)?;
                 Ok(vec![answer?])
             });
@@ -242,12 +237,12 @@ mod tests {
         let (waits, beside) = tokio::join!(waits, beside);
         assert_eq!(waits.unwrap(), [address(1)]);
         assert_eq!(beside.unwrap(), [address(1)]);
-        assert_eq!(server.asked.load(SeqCst), 1);
+        assert_eq!(*server.asked.borrow(), 1);
         // It has ended, and what it found is not kept.
         server.answer(2);
         let found = server.find("node").await.unwrap();
         assert_eq!(found, [address(2)]);
-        assert_eq!(server.asked.load(SeqCst), 2);
+        assert_eq!(*server.asked.borrow(), 2);
         server.all_have_ended().await;
     }
 
@@ -276,7 +271,7 @@ mod tests {
         };
         let ((first, second), ()) = tokio::join!(both, answers);
         assert!(first.is_ok() && second.is_ok());
-        assert_eq!(server.asked.load(SeqCst), AT_ONCE + 1);
+        assert_eq!(*server.asked.borrow(), AT_ONCE + 1);
         server.all_have_ended().await;
     }
 
@@ -314,7 +309,7 @@ mod tests {
             server.answer(1);
         }
         assert_eq!(next.await.unwrap(), [address(1)]);
-        assert_eq!(server.asked.load(SeqCst), AT_ONCE + 1);
+        assert_eq!(*server.asked.borrow(), AT_ONCE + 1);
         server.all_have_ended().await;
     }
 
@@ -351,7 +346,13 @@ mod tests {
         let server = Server::new();
         let ends = runtime();
         let handle = ends.handle().clone();
-        ends.block_on(async { server.give_up("hangs") });
+        ends.block_on(async {
+            server.give_up("hangs");
+            // One that has no thread yet would end with the runtime.
+            let mut asked = server.asked.subscribe();
+            let begins = asked.wait_for(|asked| *asked == 1);
+            drop(timeout(PATIENCE, begins).await.expect("it begins"));
+        });
         ends.shutdown_background();
         let entered = handle.enter();
         let found = server.lookups.find("node", 9000).now_or_never().unwrap();
@@ -360,9 +361,14 @@ mod tests {
         assert_eq!(server.running(), 1);
         drop(entered);
         // What hangs is awaited from elsewhere too.
-        let hangs = server.find("hangs");
-        server.answer(1);
-        assert_eq!(stays.block_on(hangs).unwrap(), [address(1)]);
+        let found = stays.block_on(async {
+            let mut hangs = pin!(server.find("hangs"));
+            // It waits before there is an answer, which may end what hangs at once.
+            assert!(hangs.as_mut().now_or_never().is_none());
+            server.answer(1);
+            hangs.await
+        });
+        assert_eq!(found.unwrap(), [address(1)]);
         server.answer(2);
         let found = stays.block_on(server.find("node"));
         assert_eq!(found.unwrap(), [address(2)]);
