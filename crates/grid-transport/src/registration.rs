@@ -155,7 +155,7 @@ pub struct StreamHandler {
     pub(crate) capacity: Capacity,
     pub(crate) subroute: Option<Arc<str>>,
     pub(crate) options: Options,
-    pub(crate) run: Run<Box<StreamCall>, ()>,
+    pub(crate) run: Run<StreamCall, ()>,
 }
 
 impl StreamHandler {
@@ -166,8 +166,7 @@ impl StreamHandler {
         F: Fn(StreamCall) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
-        let run: Run<Box<StreamCall>, ()> =
-            Arc::new(move |call, spare| boxed(handler(*call), spare));
+        let run: Run<StreamCall, ()> = Arc::new(move |call, spare| boxed(handler(call), spare));
         Self {
             id,
             capacity,

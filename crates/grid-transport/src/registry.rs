@@ -117,8 +117,7 @@ pub(crate) struct Entry<C, T> {
 }
 
 pub(crate) type SingleEntry = Entry<Request, Payload>;
-/// In a box, as the task of a handler has room for its call, from the start to the end.
-pub(crate) type StreamEntry = Entry<Box<StreamCall>, ()>;
+pub(crate) type StreamEntry = Entry<StreamCall, ()>;
 
 #[derive(Clone, Copy, Debug)]
 enum Slot {
@@ -131,7 +130,8 @@ enum Slot {
 pub(crate) struct Frozen {
     singles: Vec<Arc<SingleEntry>>,
     streams: Vec<Arc<StreamEntry>>,
-    plain: HashMap<HandlerId, Slot>,
+    /// By id; as long as the highest of them asks for.
+    plain: Vec<Option<Slot>>,
     subroutes: HashMap<SubrouteId, Slot>,
 }
 
@@ -157,7 +157,7 @@ impl Frozen {
         let subroute = subroute.clone();
         let taken = match &subroute {
             Some(route) => self.subroutes.contains_key(&SubrouteId::new(id, route)),
-            None => self.plain.contains_key(&id),
+            None => self.find(id, None).is_some(),
         };
         if taken {
             return Err(RegisterError::Twice {
@@ -195,16 +195,30 @@ impl Frozen {
             }
         };
         match &subroute {
-            Some(route) => self.subroutes.insert(SubrouteId::new(id, route), slot),
-            None => self.plain.insert(id, slot),
-        };
+            Some(route) => {
+                self.subroutes.insert(SubrouteId::new(id, route), slot);
+            }
+            None => {
+                let index = usize::from(id.get());
+                if self.plain.len() <= index {
+                    self.plain.resize(index + 1, None);
+                }
+                if let Some(place) = self.plain.get_mut(index) {
+                    *place = Some(slot);
+                }
+            }
+        }
         Ok(())
     }
 
     fn find(&self, handler: HandlerId, subroute: Option<&SubrouteId>) -> Option<Slot> {
         match subroute {
             Some(id) => self.subroutes.get(id).copied(),
-            None => self.plain.get(&handler).copied(),
+            None => self
+                .plain
+                .get(usize::from(handler.get()))
+                .copied()
+                .flatten(),
         }
     }
 }

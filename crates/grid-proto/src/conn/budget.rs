@@ -165,7 +165,8 @@ impl Budget {
         }
     }
 
-    fn add(&self, amount: usize) {
+    /// As [`charge_over`](Self::charge_over), for whoever keeps the sum and [gives it back](Self::release).
+    pub(super) fn add(&self, amount: usize) {
         self.used.fetch_add(amount, Relaxed);
         if amount > self.largest.load(Relaxed) {
             self.largest.fetch_max(amount, Relaxed);
@@ -175,7 +176,7 @@ impl Budget {
         }
     }
 
-    fn release(&self, amount: usize) {
+    pub(super) fn release(&self, amount: usize) {
         self.used.fetch_sub(amount, Relaxed);
         if let Some(parent) = &self.parent {
             parent.release(amount);

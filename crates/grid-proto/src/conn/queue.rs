@@ -6,7 +6,7 @@ use std::{collections::VecDeque, sync::Arc};
 use crate::wire::Message;
 
 use super::{
-    budget::{Budget, Charge},
+    budget::Budget,
     lanes::{Lane, Lanes},
 };
 
@@ -30,7 +30,6 @@ pub(super) struct Queued {
     pub(super) serial: u64,
     pub(super) bytes: usize,
     pub(super) cost: usize,
-    _node: Charge,
 }
 
 #[cfg(test)]
@@ -42,7 +41,6 @@ impl Queued {
             serial,
             bytes: 16,
             cost: QUEUED_COST,
-            _node: Charge::default(),
         }
     }
 }
@@ -74,6 +72,8 @@ pub(super) struct OutQueue {
     cost: usize,
     limit: usize,
     node: Option<Arc<Budget>>,
+    /// What of it the node counts: more than `cost` until what has left is [given back](Self::settle).
+    charged: usize,
 }
 
 impl OutQueue {
@@ -91,6 +91,7 @@ impl OutQueue {
             cost: 0,
             limit,
             node,
+            charged: 0,
         }
     }
 
@@ -140,7 +141,10 @@ impl OutQueue {
     fn count(&mut self, message: Message, bytes: usize, serial: u64) -> Queued {
         debug_assert_eq!(bytes, message.encoded_len());
         let cost = cost(&message);
-        let node = self.node.as_ref().map(|node| node.charge_over(cost));
+        if let Some(node) = &self.node {
+            node.add(cost);
+            self.charged += cost;
+        }
         self.bytes += bytes;
         self.cost += cost;
         Queued {
@@ -148,11 +152,20 @@ impl OutQueue {
             serial,
             bytes,
             cost,
-            _node: node.unwrap_or_default(),
         }
     }
 
-    /// The next to be written, and the lane that was found full and isn't any more.
+    /// Gives back to the node what has left: for many at once, as others count there from other threads.
+    pub(super) fn settle(&mut self) {
+        if let Some(node) = &self.node
+            && self.charged > self.cost
+        {
+            node.release(self.charged - self.cost);
+            self.charged = self.cost;
+        }
+    }
+
+    /// The next to be written, and the lane that was found full and isn't any more. [`settle`](Self::settle) has to follow.
     pub(super) fn pop(&mut self) -> Option<(Queued, Option<Lane>)> {
         if !self.urgent.is_empty() {
             if let Some(queued) = self.pop_urgent() {
@@ -204,6 +217,7 @@ impl OutQueue {
             self.bytes -= queued.bytes;
             self.cost -= queued.cost;
         }
+        self.settle();
         removed.into_iter().map(|queued| queued.message)
     }
 
@@ -223,6 +237,7 @@ impl OutQueue {
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Message> + use<> {
         (self.bytes, self.first_bytes, self.cost) = (0, 0, 0);
         self.urgent_cost = 0;
+        self.settle();
         std::mem::take(&mut self.urgent)
             .into_iter()
             .chain(std::mem::take(&mut self.first))
@@ -237,6 +252,13 @@ impl OutQueue {
         if len >= 2 {
             self.first.swap(len - 1, len - 2);
         }
+    }
+}
+
+impl Drop for OutQueue {
+    fn drop(&mut self) {
+        self.cost = 0;
+        self.settle();
     }
 }
 
@@ -320,6 +342,26 @@ mod tests {
         assert_eq!(queue.cost(), node.used());
         assert!(queue.pop().is_some() && queue.has_room_for(&of(10_000), true));
         assert_eq!(order(&mut queue).len(), urgent);
+        queue.settle();
         assert_eq!((queue.urgent_cost, queue.cost(), node.used()), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_node_counts_what_waits_and_nothing_else() {
+        let node = Budget::new(1 << 20);
+        let link = Budget::child(&node, 1 << 20);
+        let mut queue = OutQueue::new(1 << 20, Some(link.clone()), 7);
+        let used = || (link.used(), node.used());
+        (0..3).for_each(|mux| push(&mut queue, mux, 100, mux == 1));
+        let each = 100 + QUEUED_COST;
+        assert_eq!(used(), (3 * each, 3 * each));
+        assert!(queue.pop().is_some());
+        queue.settle();
+        assert_eq!(used(), (2 * each, 2 * each));
+        drop(queue.drain());
+        assert_eq!(used(), (0, 0));
+        (0..3).for_each(|mux| push(&mut queue, mux, 100, false));
+        drop(queue);
+        assert_eq!(used(), (0, 0));
     }
 }

@@ -24,6 +24,8 @@ use super::{
 /// Messages on their way out, and how many bytes they take.
 struct Batch<'a> {
     out: &'a mut Vec<Message>,
+    /// Of each, for whoever wants it.
+    lens: Option<&'a mut Vec<usize>>,
     bytes: usize,
     max: usize,
 }
@@ -39,6 +41,9 @@ impl Batch<'_> {
         debug_assert_eq!(bytes, message.encoded_len());
         self.bytes += bytes;
         self.out.push(message);
+        if let Some(lens) = &mut self.lens {
+            lens.push(bytes);
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -59,13 +64,36 @@ impl Connection {
         out: &mut Vec<Message>,
         max_bytes: usize,
     ) -> usize {
-        self.clock = self.clock.max(now);
-        let before = out.len();
-        let mut batch = Batch {
+        let batch = Batch {
             out,
+            lens: None,
             bytes: 0,
             max: max_bytes.max(1),
         };
+        self.transmit(now, batch)
+    }
+
+    /// As [`poll_transmit`](Self::poll_transmit), and appends the [encoded length](Message::encoded_len) of each message to
+    /// `lens`: it is known here already, and who puts them together needs it.
+    pub fn poll_transmit_measured(
+        &mut self,
+        now: Instant,
+        out: &mut Vec<Message>,
+        lens: &mut Vec<usize>,
+        max_bytes: usize,
+    ) -> usize {
+        let batch = Batch {
+            out,
+            lens: Some(lens),
+            bytes: 0,
+            max: max_bytes.max(1),
+        };
+        self.transmit(now, batch)
+    }
+
+    fn transmit(&mut self, now: Instant, mut batch: Batch<'_>) -> usize {
+        self.clock = self.clock.max(now);
+        let before = batch.out.len();
         self.transmit_link(now, &mut batch);
         while !batch.is_full()
             && let Some((message, counted)) = self.control.pop_front()
@@ -98,7 +126,8 @@ impl Connection {
                 self.relieve(lane);
             }
         }
-        let (bytes, sent) = (batch.bytes, out.len() - before);
+        self.queue.settle();
+        let (bytes, sent) = (batch.bytes, batch.out.len() - before);
         self.counters.messages_out += sent as u64;
         bytes
     }
@@ -230,7 +259,7 @@ impl Connection {
             mut message,
             serial,
             bytes,
-            ..
+            cost: _,
         } = queued;
         let unnumbered = bytes - variable_len(&message);
         let mux = message.mux.get();

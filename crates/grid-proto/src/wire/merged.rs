@@ -82,10 +82,30 @@ impl Unfold {
     }
 }
 
-impl Iterator for Unfold {
-    type Item = Result<Message, DecodeError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl Unfold {
+    /// As [`next`](Iterator::next); a payload of whose length `apart` says so gets memory of its own, and is no slice of the
+    /// whole: for those who keep it, and not the rest.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use grid_proto::MuxId;
+    /// use grid_proto::wire::{Message, Op, encode_merged, unfold};
+    ///
+    /// let kept = Message { payload: Bytes::from_static(b"kept"), ..Message::new(Op::Response, MuxId::new(1)) };
+    /// let mut whole = Vec::new();
+    /// encode_merged(&[kept.clone(), kept.clone()], &mut whole);
+    ///
+    /// let mut inside = unfold(Bytes::from(whole));
+    /// let apart = inside.next_apart(|len| len < 100).transpose()?.unwrap_or_default();
+    /// let slice = inside.next().transpose()?.unwrap_or_default();
+    /// assert_eq!((&apart, &slice), (&kept, &kept));
+    /// assert!(apart.payload.is_unique() && !slice.payload.is_unique());
+    /// # Ok::<(), grid_proto::wire::DecodeError>(())
+    /// ```
+    pub fn next_apart(
+        &mut self,
+        apart: impl Fn(usize) -> bool,
+    ) -> Option<Result<Message, DecodeError>> {
         if let Next::Inside {
             bytes,
             left,
@@ -94,7 +114,7 @@ impl Iterator for Unfold {
         } = &mut self.0
         {
             *left = left.checked_sub(1)?;
-            let message = next_inside(bytes, at, *end);
+            let message = next_inside(bytes, at, *end, apart);
             if message.is_err() {
                 let rest = bytes.slice(*at..*end);
                 let part = Reader::new(&rest)
@@ -105,7 +125,12 @@ impl Iterator for Unfold {
             return Some(message);
         }
         match std::mem::replace(&mut self.0, Next::Nothing) {
-            Next::Single(message) => Some(Ok(message)),
+            Next::Single(mut message) => {
+                if apart(message.payload.len()) {
+                    message.payload = Bytes::copy_from_slice(&message.payload);
+                }
+                Some(Ok(message))
+            }
             Next::Damaged(error, bytes) => {
                 self.0 = Next::Spoilt(bytes);
                 Some(Err(error))
@@ -119,10 +144,23 @@ impl Iterator for Unfold {
     }
 }
 
+impl Iterator for Unfold {
+    type Item = Result<Message, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_apart(|_| false)
+    }
+}
+
 impl std::iter::FusedIterator for Unfold {}
 
 /// The message that stands in `bytes` between `at` and at most `end`; moves `at` behind it.
-fn next_inside(bytes: &Bytes, at: &mut usize, end: usize) -> Result<Message, DecodeError> {
+fn next_inside(
+    bytes: &Bytes,
+    at: &mut usize,
+    end: usize,
+    apart: impl Fn(usize) -> bool,
+) -> Result<Message, DecodeError> {
     let rest = bytes.get(*at..end).unwrap_or_default();
     let mut after = rest;
     let (part, taken) = match quick::bin(&mut after) {
@@ -137,7 +175,11 @@ fn next_inside(bytes: &Bytes, at: &mut usize, end: usize) -> Result<Message, Dec
     let frame =
         Frame::decode(part).map_err(|error| error.inside(part_end.saturating_sub(part.len())))?;
     *at = part_end;
-    let payload = bytes.slice_ref(frame.payload);
+    let payload = if apart(frame.payload.len()) {
+        Bytes::copy_from_slice(frame.payload)
+    } else {
+        bytes.slice_ref(frame.payload)
+    };
     Ok(Message {
         payload,
         ..Message::without_payload(&frame)

@@ -28,7 +28,7 @@ use crate::{
 
 pub(super) type End = Result<(), Text>;
 pub(super) type RunningSingle = Running<Request, Payload>;
-pub(super) type RunningStream = Running<Box<StreamCall>, ()>;
+pub(super) type RunningStream = Running<StreamCall, ()>;
 
 /// What handlers that were polled in place have come to; goes in under one lock.
 #[derive(Default)]
@@ -41,18 +41,28 @@ pub(super) struct Outcomes {
 
 /// How much is polled in place still.
 struct Turn {
-    began: tokio::time::Instant,
+    /// What comes after it gets a task; none where that is beyond all time.
+    until: Option<tokio::time::Instant>,
     /// When the last of them had ended or got its task, which is when the next begins: to read the clock is not cheap.
     now: tokio::time::Instant,
     left: usize,
 }
 
 impl Turn {
+    fn new(settings: &Settings) -> Self {
+        let now = tokio::time::Instant::now();
+        Self {
+            until: now.checked_add(settings.in_place_time),
+            now,
+            left: settings.in_place_handlers,
+        }
+    }
+
     /// How long the one took that was polled last. What comes next gets a task where the time is up.
-    fn lap(&mut self, settings: &Settings) -> Duration {
+    fn lap(&mut self) -> Duration {
         let before = self.now;
         self.moves_on();
-        if self.now.saturating_duration_since(self.began) > settings.in_place_time {
+        if self.until.is_some_and(|until| self.now > until) {
             self.left = 0;
         }
         self.now.saturating_duration_since(before)
@@ -67,17 +77,8 @@ impl Session {
     /// Polls handlers once where the reader stands, within limits; those that are not ready get
     /// tasks.
     pub(super) fn serve_in_place(self: &Arc<Self>, registry: &Frozen, called: &mut Todo) {
-        let left = self.link.node.settings.in_place_handlers;
-        let now = tokio::time::Instant::now();
-        self.serve(
-            Some(registry),
-            called,
-            Some(Turn {
-                began: now,
-                now,
-                left,
-            }),
-        );
+        let turn = Turn::new(&self.link.node.settings);
+        self.serve(Some(registry), called, Some(turn));
     }
 
     /// Gives each handler a task: for when the reader is somebody's call.
@@ -98,10 +99,12 @@ impl Session {
         let _inside = node.worker.as_ref().map(|_| node.handlers.enter());
         // It was emptied, and keeps its room.
         let mut outcomes = std::mem::take(&mut called.outcomes);
+        let mut last = None;
         for request in called.requests.drain(..) {
             let entry = registry.and_then(|registry| registry.single_at(request.route));
-            self.serve_single(entry, request, &mut turn, &mut outcomes);
+            self.serve_single(entry, request, &mut turn, &mut last, &mut outcomes);
         }
+        drop(last);
         for (opened, pipe, token) in called.opened.drain(..) {
             let entry = registry.and_then(|registry| registry.stream_at(opened.route));
             self.serve_stream(entry, (opened, pipe, token), &mut turn, &mut outcomes);
@@ -115,6 +118,7 @@ impl Session {
         entry: Option<&Arc<SingleEntry>>,
         inbound: InboundRequest,
         turn: &mut Option<Turn>,
+        last: &mut Option<RunningSingle>,
         outcomes: &mut Outcomes,
     ) {
         let ticket = inbound.ticket;
@@ -124,16 +128,21 @@ impl Session {
         };
         let bytes = inbound.payload.len();
         let context = self.context(entry, inbound.deadline, Watch::of(self, ticket));
-        let request = Request::new(inbound.payload, context);
-        let permit = self.link.handlers.try_acquire();
-        let Some(mut running) = Running::new(entry, permit, inbound.charge, request) else {
+        // Most come in rows for the same handler, and what one held of limits and memory is there for the next.
+        let running = match last.take().filter(|last| last.is_of(entry)) {
+            Some(mut last) => last.again(inbound.charge).then_some(last),
+            None => Running::new(entry, self.link.handlers.try_acquire(), inbound.charge),
+        };
+        let Some(mut running) = running else {
             outcomes.refused.push(ticket);
             return;
         };
         running.traced(HandleSpan::new(&self.link, entry, bytes, None));
-        match self.poll_in_place(&mut running, turn) {
+        let request = Request::new(inbound.payload, context);
+        match self.poll_in_place(&mut running, request, turn) {
             Some(ended) => {
-                let ended = running.end(Some(ended));
+                let ended = running.end_in_place(ended);
+                *last = Some(running);
                 self.count_in_place(entry, turn);
                 if let Some(answer) = single_answer(ended) {
                     let urgent = entry.options.urgent;
@@ -161,15 +170,14 @@ impl Session {
         };
         let bytes = opened.payload.len();
         let context = self.context(entry, opened.deadline, Watch::by(token.clone()));
-        let call = Box::new(StreamCall::new(opened.payload, context, pipe.clone()));
         let permit = self.link.handlers.try_acquire();
-        let Some(mut running) = Running::new(entry, permit, opened.charge, call) else {
+        let Some(mut running) = Running::new(entry, permit, opened.charge) else {
             outcomes.refused_streams.push(stream);
             return;
         };
         running.traced(HandleSpan::new(&self.link, entry, bytes, Some(&pipe)));
-        drop(pipe);
-        match self.poll_in_place(&mut running, turn) {
+        let call = StreamCall::new(opened.payload, context, pipe);
+        match self.poll_in_place(&mut running, call, turn) {
             Some(ended) => {
                 let ended = running.end(Some(ended));
                 self.count_in_place(entry, turn);
@@ -197,24 +205,30 @@ impl Session {
         )
     }
 
+    /// How it ended; `None` where it is for a task to go on.
+    #[inline]
     fn poll_in_place<C, T: Returned>(
         &self,
         running: &mut Running<C, T>,
+        call: C,
         turn: &mut Option<Turn>,
     ) -> Option<Ended<T>> {
         let settings = &self.link.node.settings;
-        let turn = turn.as_mut()?;
         let entry = running.entry();
-        if turn.left == 0 || entry.options.blocking || entry.counters.is_slow() {
+        let in_place = |turn: &&mut Turn| {
+            turn.left > 0 && !entry.options.blocking && !entry.counters.is_slow()
+        };
+        let Some(turn) = turn.as_mut().filter(in_place) else {
+            running.keep(call);
             return None;
-        }
+        };
         turn.left -= 1;
         let id = entry.id;
         self.polling.store(id.get(), Ordering::Relaxed);
-        let ended = running.poll_once();
+        let ended = running.poll_first(call);
         self.polling.store(0, Ordering::Relaxed);
         if ended.is_none() {
-            let took = turn.lap(settings);
+            let took = turn.lap();
             running.took(took);
             running.entry().counters.polled(took > settings.slow_poll);
         }
@@ -225,7 +239,7 @@ impl Session {
     fn count_in_place<C, T>(&self, entry: &Entry<C, T>, turn: &mut Option<Turn>) {
         let settings = &self.link.node.settings;
         if let Some(turn) = turn {
-            let took = turn.lap(settings);
+            let took = turn.lap();
             entry.counters.ran(took);
             entry.counters.polled(took > settings.slow_poll);
         }

@@ -188,7 +188,8 @@ impl Batch {
             // What is left of it would hardly be a batch.
             && (self.copied < self.limit || *len <= self.limit + self.limit / 2)
         {
-            let message = match rest.next() {
+            let whole = *len;
+            let message = match rest.next_apart(|payload| is_pinning(payload, whole)) {
                 None => {
                     self.rest = None;
                     return;
@@ -202,8 +203,9 @@ impl Batch {
                     if message.op == Op::Merged {
                         report::nested(session, &message);
                     }
-                    let (message, copied) = unpinned(message, *len);
-                    self.copied += copied;
+                    if is_pinning(message.payload.len(), whole) {
+                        self.copied += message.payload.len();
+                    }
                     self.messages.push(message);
                     if self.messages.len() == FEWEST_MESSAGES {
                         self.began = Some(Instant::now());
@@ -288,16 +290,10 @@ impl Unreadable {
     }
 }
 
-/// Copies a payload out of the buffer that it was read into, unless that is its own: whoever keeps
-/// it would keep the whole buffer, of which only the payload is counted as held. Says how much was
-/// copied.
-fn unpinned(mut message: Message, buffer: usize) -> (Message, usize) {
-    let len = message.payload.len();
-    if len == 0 || (buffer > LARGE_FRAME && len >= buffer - buffer / 16) {
-        return (message, 0);
-    }
-    message.payload = Bytes::copy_from_slice(&message.payload);
-    (message, len)
+/// Whether a payload is copied out of the websocket message that it was read in, which is not its own: whoever keeps it
+/// would keep the whole, of which only the payload is counted as held.
+fn is_pinning(payload: usize, whole: usize) -> bool {
+    payload > 0 && (whole <= LARGE_FRAME || payload < whole - whole / 16)
 }
 
 /// Where checksums are insisted on, a message without one is unreadable; a ping of the link never
@@ -316,21 +312,7 @@ pub(super) fn insist(session: &Session, message: Message) -> Result<Message, Unr
 
 #[cfg(test)]
 mod tests {
-    use grid_proto::MuxId;
-
     use super::*;
-
-    /// A payload of that many bytes in a buffer of so many: whether it is copied.
-    fn is_copied(len: usize, buffer: usize) -> bool {
-        let buffer = Bytes::from(vec![7; buffer]);
-        let mut message = Message::new(Op::MuxServerMsg, MuxId::new(1));
-        message.payload = buffer.slice(..len);
-        let (unpinned, copied) = unpinned(message.clone(), buffer.len());
-        assert_eq!(unpinned.payload, message.payload);
-        let is_copied = unpinned.payload.as_ptr() != buffer.as_ptr();
-        assert_eq!(copied, if is_copied { len } else { 0 });
-        is_copied
-    }
 
     #[test]
     fn the_first_batch_after_a_silence_is_small_and_those_that_follow_it_are_larger() {
@@ -384,10 +366,11 @@ mod tests {
 
     #[test]
     fn a_payload_keeps_no_buffer_but_its_own() {
-        assert!(is_copied(149_999, 160_000));
-        assert!(!is_copied(150_000, 160_000));
+        assert!(!is_pinning(0, 160_000));
+        assert!(is_pinning(149_999, 160_000));
+        assert!(!is_pinning(150_000, 160_000));
         // A buffer that others are read into as well.
-        assert!(is_copied(LARGE_FRAME - 30, LARGE_FRAME));
-        assert!(!is_copied(LARGE_FRAME - 30, LARGE_FRAME + 1));
+        assert!(is_pinning(LARGE_FRAME - 30, LARGE_FRAME));
+        assert!(!is_pinning(LARGE_FRAME - 30, LARGE_FRAME + 1));
     }
 }

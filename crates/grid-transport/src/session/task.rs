@@ -66,27 +66,32 @@ pub(super) struct Running<C, T: Returned> {
     timed: Option<NonZeroU32>,
     counted: bool,
     span: Option<Box<HandleSpan>>,
-    /// Of the link and node, and of the handler's own limit.
-    _permits: (Permit, Option<Permit>),
+    /// The box of one that has ended in place, for the next.
+    spare: Option<HandlerFuture<T>>,
+    /// Of the link and node.
+    _permit: Permit,
+    /// Of the handler's own limit.
+    own: Option<Permit>,
     /// What its request holds of the inbound budget.
-    _charge: Charge,
+    charge: Charge,
 }
 
 enum Stage<C, T> {
-    /// Not called yet: calling is the handler's code already.
-    Called(C),
+    /// Not called yet: calling is the handler's code already. In a box, for the few that wait for a task: all others would
+    /// have the room for it.
+    Called(Box<C>),
     Polled(HandlerFuture<T>),
     Over,
 }
 
 impl<C, T: Returned> Running<C, T> {
-    /// `None` when one of the limits is reached.
+    /// One that is to be [polled at once](Self::poll_first) or [kept for a task](Self::keep); `None` when one of the limits
+    /// is reached.
     #[inline]
     pub(super) fn new(
         entry: &Arc<Entry<C, T>>,
         permit: Option<Permit>,
         charge: Charge,
-        call: C,
     ) -> Option<Self> {
         let permit = permit?;
         let own = match &entry.limit {
@@ -96,14 +101,38 @@ impl<C, T: Returned> Running<C, T> {
         entry.counters.begin();
         Some(Self {
             entry: entry.clone(),
-            stage: Stage::Called(call),
+            stage: Stage::Over,
             since: None,
             timed: None,
             counted: false,
             span: None,
-            _permits: (permit, own),
-            _charge: charge,
+            spare: None,
+            _permit: permit,
+            own,
+            charge,
         })
+    }
+
+    /// Whether it ran this handler.
+    pub(super) fn is_of(&self, entry: &Arc<Entry<C, T>>) -> bool {
+        Arc::ptr_eq(&self.entry, entry)
+    }
+
+    /// As [`new`](Self::new), of one that has [ended in place](Self::end_in_place); false when the handler's own limit is
+    /// reached.
+    #[inline]
+    pub(super) fn again(&mut self, charge: Charge) -> bool {
+        self.own = match &self.entry.limit {
+            Some(limit) => match limit.try_acquire() {
+                Some(own) => Some(own),
+                None => return false,
+            },
+            None => None,
+        };
+        self.entry.counters.begin();
+        (self.since, self.timed, self.counted) = (None, None, false);
+        self.charge = charge;
+        true
     }
 
     /// Its span, where somebody wants one.
@@ -115,16 +144,27 @@ impl<C, T: Returned> Running<C, T> {
         &self.entry
     }
 
-    /// Polls once; what is not ready has to be polled again by a task, with a waker that counts.
-    pub(super) fn poll_once(&mut self) -> Option<Ended<T>>
-    where
-        Self: Unpin,
-    {
-        let mut cx = Context::from_waker(Waker::noop());
-        match self.poll_stage(&mut cx) {
+    /// Calls the handler and polls it once; what is not ready has to be polled again by a task, with a waker that counts.
+    #[inline]
+    pub(super) fn poll_first(&mut self, call: C) -> Option<Ended<T>> {
+        let _inside = self.span.as_ref().map(|span| span.enter());
+        let spare = self.spare.take().or_else(|| self.entry.spare.take());
+        let polled = match quietly(|| (self.entry.run)(call, spare)) {
+            Ok(future) => {
+                self.stage = Stage::Polled(future);
+                self.stage.poll(&mut Context::from_waker(Waker::noop()))
+            }
+            Err(panic) => Poll::Ready(Ended::Panicked(panic)),
+        };
+        match polled {
             Poll::Ready(ended) => Some(ended),
             Poll::Pending => None,
         }
+    }
+
+    /// Keeps the call for when a task polls it.
+    pub(super) fn keep(&mut self, call: C) {
+        self.stage = Stage::Called(Box::new(call));
     }
 
     /// How long that took.
@@ -143,10 +183,24 @@ impl<C, T: Returned> Running<C, T> {
 
     /// Drops what is left of the handler, counts it, and gives back what it held.
     pub(super) fn end(mut self, ended: Option<Ended<T>>) -> Ended<T> {
+        self.finish(ended)
+    }
+
+    /// The same for one that [ran to its end](Self::poll_first) where it was called: another call of the same handler can
+    /// [use it again](Self::again).
+    #[inline]
+    pub(super) fn end_in_place(&mut self, ended: Ended<T>) -> Ended<T> {
+        let ended = self.finish(Some(ended));
+        self.own = None;
+        self.charge = Charge::default();
+        ended
+    }
+
+    fn finish(&mut self, ended: Option<Ended<T>>) -> Ended<T> {
         if let (Some(Ended::Returned(_)), Stage::Polled(_)) = (&ended, &self.stage)
             && let Stage::Polled(returned) = mem::replace(&mut self.stage, Stage::Over)
         {
-            self.entry.spare.keep(returned);
+            self.spare = Some(returned);
         }
         let dropped = self.drop_stage();
         let ended = match (ended, dropped) {
@@ -182,12 +236,18 @@ impl<C, T: Returned> Running<C, T> {
             && let Stage::Called(call) = mem::replace(&mut self.stage, Stage::Over)
         {
             let spare = self.entry.spare.take();
-            match quietly(|| (self.entry.run)(call, spare)) {
+            match quietly(|| (self.entry.run)(*call, spare)) {
                 Ok(future) => self.stage = Stage::Polled(future),
                 Err(panic) => return Poll::Ready(Ended::Panicked(panic)),
             }
         }
-        let Stage::Polled(future) = &mut self.stage else {
+        self.stage.poll(cx)
+    }
+}
+
+impl<C, T> Stage<C, T> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended<T>> {
+        let Self::Polled(future) = self else {
             return Poll::Ready(Ended::Dropped);
         };
         match quietly(|| future.poll(cx)) {
@@ -225,6 +285,9 @@ impl<C, T: Returned> Drop for Running<C, T> {
             self.since.get_or_insert_with(tokio::time::Instant::now);
             self.count(&Ended::Dropped);
         }
+        if let Some(spare) = self.spare.take() {
+            self.entry.spare.keep(spare);
+        }
     }
 }
 
@@ -251,7 +314,57 @@ pub(crate) fn panic_text(panic: Box<dyn Any + Send>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use grid_proto::{HandlerId, conn::Budget};
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+    use crate::{
+        handler::{Context as Called, Request},
+        registration::SingleHandler,
+        registry::Registry,
+        session::{Permits, Watch},
+    };
+
+    fn request(text: &'static str) -> Request {
+        let watch = Watch::by(CancellationToken::new());
+        let context = Called::new("http://a:1".into(), HandlerId::new(9), None, None, watch);
+        Request::new(text.into(), context)
+    }
+
+    #[test]
+    fn one_that_has_ended_in_place_runs_another_call_within_the_handlers_own_limit() {
+        let registry = Registry::new();
+        let echo = SingleHandler::new(HandlerId::new(9), |request: Request| async move {
+            Ok(request.into_payload())
+        });
+        registry.register(echo.limit(1)).unwrap();
+        let frozen = registry.freeze();
+        let entry = &frozen.singles()[0];
+        let (node, inbound, own) = (
+            Permits::new(1),
+            Budget::new(100),
+            entry.limit.as_ref().unwrap(),
+        );
+        let charge = || inbound.charge(7).unwrap();
+        let mut running = Running::new(entry, node.try_acquire(), charge()).unwrap();
+        for text in ["one", "two"] {
+            assert_eq!((node.used(), own.used(), inbound.used()), (1, 1, 7));
+            let ended = running.poll_first(request(text)).unwrap();
+            let ended = running.end_in_place(ended);
+            assert!(matches!(ended, Ended::Returned(Ok(answer)) if answer == text.into()));
+            // What is for all calls together stays, and what is for one has gone.
+            assert_eq!((node.used(), own.used(), inbound.used()), (1, 0, 0));
+            let elsewhere = own.try_acquire();
+            assert!(!running.again(charge()), "it runs elsewhere");
+            drop(elsewhere);
+            assert!(running.again(charge()));
+        }
+        drop(running);
+        assert_eq!((node.used(), own.used(), inbound.used()), (0, 0, 0));
+        assert!(entry.spare.take().is_some(), "its box is for the next");
+        let counted = entry.counters.snapshot(entry.id, None, false);
+        assert_eq!((counted.calls, counted.running, counted.errors), (3, 0, 1));
+    }
 
     struct Bomb;
 

@@ -29,11 +29,11 @@ const CROWD: usize = 128;
 pub(super) async fn write(session: Arc<Session>, mut socket: Box<WsWriter>) -> Box<WsWriter> {
     let (mut messages, mut lens) = (Vec::new(), Vec::new());
     loop {
-        if session.take_messages(&mut messages) {
+        if session.take_messages(&mut messages, &mut lens) {
             let sent = tokio::select! {
                 biased;
                 () = session.monitor.closing.cancelled() => return socket,
-                sent = send(&session, &mut socket, &mut messages, &mut lens) => sent,
+                sent = send(&session, &mut socket, &mut messages, &lens) => sent,
             };
             if let Err(error) = sent {
                 session.fail(error);
@@ -69,11 +69,12 @@ pub(super) async fn write(session: Arc<Session>, mut socket: Box<WsWriter>) -> B
 impl Session {
     /// Takes what the machine wants to send; false when there is nothing, and the writer may
     /// sleep until it is woken.
-    fn take_messages(self: &Arc<Self>, messages: &mut Vec<Message>) -> bool {
+    fn take_messages(self: &Arc<Self>, messages: &mut Vec<Message>, lens: &mut Vec<usize>) -> bool {
         let limit = self.link.node.settings.merge_limit;
         messages.clear();
+        lens.clear();
         let taken = self.with_clock(|core, now| {
-            core.conn.poll_transmit(now, messages, limit);
+            core.conn.poll_transmit_measured(now, messages, lens, limit);
             core.sleepers.writer_takes(messages.is_empty());
         });
         taken.is_some() && !messages.is_empty()
@@ -102,53 +103,55 @@ impl Session {
 }
 
 /// Sends messages in order, merging what fits together; one over the limit goes alone, so that
-/// no merged message is larger than a message may be. `lens` is room for their lengths.
+/// no merged message is larger than a message may be. `lens` are their lengths.
 async fn send(
     session: &Session,
     socket: &mut WsWriter,
     messages: &mut Vec<Message>,
-    lens: &mut Vec<usize>,
+    lens: &[usize],
 ) -> Result<(), WsError> {
     let settings = &session.link.node.settings;
     let limit = settings
         .merge_limit
         .min(settings.max_message.saturating_sub(MERGED_HEAD));
-    let mut rest = messages.as_slice();
-    while !rest.is_empty() {
-        let bytes = group(rest, limit, lens);
-        let (together, later) = rest.split_at(lens.len());
+    let (mut messages_left, mut lens_left) = (messages.as_slice(), lens);
+    while !messages_left.is_empty() {
+        let (count, bytes) = group(lens_left, limit);
+        let (together, later) = messages_left.split_at(count);
+        let (their_lens, later_lens) = lens_left.split_at(count);
         socket.put(bytes, |buffer| match together {
             [alone] => alone.encode(buffer),
             _ => {
-                encode_merged_head(lens.len() as u32, buffer);
-                for (message, len) in together.iter().zip(lens.iter()) {
+                encode_merged_head(count as u32, buffer);
+                for (message, len) in together.iter().zip(their_lens) {
                     encode_merged_part(&message.as_frame(), *len, buffer);
                 }
             }
         });
-        rest = later;
+        (messages_left, lens_left) = (later, later_lens);
     }
     // Not held twice for as long as the peer takes to read it.
     messages.clear();
     socket.send_put().await
 }
 
-/// Puts the lengths of those of the first messages that go together into `lens`, and says how many bytes they take.
-fn group(messages: &[Message], limit: usize, lens: &mut Vec<usize>) -> usize {
-    lens.clear();
+/// How many of the first messages, which have these lengths, go together, and how many bytes they take then.
+fn group(lens: &[usize], limit: usize) -> (usize, usize) {
     let mut merged = MergedLen::default();
-    for message in messages {
-        let (before, len) = (merged, message.encoded_len());
-        merged.add(len);
-        if !lens.is_empty() && merged.total() > limit {
-            merged = before;
-            break;
+    for (count, len) in lens.iter().enumerate() {
+        let before = merged;
+        merged.add(*len);
+        if count > 0 && merged.total() > limit {
+            return grouped(lens, count, before);
         }
-        lens.push(len);
     }
-    match lens.as_slice() {
-        [alone] => *alone,
-        _ => merged.total(),
+    grouped(lens, lens.len(), merged)
+}
+
+fn grouped(lens: &[usize], count: usize, merged: MergedLen) -> (usize, usize) {
+    match lens.first() {
+        Some(alone) if count == 1 => (1, *alone),
+        _ => (count, merged.total()),
     }
 }
 
@@ -170,16 +173,13 @@ mod tests {
     #[test]
     fn a_large_message_goes_alone() {
         let messages = [message(10), message(10), message(100_000), message(10)];
-        let mut lens = Vec::new();
-        let mut together = |messages: &[Message]| {
-            let bytes = group(messages, 65_536, &mut lens);
-            (lens.len(), bytes)
-        };
+        let lens = messages.each_ref().map(Message::encoded_len);
+        let together = |from: usize| group(&lens[from..], 65_536);
         let mut merged = Vec::new();
         encode_merged(&messages[..2], &mut merged);
-        assert_eq!(together(&messages), (2, merged.len()));
-        assert_eq!(together(&messages[..1]), (1, messages[0].encoded_len()));
-        assert_eq!(together(&messages[2..]).0, 1);
-        assert_eq!(together(&messages[3..]).0, 1);
+        assert_eq!(together(0), (2, merged.len()));
+        assert_eq!(group(&lens[..1], 65_536), (1, lens[0]));
+        assert_eq!(together(2), (1, lens[2]));
+        assert_eq!(together(3), (1, lens[3]));
     }
 }

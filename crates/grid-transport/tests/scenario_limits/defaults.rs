@@ -61,7 +61,7 @@ fn every_default_is_the_one_that_is_documented() {
         assert_eq!(value, Duration::from_millis(millis), "time {place}");
     }
     // What the page about operations says of them, on machines of 64 bits.
-    assert_eq!((QUEUED_COST, ITEM_COST), (256, 128));
+    assert_eq!((QUEUED_COST, ITEM_COST), (224, 128));
     assert_eq!(of.in_place_time, Duration::from_micros(200));
     assert!(!of.strict && !of.require_checksums && !of.own_worker && of.first_mux.is_none());
 }
