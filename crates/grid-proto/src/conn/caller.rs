@@ -12,7 +12,7 @@ use super::Fault;
 use super::{
     Connection, Dirty, TimerKey,
     config::Capacity,
-    error::{CallError, SendError, SubmitError},
+    error::{CallError, SubmitError},
     event::Event,
     lanes::Lane,
     outgoing::{Call, OutRequest, OutStream},
@@ -183,43 +183,6 @@ impl Connection {
         Ok(MuxId::new(mux))
     }
 
-    /// Sends an item on a stream of ours.
-    ///
-    /// # Errors
-    /// Why nothing was sent; on [`SendError::NoCredit`] wait for [`Event::Writable`].
-    pub fn send(&mut self, mux: MuxId, item: Payload) -> Result<(), SendError> {
-        let message = self
-            .message(Op::MuxClientMsg, mux.get())
-            .with_content(present(item));
-        let (len, limit) = (numbered_len(&message), self.config.max_message);
-        let room = self.queue.has_room();
-        let enough = self.queue.is_full_of(Lane::Caller(mux));
-        let Some(Call::Stream(stream)) = self.calls.get_mut(&mux.get()) else {
-            return Err(SendError::Ended);
-        };
-        if stream.capacity.input == 0 {
-            return Err(SendError::NoInput);
-        }
-        if stream.finished {
-            return Err(SendError::Finished);
-        }
-        if len > limit {
-            return Err(SendError::TooLarge { len, limit });
-        }
-        if !room {
-            return Err(SendError::QueueFull);
-        }
-        if enough || !stream.credits.take() {
-            return Err(SendError::NoCredit);
-        }
-        self.queue.push(message, 0);
-        #[cfg(feature = "__faults")]
-        if self.faulty(Fault::ItemsSwapped) {
-            self.queue.swap_last();
-        }
-        Ok(())
-    }
-
     /// Says that no more items are sent on a stream of ours; what was sent goes before. Always succeeds.
     pub fn finish(&mut self, mux: MuxId) {
         let mut message = self.message(Op::MuxClientMsg, mux.get());
@@ -379,21 +342,9 @@ const LATE_ANSWERS: u64 = 2;
 /// up.
 const LATE_STREAM: u64 = 4;
 
-/// The encoded length of a message that gets its sequence number later: with the longest that it can get.
-pub(super) fn numbered_len(message: &Message) -> usize {
-    let mut frame = message.as_frame();
-    frame.seq = u32::MAX;
-    frame.encoded_len()
-}
-
 /// Hands out the payload of a message that is not sent.
 pub(super) fn unsent(events: &mut VecDeque<Event>, message: Message) {
     if !message.payload.is_empty() {
         events.push_back(Event::Unsent(message.payload));
     }
-}
-
-/// Every stream item is present (protocol section 7).
-pub(super) fn present(item: Payload) -> Payload {
-    Payload::Present(item.into_bytes())
 }

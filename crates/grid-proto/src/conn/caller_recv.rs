@@ -11,10 +11,10 @@ use crate::{
 use super::Fault;
 use super::{
     Connection,
-    caller::present,
     credit::credits_in,
     error::CallError,
     event::Event,
+    items::present,
     outgoing::{Call, OutRequest, OutStream},
     unread::Unread,
 };

@@ -11,8 +11,7 @@ use crate::{
 use super::Fault;
 use super::{
     Connection, Dirty, TimerKey,
-    caller::{numbered_len, present},
-    error::{RespondError, SendError},
+    error::RespondError,
     event::{CancelReason, Event, ServeId, Ticket},
     incoming::{Ending, Head, Incoming, Served},
     lanes::Lane,
@@ -142,43 +141,6 @@ impl Connection {
         Some(served)
     }
 
-    /// Sends an item on a stream that is being served.
-    ///
-    /// # Errors
-    /// Why nothing was sent; on [`SendError::NoCredit`] wait for [`Event::ServeWritable`].
-    pub fn serve_send(&mut self, stream: ServeId, item: Payload) -> Result<(), SendError> {
-        let message = self
-            .message(Op::MuxServerMsg, stream.mux.get())
-            .with_content(present(item));
-        let (len, limit) = (numbered_len(&message), self.config.max_message);
-        let room = self.queue.has_room();
-        let enough = self.queue.is_full_of(Lane::Handler(stream));
-        #[cfg(feature = "__faults")]
-        let stream = self.misled(stream);
-        #[cfg(feature = "__faults")]
-        let over = self.faulty(Fault::CapacityOffByOne);
-        let Some(open) = open_stream(&mut self.incoming, stream) else {
-            return Err(SendError::Ended);
-        };
-        if !open.ending.is_open() {
-            return Err(SendError::Ended);
-        }
-        if len > limit {
-            return Err(SendError::TooLarge { len, limit });
-        }
-        if !room {
-            return Err(SendError::QueueFull);
-        }
-        let credit = !enough && open.credits.take();
-        #[cfg(feature = "__faults")]
-        let credit = credit || (over && open.send_seq.is_multiple_of(5));
-        if !credit {
-            return Err(SendError::NoCredit);
-        }
-        self.queue.push(message, stream.serial);
-        Ok(())
-    }
-
     /// Says that `items` items of a stream that is being served were handed to the handler: their credit is returned.
     pub fn serve_consumed(&mut self, stream: ServeId, items: u32) {
         #[cfg(feature = "__faults")]
@@ -256,7 +218,7 @@ impl Connection {
 
     /// The stream that has the number of `stream` now: only a planted fault takes it for the same.
     #[cfg(feature = "__faults")]
-    fn misled(&self, stream: ServeId) -> ServeId {
+    pub(super) fn misled(&self, stream: ServeId) -> ServeId {
         match self.incoming.get(&stream.mux.get()) {
             Some(open) if self.faulty(Fault::StaleHandler) => ServeId {
                 serial: open.serial,

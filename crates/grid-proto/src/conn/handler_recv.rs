@@ -184,7 +184,7 @@ impl Connection {
         if open.unconsumed >= open.capacity.input {
             return self.break_off(mux, Text::from(stream_text::HANDLER_BLOCKED));
         }
-        let payload = super::caller::present(message.into_content());
+        let payload = super::items::present(message.into_content());
         let cost = Unread::cost(payload.len());
         open.unconsumed += 1;
         if self.has_to_shed(cost) {

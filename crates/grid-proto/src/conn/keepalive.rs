@@ -18,6 +18,8 @@ pub(super) struct Keepalive {
     period: Duration,
     next_ping: Instant,
     heard: Instant,
+    /// When the peer has been silent for too long: asked for far more often than it changes.
+    silent: Instant,
     /// The silence has been excused by a sleep of ours; once, or a process that is always late would never find a
     /// dead peer.
     excused: bool,
@@ -54,6 +56,7 @@ impl Keepalive {
             period,
             next_ping: now + period,
             heard: now,
+            silent: now + period * 2,
             excused: false,
             next_id: 0,
             awaited: VecDeque::new(),
@@ -65,8 +68,15 @@ impl Keepalive {
 
     /// Any byte at all: a peer that is busy but sends is not dead.
     pub(super) fn heard(&mut self, now: Instant) {
-        self.heard = self.heard.max(now);
+        self.listens(now);
         self.excused = false;
+    }
+
+    fn listens(&mut self, now: Instant) {
+        if now > self.heard {
+            self.heard = now;
+            self.silent = now + self.period * 2;
+        }
     }
 
     /// Whether a timer that ran late by this much tells that the process stood still for a period. What the peer sent
@@ -75,7 +85,7 @@ impl Keepalive {
         let slept = late >= self.period;
         if slept && !self.excused {
             self.excused = true;
-            self.heard = self.heard.max(a_period_ago(now, self.period));
+            self.listens(a_period_ago(now, self.period));
         }
         slept
     }
@@ -178,7 +188,7 @@ impl Keepalive {
     }
 
     pub(super) fn next(&self) -> Instant {
-        self.next_ping.min(self.heard + self.period * 2)
+        self.next_ping.min(self.silent)
     }
 
     pub(super) fn round_trip(&self) -> Option<Duration> {

@@ -48,6 +48,7 @@ pub mod handshake;
 mod incoming;
 #[cfg(test)]
 mod inner_tests;
+mod items;
 mod keepalive;
 mod lanes;
 mod late;

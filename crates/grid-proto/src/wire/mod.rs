@@ -55,4 +55,4 @@ pub use ping::{Ping, Pong};
 pub use reject::ConnectRejection;
 pub use text::Text;
 pub use time::Timestamp;
-pub(crate) use writer::uint_len;
+pub(crate) use writer::{bin_len, uint_len};

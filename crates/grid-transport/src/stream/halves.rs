@@ -70,13 +70,13 @@ impl StreamSender {
     ///
     /// Safe: an item whose future was dropped is not sent.
     pub async fn send(&self, item: impl Into<Payload>) -> Result<(), SendError> {
-        let item = item.into();
-        if self.pipe.try_send(&item)?.is_none() {
+        let mut item = item.into();
+        if self.pipe.try_send(&mut item)?.is_none() {
             return Ok(());
         }
         loop {
             let waits = self.pipe.waits();
-            match self.pipe.try_send(&item)? {
+            match self.pipe.try_send(&mut item)? {
                 None => return Ok(()),
                 Some(Wait::Credit) => waits.credit.await,
                 Some(Wait::Room) => tokio::select! {
@@ -102,7 +102,7 @@ impl StreamSender {
             return Poll::Ready(Ok(()));
         };
         loop {
-            let Some(item) = &pending.item else {
+            let Some(item) = &mut pending.item else {
                 return Poll::Ready(Ok(()));
             };
             if !pending.waiting.is_empty() {

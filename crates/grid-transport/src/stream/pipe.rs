@@ -108,8 +108,7 @@ impl Pipe {
         payload: Payload,
         charge: Charge,
     ) -> (Option<Waker>, Option<Arc<Notify>>) {
-        self.bytes_in
-            .fetch_add(payload.len() as u64, Ordering::Relaxed);
+        add(&self.bytes_in, payload.len() as u64);
         (self.inbox.push(Item { payload, charge }), None)
     }
 
@@ -167,31 +166,28 @@ impl Pipe {
         Poll::Ready(Some(Ok(item.payload)))
     }
 
-    /// Tries to send; `Ok(Some(..))` says what to wait for.
-    pub(crate) fn try_send(&self, item: &Payload) -> Result<Option<Wait>, SendError> {
+    /// Tries to send; `Ok(Some(..))` says what to wait for. The item is taken where it is sent, and stays outside of the lock
+    /// where it is not: dropping the last reference to a user's bytes is the user's code.
+    pub(crate) fn try_send(&self, item: &mut Payload) -> Result<Option<Wait>, SendError> {
         let Some(session) = self.session.upgrade() else {
             return Err(self.over());
         };
         loop {
-            // The clone goes under the lock and the original stays out here: dropping the last
-            // reference to a user's bytes is the user's code.
-            let payload = item.clone();
+            let bytes = item.len() as u64;
             let sent = session.with(|core| {
                 let sent = match self.side {
-                    Side::Caller(mux) => core.conn.send(mux, payload),
-                    Side::Handler(stream) => core.conn.serve_send(stream, payload),
+                    Side::Caller(mux) => core.conn.try_send(mux, item),
+                    Side::Handler(stream) => core.conn.try_serve_send(stream, item),
                 };
-                if sent == Err(Blocked::QueueFull) {
-                    core.sleepers.starve();
+                match sent {
+                    Ok(()) => add(&self.bytes_out, bytes),
+                    Err(Blocked::QueueFull) => core.sleepers.starve(),
+                    Err(_) => {}
                 }
                 sent
             });
             return match sent {
-                Some(Ok(())) => {
-                    self.bytes_out
-                        .fetch_add(item.len() as u64, Ordering::Relaxed);
-                    Ok(None)
-                }
+                Some(Ok(())) => Ok(None),
                 Some(Err(Blocked::NoCredit)) => Ok(Some(Wait::Credit)),
                 Some(Err(Blocked::QueueFull)) if session.starve() => continue,
                 Some(Err(Blocked::QueueFull)) => Ok(Some(Wait::Room)),
@@ -280,6 +276,11 @@ impl Pipe {
         let session = self.session.upgrade()?;
         session.with(|core| f(core, self.side))
     }
+}
+
+/// Adds where the lock of the session is held, so that nobody adds beside it.
+fn add(sum: &AtomicU64, bytes: u64) {
+    sum.store(sum.load(Ordering::Relaxed) + bytes, Ordering::Relaxed);
 }
 
 /// Wakes for a sender: credit of its stream, or room in the queue of the link or of the node.

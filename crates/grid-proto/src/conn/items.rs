@@ -1,0 +1,133 @@
+//! Items of streams on their way out, of either side (protocol section 7).
+
+use std::mem;
+
+use crate::{
+    MuxId, Payload,
+    wire::{Flags, Message, Op, bin_len, uint_len},
+};
+
+#[cfg(feature = "__faults")]
+use super::Fault;
+use super::{
+    Connection, error::SendError, event::ServeId, handler::open_stream, lanes::Lane, outgoing::Call,
+};
+
+impl Connection {
+    /// Sends an item on a stream of ours.
+    ///
+    /// # Errors
+    /// Why nothing was sent; on [`SendError::NoCredit`] wait for [`Event::Writable`](super::Event::Writable).
+    pub fn send(&mut self, mux: MuxId, mut item: Payload) -> Result<(), SendError> {
+        self.try_send(mux, &mut item)
+    }
+
+    /// As [`send`](Self::send), but takes the item only where it is admitted: who asks under a lock can drop it elsewhere,
+    /// or send it later.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); what was not sent is still in `item`.
+    pub fn try_send(&mut self, mux: MuxId, item: &mut Payload) -> Result<(), SendError> {
+        let head = self.item(Op::MuxClientMsg, mux, item);
+        let (len, limit) = (numbered_len(&head, item.len()), self.config.max_message);
+        let room = self.queue.has_room();
+        let enough = self.queue.is_full_of(Lane::Caller(mux));
+        let Some(Call::Stream(stream)) = self.calls.get_mut(&mux.get()) else {
+            return Err(SendError::Ended);
+        };
+        if stream.capacity.input == 0 {
+            return Err(SendError::NoInput);
+        }
+        if stream.finished {
+            return Err(SendError::Finished);
+        }
+        if len > limit {
+            return Err(SendError::TooLarge { len, limit });
+        }
+        if !room {
+            return Err(SendError::QueueFull);
+        }
+        if enough || !stream.credits.take() {
+            return Err(SendError::NoCredit);
+        }
+        self.push_item(head, item, len, 0);
+        #[cfg(feature = "__faults")]
+        if self.faulty(Fault::ItemsSwapped) {
+            self.queue.swap_last();
+        }
+        Ok(())
+    }
+
+    /// Sends an item on a stream that is being served.
+    ///
+    /// # Errors
+    /// Why nothing was sent; on [`SendError::NoCredit`] wait for
+    /// [`Event::ServeWritable`](super::Event::ServeWritable).
+    pub fn serve_send(&mut self, stream: ServeId, mut item: Payload) -> Result<(), SendError> {
+        self.try_serve_send(stream, &mut item)
+    }
+
+    /// As [`serve_send`](Self::serve_send), but takes the item only where it is admitted, as [`try_send`](Self::try_send)
+    /// does.
+    ///
+    /// # Errors
+    /// As [`serve_send`](Self::serve_send); what was not sent is still in `item`.
+    pub fn try_serve_send(&mut self, stream: ServeId, item: &mut Payload) -> Result<(), SendError> {
+        let head = self.item(Op::MuxServerMsg, stream.mux, item);
+        let (len, limit) = (numbered_len(&head, item.len()), self.config.max_message);
+        let room = self.queue.has_room();
+        let enough = self.queue.is_full_of(Lane::Handler(stream));
+        #[cfg(feature = "__faults")]
+        let stream = self.misled(stream);
+        #[cfg(feature = "__faults")]
+        let over = self.faulty(Fault::CapacityOffByOne);
+        let Some(open) = open_stream(&mut self.incoming, stream) else {
+            return Err(SendError::Ended);
+        };
+        if !open.ending.is_open() {
+            return Err(SendError::Ended);
+        }
+        if len > limit {
+            return Err(SendError::TooLarge { len, limit });
+        }
+        if !room {
+            return Err(SendError::QueueFull);
+        }
+        let credit = !enough && open.credits.take();
+        #[cfg(feature = "__faults")]
+        let credit = credit || (over && open.send_seq.is_multiple_of(5));
+        if !credit {
+            return Err(SendError::NoCredit);
+        }
+        self.push_item(head, item, len, stream.serial);
+        Ok(())
+    }
+
+    /// The message of an item, without the item. Every item is present.
+    fn item(&self, op: Op, mux: MuxId, item: &Payload) -> Message {
+        let mut head = self.message(op, mux.get());
+        head.flags.set(Flags::PAYLOAD_IS_ZERO, item.is_empty());
+        head
+    }
+
+    /// `len` is the [numbered length](numbered_len).
+    fn push_item(&mut self, mut message: Message, item: &mut Payload, len: usize, serial: u64) {
+        message.payload = mem::take(item).into_bytes();
+        self.queue
+            .push_measured(message, len - NUMBER_GROWS, serial);
+    }
+}
+
+/// How much longer a message may be once it has its number.
+const NUMBER_GROWS: usize = uint_len(u32::MAX as u64) - uint_len(0);
+
+/// The encoded length of a message that gets its payload and its sequence number later: with the longest number that it
+/// can get.
+fn numbered_len(message: &Message, payload: usize) -> usize {
+    message.encoded_len() - bin_len(0) + bin_len(payload) + NUMBER_GROWS
+}
+
+/// Every stream item is present (protocol section 7).
+pub(super) fn present(item: Payload) -> Payload {
+    Payload::Present(item.into_bytes())
+}
