@@ -199,6 +199,7 @@ mod registration;
 mod registry;
 mod request;
 mod resolve;
+mod secrets;
 #[cfg(feature = "http")]
 mod service;
 mod session;
@@ -238,6 +239,7 @@ pub use registration::{Registration, SingleHandler, StreamHandler};
 pub use registry::Registry;
 pub use request::{RequestBuilder, RequestFuture};
 pub use resolve::Resolver;
+pub use secrets::SecretError;
 #[cfg(feature = "http")]
 pub use service::GridService;
 pub use shared_secret::SharedSecret;
