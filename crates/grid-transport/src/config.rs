@@ -234,6 +234,12 @@ pub(crate) struct Endpoint {
     pub(crate) port: u16,
 }
 
+impl Endpoint {
+    pub(crate) fn address(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+}
+
 /// Takes a name apart; the host of a literal IPv6 address comes without its brackets.
 pub(crate) fn parse_name(name: &str) -> Result<Endpoint, NameFault> {
     if name

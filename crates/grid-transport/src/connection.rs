@@ -162,6 +162,13 @@ impl Connection {
         }
     }
 
+    /// Whether the remote is a node of this project, as it said when the link came up (protocol section 10), and not one
+    /// of MinIO. Of a link that is down it is what was said last, and false where it never was up.
+    #[must_use]
+    pub fn remote_is_ours(&self) -> bool {
+        self.link.is_ours()
+    }
+
     /// How the link is now.
     #[must_use]
     pub fn state(&self) -> LinkState {

@@ -16,12 +16,14 @@ pub struct Context {
     handler: HandlerId,
     subroute: Option<Arc<str>>,
     deadline: Option<Instant>,
+    ours: bool,
     watch: Watch,
 }
 
 impl Context {
     pub(crate) fn new(
         caller: Arc<str>,
+        ours: bool,
         handler: HandlerId,
         subroute: Option<Arc<str>>,
         deadline: Option<Instant>,
@@ -32,6 +34,7 @@ impl Context {
             handler,
             subroute,
             deadline,
+            ours,
             watch,
         }
     }
@@ -40,6 +43,12 @@ impl Context {
     #[must_use]
     pub fn caller(&self) -> &str {
         &self.caller
+    }
+
+    /// Whether that is a node of this project (protocol section 10), and not one of MinIO.
+    #[must_use]
+    pub fn caller_is_ours(&self) -> bool {
+        self.ours
     }
 
     /// The handler's id.

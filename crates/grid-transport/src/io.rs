@@ -100,6 +100,10 @@ impl Target {
         self.endpoint.port
     }
 
+    pub(crate) fn address(&self) -> (&str, u16) {
+        self.endpoint.address()
+    }
+
     /// Whether the name begins with `https`, so that the stream has to be encrypted.
     #[must_use]
     pub fn tls(&self) -> bool {

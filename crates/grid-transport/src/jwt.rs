@@ -12,7 +12,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value};
 use sha2::Sha512;
 
-use crate::auth::{Auth, AuthError, TokenContext, UpgradeHeaders, unix_seconds};
+use crate::{
+    auth::{Auth, AuthError, TokenContext, UpgradeHeaders, unix_seconds},
+    secrets::{SecretError, Secrets},
+};
 
 /// The one algorithm: HMAC-SHA512 (RFC 7518 section 3.2).
 const ALGORITHM: &str = "HS512";
@@ -47,10 +50,14 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 ///     .build()?;
 /// # drop(manager); Ok(()) }
 /// ```
+///
+/// A grid can go from one secret key to another without a cut: by [`or`](Self::or), where its nodes are restarted one by
+/// one with other keys, or by [`change`](Self::change), while they run and their links stay. A clone has the same keys, and
+/// changes with it. Of MinIO nodes each accepts one key only, and a grid with some of them is cut while that is changed.
 #[derive(Clone)]
 pub struct Jwt {
     access_key: Arc<str>,
-    secret_key: Arc<[u8]>,
+    secret_keys: Secrets,
     lifetime: Duration,
     check_headers: bool,
 }
@@ -65,6 +72,9 @@ pub enum JwtError {
     /// There is no secret key, so that anybody could make tokens.
     #[error("the secret key is empty")]
     EmptySecretKey,
+    /// Secret keys can't be used together.
+    #[error("the secret keys can't be used: {0}")]
+    SecretKeys(#[source] SecretError),
     /// Tokens can't be good for so long, or so short.
     #[error("a token's lifetime can't be {given:?}: it is from a second to 100 years")]
     Lifetime {
@@ -92,10 +102,48 @@ impl Jwt {
         }
         Ok(Self {
             access_key,
-            secret_key: secret_key.into(),
+            secret_keys: Secrets::new(secret_key),
             lifetime: LIFETIME,
             check_headers: false,
         })
+    }
+
+    /// Accepts tokens that were signed by this secret key as well, so that it can be changed without an outage, in the
+    /// steps of [`SharedSecret::or`](crate::SharedSecret::or). At most four are accepted. Clones that were made before don't
+    /// change with what this returns.
+    ///
+    /// ```
+    /// use grid_transport::Jwt;
+    ///
+    /// let (old, new) = ("rXWB0p0d4u1mEpZJmA2cYq0r4Q9t8s7h", "Zk3vU8m2bT5xQ1nW7cR4yE9sL6aJ0dGf");
+    /// let first = Jwt::new("grid-admin", old)?.or(new)?;
+    /// let then = Jwt::new("grid-admin", new)?.or(old)?;
+    /// let at_last = Jwt::new("grid-admin", new)?;
+    /// # Ok::<_, grid_transport::JwtError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When it is empty, or the fifth.
+    pub fn or(mut self, secret_key: impl AsRef<[u8]>) -> Result<Self, JwtError> {
+        let more = self.secret_keys.with(secret_key.as_ref());
+        self.secret_keys = more.map_err(JwtError::SecretKeys)?;
+        Ok(self)
+    }
+
+    /// From now on signs by the first of these secret keys, and accepts what was signed by any, from one to four: a step
+    /// of a change without restarts, as [`SharedSecret::change`](crate::SharedSecret::change) shows. The node and all clones
+    /// change together; connections that are up stay.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, one is empty, or there are more than four; nothing changes then.
+    pub fn change<S: AsRef<[u8]>>(
+        &self,
+        secret_keys: impl IntoIterator<Item = S>,
+    ) -> Result<(), JwtError> {
+        let changed = self.secret_keys.replace(secret_keys);
+        changed.map_err(JwtError::SecretKeys)
     }
 
     /// How long a token of this node is good: 15 minutes by default, in whole seconds. Each attempt to connect has a new
@@ -129,7 +177,8 @@ impl Jwt {
         let mut token = URL_SAFE_NO_PAD.encode(HEADER);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(claims, &mut token);
-        let signature = self.sign(&token).ok_or_else(unusable)?;
+        let secret_key = self.secret_keys.newest().ok_or_else(unusable)?;
+        let signature = sign(&secret_key, &token).ok_or_else(unusable)?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature.finalize().into_bytes(), &mut token);
         Ok(token)
@@ -144,9 +193,10 @@ impl Jwt {
         if parts.header.contains_key("crit") {
             return Err(AuthError::new("the token asks for more than HS512 (crit)"));
         }
-        let genuine = self
-            .sign(parts.signed)
-            .is_some_and(|mac| mac.verify_slice(&parts.signature).is_ok());
+        let genuine = self.secret_keys.any(|secret_key| {
+            sign(secret_key, parts.signed)
+                .is_some_and(|mac| mac.verify_slice(&parts.signature).is_ok())
+        });
         if !genuine {
             return Err(AuthError::new(
                 "the token is signed with another secret key",
@@ -199,12 +249,12 @@ impl Jwt {
         }
         Ok(())
     }
+}
 
-    fn sign(&self, text: &str) -> Option<Hmac<Sha512>> {
-        let mut mac = Hmac::<Sha512>::new_from_slice(&self.secret_key).ok()?;
-        mac.update(text.as_bytes());
-        Some(mac)
-    }
+fn sign(secret_key: &[u8], text: &str) -> Option<Hmac<Sha512>> {
+    let mut mac = Hmac::<Sha512>::new_from_slice(secret_key).ok()?;
+    mac.update(text.as_bytes());
+    Some(mac)
 }
 
 /// A token taken apart, of which nothing is known to be genuine.
@@ -265,6 +315,7 @@ impl Auth for Jwt {
 impl fmt::Debug for Jwt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Jwt")
+            .field("secret_keys", &self.secret_keys.len())
             .field("lifetime", &self.lifetime)
             .field("check_headers", &self.check_headers)
             .finish_non_exhaustive()

@@ -48,7 +48,10 @@ fn signed(header: &str, claims: &str) -> String {
         URL_SAFE_NO_PAD.encode(header),
         URL_SAFE_NO_PAD.encode(claims)
     );
-    let mac = jwt().sign(&text).unwrap().finalize().into_bytes();
+    let mac = sign(SECRET.as_bytes(), &text)
+        .unwrap()
+        .finalize()
+        .into_bytes();
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(mac))
 }
 
@@ -206,6 +209,12 @@ fn what_was_changed_on_the_way_is_not_genuine() {
 fn keys_and_lifetimes_that_can_not_work_are_named() {
     assert_eq!(Jwt::new("", SECRET).unwrap_err(), JwtError::EmptyAccessKey);
     assert_eq!(Jwt::new(ACCESS, "").unwrap_err(), JwtError::EmptySecretKey);
+    let error = jwt().or("").unwrap_err();
+    let words = "the secret keys can't be used: secret number 2 is empty";
+    assert_eq!(error.to_string(), words);
+    let error = jwt().change(["a"; 5]).unwrap_err();
+    let words = "the secret keys can't be used: there are more than 4 secrets";
+    assert_eq!(error.to_string(), words);
     for lifetime in [
         Duration::ZERO,
         Duration::from_millis(999),

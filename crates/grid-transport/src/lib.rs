@@ -141,10 +141,12 @@
 //! [`Settings::warn_interval`](Settings#structfield.warn_interval), and a link that comes and goes
 //! has a bounded number of lines.
 //!
-//! Spans, at level debug: `grid.call` (target `grid::call`) for each call on the node that makes
-//! it, and `grid.handle` (target `grid::handle`) for each handler that runs; both with the names of
-//! the nodes, handler, subroute, bytes both ways, outcome and duration. Where no subscriber wants
-//! them nothing is built, and none is touched under a lock.
+//! Spans, at level debug: `grid.link` for each connection; `grid.call` for each single request on the node that makes it,
+//! and `grid.handle` where its handler runs; `grid.stream` for a stream, on both nodes. Their fields have the names of
+//! OpenTelemetry's semantic conventions where there are such, and are listed in [operations]. Where no subscriber wants them
+//! nothing is built, and none is touched under a lock.
+//!
+//! [operations]: https://github.com/grid-rs/grid/blob/main/docs/operations.md#what-can-be-seen
 //!
 //! No payload, token or secret is ever recorded, but the error text of a handler is. Values are cut
 //! to 1 KiB.
@@ -199,6 +201,7 @@ mod registration;
 mod registry;
 mod request;
 mod resolve;
+mod secrets;
 #[cfg(feature = "http")]
 mod service;
 mod session;
@@ -238,6 +241,7 @@ pub use registration::{Registration, SingleHandler, StreamHandler};
 pub use registry::Registry;
 pub use request::{RequestBuilder, RequestFuture};
 pub use resolve::Resolver;
+pub use secrets::SecretError;
 #[cfg(feature = "http")]
 pub use service::GridService;
 pub use shared_secret::SharedSecret;

@@ -151,7 +151,7 @@ impl RequestFuture {
                         continue;
                     };
                     self.measure = CallMeasure::begin(&call.link.measure, CallKind::Request);
-                    self.span = CallSpan::new(&call);
+                    self.span = CallSpan::request(&call);
                     // Cloned where no lock is held: it is code of the user.
                     let mut waker = Some(cx.waker().clone());
                     self.stage =

@@ -1,12 +1,15 @@
 //! Tokens that prove that a node knows a secret, without showing it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use futures_util::future::BoxFuture;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::auth::{Auth, AuthError, TokenContext, UpgradeHeaders, unix_seconds};
+use crate::{
+    auth::{Auth, AuthError, TokenContext, UpgradeHeaders, unix_seconds},
+    secrets::{SecretError, Secrets},
+};
 
 /// What every token begins with, and what is authenticated: another scheme has another.
 const SCHEME: &str = "grid1";
@@ -37,10 +40,13 @@ const TOLERANCE: Duration = Duration::from_secs(300);
 ///     .build()?;
 /// # drop(manager); Ok(()) }
 /// ```
+///
+/// A grid can go from one secret to another without a cut: by [`or`](Self::or), where its nodes are restarted one by one
+/// with other secrets, or by [`change`](Self::change), while they run and their links stay. A clone is the same secret, and
+/// changes with it.
 #[derive(Clone)]
 pub struct SharedSecret {
-    /// The first makes tokens; all of them are good to check one with.
-    secrets: Vec<Arc<[u8]>>,
+    secrets: Secrets,
     tolerance: Duration,
 }
 
@@ -49,17 +55,61 @@ impl SharedSecret {
     #[must_use]
     pub fn new(secret: impl AsRef<[u8]>) -> Self {
         Self {
-            secrets: vec![secret.as_ref().into()],
+            secrets: Secrets::new(secret.as_ref()),
             tolerance: TOLERANCE,
         }
     }
 
     /// Accepts tokens that were made with this one as well, so that a secret can be changed without an outage: first all
-    /// nodes accept the new one, then all make tokens with it, then none accepts the old one any more.
-    #[must_use]
-    pub fn or(mut self, secret: impl AsRef<[u8]>) -> Self {
-        self.secrets.push(secret.as_ref().into());
-        self
+    /// nodes accept the new one, then all make tokens with it, then none accepts the old one any more. At most four are
+    /// accepted. Clones that were made before don't change with what this returns.
+    ///
+    /// ```
+    /// use grid_transport::SharedSecret;
+    ///
+    /// let (old, new) = ("rXWB0p0d4u1mEpZJmA2cYq0r4Q9t8s7h", "Zk3vU8m2bT5xQ1nW7cR4yE9sL6aJ0dGf");
+    /// let first = SharedSecret::new(old).or(new)?;
+    /// let then = SharedSecret::new(new).or(old)?;
+    /// let at_last = SharedSecret::new(new);
+    /// # Ok::<_, grid_transport::SecretError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When it or the one before has no bytes, or it is the fifth.
+    pub fn or(mut self, secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
+        self.secrets = self.secrets.with(secret.as_ref())?;
+        Ok(self)
+    }
+
+    /// From now on makes tokens with the first of these, and accepts those that were made with any, from one to four: a
+    /// step of a change without restarts. The node and all clones change together; connections that are up stay.
+    ///
+    /// ```
+    /// use grid_transport::{Manager, SharedSecret};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (old, new) = ("rXWB0p0d4u1mEpZJmA2cYq0r4Q9t8s7h", "Zk3vU8m2bT5xQ1nW7cR4yE9sL6aJ0dGf");
+    /// let secret = SharedSecret::new(old);
+    /// let manager = Manager::builder("http://10.0.0.1:9000")
+    ///     .peers(["http://10.0.0.1:9000", "http://10.0.0.2:9000"])
+    ///     .auth(secret.clone())
+    ///     .build()?;
+    /// // Each step once all nodes have taken the one before it.
+    /// secret.change([old, new])?;
+    /// secret.change([new, old])?;
+    /// secret.change([new])?;
+    /// # drop(manager); Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When there is none, one has no bytes, or there are more than four; nothing changes then.
+    pub fn change<S: AsRef<[u8]>>(
+        &self,
+        secrets: impl IntoIterator<Item = S>,
+    ) -> Result<(), SecretError> {
+        self.secrets.replace(secrets)
     }
 
     /// How far a token's time may be from this node's, either way: five minutes by default, in whole seconds. A token is
@@ -72,8 +122,8 @@ impl SharedSecret {
 
     fn make(&self, context: TokenContext<'_>) -> Result<String, AuthError> {
         let seconds = unix_seconds(context.now);
-        let mac = self.secrets.first().and_then(|secret| {
-            let mac = mac(secret, context.local, context.remote, seconds)?;
+        let mac = self.secrets.newest().and_then(|secret| {
+            let mac = mac(&secret, context.local, context.remote, seconds)?;
             Some(hex::encode(mac.finalize().into_bytes()))
         });
         let mac = mac.ok_or_else(|| AuthError::new("the shared secret is empty"))?;
@@ -83,7 +133,7 @@ impl SharedSecret {
     fn examine(&self, token: &[u8], context: TokenContext<'_>) -> Result<(), AuthError> {
         let (said, given) = parse(token).ok_or_else(|| AuthError::new("not a grid1 token"))?;
         // The other node made it, for this one.
-        let genuine = self.secrets.iter().any(|secret| {
+        let genuine = self.secrets.any(|secret| {
             mac(secret, context.remote, context.local, said)
                 .is_some_and(|mac| mac.verify_slice(&given).is_ok())
         });
@@ -272,7 +322,7 @@ mod tests {
     #[test]
     fn a_secret_can_be_changed_node_by_node() {
         let (old, new) = (SharedSecret::new("old"), SharedSecret::new("new"));
-        let both = SharedSecret::new("new").or("old");
+        let both = SharedSecret::new("new").or("old").unwrap();
         let now = 1_800_000_000;
         for (from, to, valid) in [
             (&old, &both, true),
@@ -294,9 +344,10 @@ mod tests {
         let forged = format!("grid1.1.{}", "0".repeat(64));
         assert_eq!(check(&auth, &forged, B, A, 1), "invalid token");
         // Nor does an empty one beside another let anybody in.
-        let auth = SharedSecret::new(SECRET).or("");
-        assert_eq!(check(&auth, &forged, B, A, 1), "invalid token");
-        assert_eq!(check(&auth, &token(&auth, 1), B, A, 1), "valid");
+        let error = SharedSecret::new(SECRET).or("").unwrap_err();
+        assert_eq!(error, SecretError::Empty { number: 2 });
+        let error = auth.or(SECRET).unwrap_err();
+        assert_eq!(error, SecretError::Empty { number: 1 });
     }
 
     #[test]

@@ -84,19 +84,21 @@ async fn t01_nobody_watches_and_nothing_is_built_pair() {
             without.0 <= plain.0 + slack && without.1 <= plain.1 + slack,
             "{without:?}, not {plain:?}"
         );
-        // Who wants to know of links, and not of calls.
-        let links = tracing_subscriber::fmt()
-            .with_max_level(Level::INFO)
-            .with_writer(io::sink)
-            .finish();
-        let uninterested = {
-            let _guard = tracing::subscriber::set_default(links);
-            least(&pair).await
-        };
-        assert!(
-            uninterested.0 <= plain.0 + slack && uninterested.1 <= plain.1 + slack,
-            "{uninterested:?}, not {plain:?}"
-        );
+        // Who wants to know of what goes wrong, or of links, and not of calls.
+        for level in [Level::WARN, Level::INFO] {
+            let others = tracing_subscriber::fmt()
+                .with_max_level(level)
+                .with_writer(io::sink)
+                .finish();
+            let uninterested = {
+                let _guard = tracing::subscriber::set_default(others);
+                least(&pair).await
+            };
+            assert!(
+                uninterested.0 <= plain.0 + slack && uninterested.1 <= plain.1 + slack,
+                "{level}: {uninterested:?}, not {plain:?}"
+            );
+        }
         // That it would be seen.
         let calls = tracing_subscriber::fmt()
             .with_max_level(Level::DEBUG)

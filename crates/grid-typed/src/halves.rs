@@ -14,7 +14,8 @@ use grid_transport::{CancelHandle, Payload, SendError, StreamReceiver, StreamSen
 use tokio::sync::futures::OwnedNotified;
 
 use crate::fate::Fate;
-use crate::{Message, Role, TypedError, decode, encode};
+use crate::message::encode_for;
+use crate::{Message, Role, TypedError, decode};
 
 /// Sends the items of one side of a typed stream.
 ///
@@ -83,7 +84,7 @@ impl<M: Message> TypedSender<M> {
         &'a self,
         item: &M,
     ) -> impl Future<Output = Result<(), TypedError>> + Send + use<'a, M> {
-        let payload = encode(item);
+        let payload = encode_for(item, self.raw.remote_is_ours());
         async move {
             let failing = pin!(self.fate.failing());
             let payload = self.encoded(payload)?;
@@ -120,7 +121,7 @@ impl<M: Message> Sink<M> for TypedSender<M> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, item: M) -> Result<(), TypedError> {
-        let payload = self.encoded(encode(&item))?;
+        let payload = self.encoded(encode_for(&item, self.raw.remote_is_ours()))?;
         Ok(Pin::new(&mut self.raw).start_send(payload)?)
     }
 

@@ -135,8 +135,9 @@
 //! # Traces
 //!
 //! [`Traced`] is an optional wrapper of what a handler takes or gives, with the [`TraceContext`] to which it belongs. It
-//! stands behind the message, so that whoever knows nothing of it reads the message all the same. The spans of the
-//! transport are those of one node; a handler that opens its own span as a child of the context joins them.
+//! stands behind the message, so that whoever knows nothing of it reads the message all the same, and is sent to nodes of
+//! this project alone. The spans of the transport are those of one node; a handler that sets the context as the parent of its
+//! span joins them. The example `traced` does so by OpenTelemetry.
 //!
 //! # A service in one place
 //!

@@ -59,6 +59,16 @@ pub trait Message: Sized {
     /// When the value has no encoding; what was appended by then is not sent.
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
+    /// The same for nodes that are none of this project, without what only ours look for, as the context of a
+    /// [`Traced`](crate::Traced). By default there is nothing of the kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    fn encode_plain(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.encode(out)
+    }
+
     /// Takes the value from the front of `input` and leaves the bytes behind it. Callers accept and
     /// ignore these, as the reference does.
     ///
@@ -97,18 +107,27 @@ thread_local! {
     static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// The payload of a message, as typed calls and handlers make it: a panic of the value's own code
-/// is an error.
+/// The payload of a message, as typed calls and handlers make it for nodes of this project: a panic of the value's own
+/// code is an error.
 ///
 /// # Errors
 ///
 /// When the value has no encoding or its code panics.
 pub fn encode<M: Message>(value: &M) -> Result<Vec<u8>, EncodeError> {
+    encode_for(value, true)
+}
+
+/// The same for a node of this project or for any other.
+pub(crate) fn encode_for<M: Message>(value: &M, ours: bool) -> Result<Vec<u8>, EncodeError> {
     // What is encoded while a value is encoded finds none, and gets one of its own.
     let mut room = ROOM.take();
     room.clear();
     let attempt = catch_unwind(AssertUnwindSafe(|| {
-        value.encode(&mut room).map(|()| match room.len() > KEPT {
+        let encoded = match ours {
+            true => value.encode(&mut room),
+            false => value.encode_plain(&mut room),
+        };
+        encoded.map(|()| match room.len() > KEPT {
             // To copy that much costs more.
             true => std::mem::take(&mut room),
             false => room.as_slice().into(),

@@ -13,7 +13,8 @@ use grid_transport::{
     SingleHandler,
 };
 
-use crate::{EncodeError, Message, Role, TypedError, decode, encode};
+use crate::message::encode_for;
+use crate::{EncodeError, Message, Role, TypedError, decode};
 
 /// The definition of a single request: its handler's id, what is asked and what is answered
 /// (protocol section 6). Both nodes share it, as a constant or static.
@@ -68,7 +69,8 @@ impl<Req: Message, Resp: Message> Single<Req, Resp> {
     /// ```
     pub fn call(&self, peer: &Connection, request: &Req) -> TypedCall<Resp> {
         TypedCall {
-            call: encode(request).map(|payload| peer.request(self.id, payload)),
+            call: encode_for(request, peer.remote_is_ours())
+                .map(|payload| peer.request(self.id, payload)),
             marker: PhantomData,
         }
     }
@@ -117,8 +119,9 @@ impl<Req: Message, Resp: Message> Single<Req, Resp> {
                     source,
                 })?;
                 drop(payload);
+                let ours = context.caller_is_ours();
                 let answer = handler(request, context).await?;
-                let payload = encode(&answer).map_err(|source| TypedError::Encode {
+                let payload = encode_for(&answer, ours).map_err(|source| TypedError::Encode {
                     role: Role::Response,
                     source,
                 })?;

@@ -14,7 +14,8 @@ use grid_transport::{
 };
 
 use crate::fate::Fate;
-use crate::{EncodeError, Message, Role, TypedError, TypedStream, TypedStreamCall, decode, encode};
+use crate::message::encode_for;
+use crate::{EncodeError, Message, Role, TypedError, TypedStream, TypedStreamCall, decode};
 
 /// The definition of a stream: its handler's id and capacities, the value that opens it, the
 /// caller's items and the handler's (protocol section 7). Both nodes share it, as a constant or
@@ -74,7 +75,7 @@ impl<Init: Message, In, Out> Streaming<Init, In, Out> {
     pub fn open(&self, peer: &Connection, init: &Init) -> TypedOpen<In, Out> {
         let open = |payload| peer.stream(self.id, self.capacity, payload);
         TypedOpen {
-            open: encode(init).map(open),
+            open: encode_for(init, peer.remote_is_ours()).map(open),
             marker: PhantomData,
         }
     }

@@ -198,6 +198,11 @@ fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// with it understands callers that aren't, and the other way round, nodes of other implementations included; they just
 /// have no context. It can't stand inside another message.
 ///
+/// Only nodes of this project are sent it, as they say in the handshake what they are (protocol section 10); to all others
+/// the message goes as it would without. Whether the remote is one is looked at where the message is encoded: for a call
+/// that is made before the link was up for the first time, and [waits](crate::TypedCall::wait_ready) for it, that is too
+/// early, and it goes without.
+///
 /// ```
 /// use grid_typed::{HandlerId, Single, TraceContext, Traced};
 ///
@@ -258,6 +263,10 @@ impl<T: Message> Message for Traced<T> {
             context.encode(out);
         }
         Ok(())
+    }
+
+    fn encode_plain(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.value.encode_plain(out)
     }
 
     fn decode(input: &mut &[u8]) -> Result<Self, DecodeError> {

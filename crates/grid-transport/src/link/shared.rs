@@ -1,10 +1,8 @@
 //! What the parts of a node, and of one link of it, share.
 
 use std::{
-    convert::Infallible,
     fmt,
     future::Future,
-    mem,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -23,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     auth::Auth,
-    config::Settings,
+    config::{Endpoint, Settings, parse_name},
     error::CallError,
     io::{Dialer, Target},
     limiter::LogLimiter,
@@ -43,7 +41,6 @@ use crate::{
     shutdown::Shutdown,
     state::{LinkCause, LinkState},
     stats::LinkCounters,
-    trace::Cut,
     worker::Worker,
 };
 
@@ -54,6 +51,8 @@ pub(crate) type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 pub(crate) struct NodeShared {
     /// Our own name.
     pub(crate) local: Arc<str>,
+    /// What it says of where others reach us.
+    endpoint: Option<Endpoint>,
     /// The route path, such as `/minio/grid/v1`.
     pub(crate) path: Arc<str>,
     /// Drawn once for each grid and process start.
@@ -115,6 +114,7 @@ impl NodeShared {
         let settings = parts.settings;
         Arc::new(Self {
             measure: NodeMeasure::new(&parts.local, &parts.path),
+            endpoint: parse_name(&parts.local).ok(),
             local: parts.local,
             path: parts.path,
             id: parts.id,
@@ -171,6 +171,11 @@ impl NodeShared {
         self.room.offer(self.budgets.queued.may_admit());
     }
 
+    /// The host and the port of our own name.
+    pub(crate) fn address(&self) -> Option<(&str, u16)> {
+        self.endpoint.as_ref().map(Endpoint::address)
+    }
+
     /// Now, by the wall clock.
     pub(crate) fn wall_clock(&self) -> SystemTime {
         (self.clock)()
@@ -221,8 +226,10 @@ pub(crate) struct LinkShared {
     pub(crate) inbound: Arc<Budget>,
     /// What waits to be written, within the node's, of which a part is kept for it.
     pub(crate) queued: Arc<Budget>,
-    state: watch::Sender<LinkState>,
+    pub(super) state: watch::Sender<LinkState>,
     session: Mutex<Option<Arc<Session>>>,
+    /// Whether the remote is a node of this project, as it said last.
+    ours: AtomicBool,
     pub(super) counted: Counted,
     next_mux: AtomicU64,
     pub(crate) measure: LinkMeasure,
@@ -259,58 +266,13 @@ impl LinkShared {
             queued: Budget::child(&node.budgets.queued, node.settings.max_queued_node),
             state: watch::Sender::new(LinkState::initial(dials)),
             session: Mutex::new(None),
+            ours: AtomicBool::new(false),
             counted: Counted::default(),
             next_mux: AtomicU64::new(first_mux.get()),
             measure: node.measure.link(&name),
             name,
             node,
         })
-    }
-
-    /// Publishes a state; those who watch see every one that lasts. True when the log was told of it.
-    pub(crate) fn set_state(&self, state: LinkState) -> bool {
-        if let Some(cause) = state.last_cause() {
-            self.counters.down(cause);
-        }
-        let before = self.state.send_replace(state.clone());
-        self.node.measure.changed(&before, &state);
-        let (local, remote) = (&*self.node.local, &*self.name);
-        let changed = mem::discriminant(&before) != mem::discriminant(&state);
-        if changed {
-            self.counters.state_changed();
-        }
-        match changed.then(|| self.teller.allow()).flatten() {
-            Some(suppressed) => {
-                self.tell(suppressed, &state);
-                true
-            }
-            None => {
-                let state = Cut(&state);
-                tracing::debug!(target: "grid::link", local, remote, %state, "link state");
-                false
-            }
-        }
-    }
-
-    /// Tells of the newest state once that is due, where it was left out.
-    pub(crate) async fn tell_late(&self) -> Infallible {
-        loop {
-            self.teller.due().await;
-            if let Some(suppressed) = self.teller.allow() {
-                self.tell(suppressed, &self.state());
-            }
-        }
-    }
-
-    fn tell(&self, suppressed: u64, state: &LinkState) {
-        tracing::info!(
-            target: "grid::link",
-            local = &*self.node.local,
-            remote = &*self.name,
-            suppressed,
-            state = %Cut(state),
-            "link state"
-        );
     }
 
     /// The state right after a session.
@@ -347,7 +309,13 @@ impl LinkShared {
         self.session.lock().clone()
     }
 
+    /// Whether the remote is a node of this project; what it said last where the link is down.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.ours.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn attach(&self, session: Arc<Session>) {
+        self.ours.store(session.peer.is_ours(), Ordering::Relaxed);
         let before = self.session.lock().replace(session);
         drop(before);
     }

@@ -1,12 +1,15 @@
 //! What the log is told of a link, whose states may change far more often than anybody wants to read.
 
-use std::{mem, time::Duration};
+use std::{convert::Infallible, mem, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
+
+use super::shared::LinkShared;
+use crate::{state::LinkState, trace::Cut};
 
 /// So many lines may come together: what happens as a node starts, or as a peer restarts twice.
 const BURST: u32 = 10;
@@ -92,6 +95,54 @@ impl State {
         if self.left == BURST {
             self.filled = now;
         }
+    }
+}
+
+impl LinkShared {
+    /// Publishes a state; those who watch see every one that lasts. True when the log was told of it.
+    pub(crate) fn set_state(&self, state: LinkState) -> bool {
+        if let Some(cause) = state.last_cause() {
+            self.counters.down(cause);
+        }
+        let before = self.state.send_replace(state.clone());
+        self.node.measure.changed(&before, &state);
+        let (local, remote) = (&*self.node.local, &*self.name);
+        let changed = mem::discriminant(&before) != mem::discriminant(&state);
+        if changed {
+            self.counters.state_changed();
+        }
+        match changed.then(|| self.teller.allow()).flatten() {
+            Some(suppressed) => {
+                self.tell(suppressed, &state);
+                true
+            }
+            None => {
+                let state = Cut(&state);
+                tracing::debug!(target: "grid::link", local, remote, %state, "link state");
+                false
+            }
+        }
+    }
+
+    /// Tells of the newest state once that is due, where it was left out.
+    pub(crate) async fn tell_late(&self) -> Infallible {
+        loop {
+            self.teller.due().await;
+            if let Some(suppressed) = self.teller.allow() {
+                self.tell(suppressed, &self.state());
+            }
+        }
+    }
+
+    fn tell(&self, suppressed: u64, state: &LinkState) {
+        tracing::info!(
+            target: "grid::link",
+            local = &*self.node.local,
+            remote = &*self.name,
+            suppressed,
+            state = %Cut(state),
+            "link state"
+        );
     }
 }
 

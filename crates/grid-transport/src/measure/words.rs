@@ -151,6 +151,7 @@ mod tests {
             (LinkCause::DialTimeout { after }, "other"),
         ] {
             assert_eq!(CAUSES[cause(&ended)], word);
+            assert_eq!(crate::trace::ended_by(&ended), word);
         }
     }
 }

@@ -198,6 +198,7 @@ impl Session {
     ) -> Context {
         Context::new(
             self.link.name.clone(),
+            self.peer.is_ours(),
             entry.id,
             entry.subroute.clone(),
             deadline,

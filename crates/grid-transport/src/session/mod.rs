@@ -86,6 +86,13 @@ pub(crate) struct PeerInfo {
     pub(crate) extra: Option<Extra>,
 }
 
+impl PeerInfo {
+    /// Whether it is a node of this project (protocol section 10).
+    pub(crate) const fn is_ours(&self) -> bool {
+        self.extra.is_some()
+    }
+}
+
 /// Who is inside a session: one of its own tasks, or a handler that is attached to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Inside {

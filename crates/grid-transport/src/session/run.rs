@@ -12,12 +12,14 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep_until, timeout_at},
 };
+use tracing::Instrument;
 
 use super::{Core, Established, Inside, Session, reader, report, writer};
 use crate::{
     link::{counted::Counting, shared::LinkShared},
     registry::Frozen,
     state::{LinkCause, LinkState},
+    trace::LinkSpan,
     ws::{self, WsReader, WsWriter},
 };
 
@@ -26,10 +28,21 @@ const GOING_AWAY: u16 = 1001;
 
 /// Runs a connection. Returns only when all of it is gone: reader, writer and every handler that
 /// is attached to it (protocol section 9).
-pub(crate) async fn run(
+pub(crate) fn run<'a>(
+    link: &'a Arc<LinkShared>,
+    registry: &'a Arc<Frozen>,
+    established: Established,
+) -> impl Future<Output = LinkCause> + Send + 'a {
+    let span = LinkSpan::new(link, &established);
+    let inside = span.inside();
+    live(link, registry, established, span).instrument(inside)
+}
+
+async fn live(
     link: &Arc<LinkShared>,
     registry: &Arc<Frozen>,
     established: Established,
+    span: LinkSpan,
 ) -> LinkCause {
     let session = Session::new(link, &established, Core::new(machine(link, &established)));
     let replaced = established.replaced;
@@ -82,6 +95,7 @@ pub(crate) async fn run(
     Box::pin(hang_up(reader, writer, deadline, &cause)).await;
     wait_until_gone(&session, deadline).await;
     link.set_next_mux(session.monitor.lock().conn.next_mux());
+    span.end(&cause, || session.stats());
     drop(counting);
     LinkCause::clone(&cause)
 }

@@ -59,6 +59,12 @@ impl StreamSender {
         }
     }
 
+    /// Whether the other end is at a node of this project (protocol section 10), and not at one of MinIO.
+    #[must_use]
+    pub fn remote_is_ours(&self) -> bool {
+        self.pipe.is_ours()
+    }
+
     /// Sends an item; waits for credit of the other side, and for room in the link's queue. An
     /// absent payload arrives as an empty one: items are always present.
     ///

@@ -93,7 +93,7 @@ impl IntoFuture for StreamBuilder {
                     session.open(new)
                 };
             let mut measure = CallMeasure::begin(&call.link.measure, CallKind::Stream);
-            let span = CallSpan::new(&call);
+            let span = CallSpan::stream(&call);
             match call.submit(open).await {
                 Ok(pipe) => {
                     let span = span.map(|span| StreamSpan::new(pipe.clone(), span));

@@ -39,6 +39,8 @@ pub(crate) struct Pipe {
     session: Weak<Session>,
     /// How many items may be under way towards us.
     capacity: u32,
+    /// Whether the other end is at a node of this project.
+    ours: bool,
     writable: Arc<Notify>,
     room: Arc<Notify>,
     node_room: Arc<Notify>,
@@ -92,6 +94,7 @@ impl Pipe {
             side,
             session: Arc::downgrade(session),
             capacity,
+            ours: session.peer.is_ours(),
             writable: Arc::new(Notify::new()),
             room: session.monitor.room.clone(),
             node_room: session.link.node.room.wake.clone(),
@@ -99,6 +102,10 @@ impl Pipe {
             bytes_out: AtomicU64::new(0),
             inbox: Inbox::new(),
         })
+    }
+
+    pub(crate) fn is_ours(&self) -> bool {
+        self.ours
     }
 
     // --- what the session says; all under its lock, so nothing is woken here

@@ -115,7 +115,7 @@ impl Showing {
     }
 
     fn secret(secret: &str, shown: &Shown) -> Self {
-        let secret = SharedSecret::new(secret).or("s3cret-of-last-year");
+        let secret = SharedSecret::new(secret).or("s3cret-of-last-year").unwrap();
         shown.debug(&secret);
         Self {
             auth: Box::new(secret),

@@ -5,11 +5,7 @@ use std::sync::{Arc, Mutex};
 use grid_transport::{Capacity, StreamHandler, testing};
 use tracing::Level;
 
-use crate::{
-    probe::*,
-    record::Spans,
-    spans::{STUCK, ended},
-};
+use crate::{checks::ended, probe::*, record::Spans, spans::STUCK};
 
 /// Nobody is left to see the end of a stream whose receiver is gone, however long its sender is kept.
 #[tokio::test(start_paused = true)]
@@ -29,13 +25,13 @@ async fn t01_the_span_of_a_stream_ends_with_its_receiver_pair() {
             if finished {
                 sender.finish();
             }
-            assert!(!spans.named("grid.call")[0].closed);
+            assert!(!spans.named("grid.stream")[0].closed);
             drop(receiver);
-            let span = spans.one("grid.call");
+            let span = spans.stream("client");
             ended(&span, 0, 7, "cancelled");
             drop(sender);
             // It is told once.
-            assert_eq!(spans.one("grid.call").fields, span.fields);
+            assert_eq!(spans.stream("client").fields, span.fields);
             pair.a_to_b().request(ECHO, "fence").await.unwrap();
             spans.clear();
         }
@@ -43,9 +39,9 @@ async fn t01_the_span_of_a_stream_ends_with_its_receiver_pair() {
         let stream = pair.a_to_b().stream(TWO_WAY_100, BOTH_100, "abc").await;
         let (sender, mut receiver) = stream.unwrap().split();
         drop(sender);
-        assert!(!spans.named("grid.call")[0].closed);
+        assert!(!spans.named("grid.stream")[0].closed);
         assert!(receiver.recv().await.unwrap().is_err());
-        ended(&spans.one("grid.call"), 0, 3, "cancelled");
+        ended(&spans.stream("client"), 0, 3, "cancelled");
     })
     .await;
 }
@@ -88,7 +84,7 @@ async fn t01_a_handler_is_dropped_inside_of_its_span_pair() {
         pair.a_to_b().request(ECHO, "fence").await.unwrap();
         drop(stream);
         wait_while(|| seen.lock().unwrap().is_empty()).await;
-        assert_eq!(*seen.lock().unwrap(), [Some("grid.handle")]);
+        assert_eq!(*seen.lock().unwrap(), [Some("grid.stream")]);
     })
     .await;
 }

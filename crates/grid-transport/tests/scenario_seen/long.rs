@@ -52,8 +52,8 @@ async fn long_errors(spans: &Spans, a: &Manager, b: &Manager) {
             .await
             .unwrap();
         assert_eq!(stream.recv().await.unwrap().unwrap_err().to_string(), text);
-        for name in ["grid.call", "grid.handle"] {
-            cut(spans.one(name).get("error").unwrap(), &text);
+        for side in ["client", "server"] {
+            cut(spans.stream(side).get("error").unwrap(), &text);
         }
         // A route as long as one likes.
         spans.clear();

@@ -10,8 +10,11 @@ mod probe;
 mod raw;
 
 mod calm;
+mod checks;
+mod documented;
 mod dropped;
 mod forged;
+mod links;
 mod long;
 mod numbers;
 mod record;

@@ -21,6 +21,9 @@ use tracing::{
 pub(crate) struct Span {
     pub(crate) name: &'static str,
     pub(crate) target: &'static str,
+    pub(crate) level: Option<Level>,
+    /// The fields that it may have.
+    pub(crate) declared: Vec<&'static str>,
     pub(crate) fields: BTreeMap<&'static str, String>,
     pub(crate) root: bool,
     pub(crate) closed: bool,
@@ -89,6 +92,11 @@ impl Spans {
         (spans, guard)
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Span> {
+        self.0.spans.lock().unwrap().values().cloned().collect()
+    }
+
     /// All of that name, in the order in which they began.
     pub(crate) fn named(&self, name: &str) -> Vec<Span> {
         let spans = self.0.spans.lock().unwrap();
@@ -106,6 +114,16 @@ impl Spans {
         assert_eq!(named.len(), 1, "{name}: {named:#?}");
         assert!(named[0].closed, "{named:?}");
         named[0].clone()
+    }
+
+    /// The only one of a stream on that side of it, of `client` and `server`, which has ended.
+    #[track_caller]
+    pub(crate) fn stream(&self, side: &str) -> Span {
+        let mut named = self.named("grid.stream");
+        named.retain(|span| span.get("otel.kind") == Some(side));
+        assert_eq!(named.len(), 1, "{side}: {named:#?}");
+        assert!(named[0].closed, "{named:?}");
+        named.remove(0)
     }
 
     /// The one that was entered last, of those that are entered now.
@@ -139,6 +157,13 @@ impl Subscriber for Spans {
         let mut span = Span {
             name: attributes.metadata().name(),
             target: attributes.metadata().target(),
+            level: Some(*attributes.metadata().level()),
+            declared: attributes
+                .metadata()
+                .fields()
+                .iter()
+                .map(|field| field.name())
+                .collect(),
             root: attributes.is_root(),
             ..Span::default()
         };

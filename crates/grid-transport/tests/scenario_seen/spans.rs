@@ -15,6 +15,7 @@ use tokio::{sync::Notify, time::timeout};
 use tracing::Level;
 
 use crate::{
+    checks::{both, both_of_stream, check, ended, ended_early},
     node,
     probe::*,
     raw::PATIENCE,
@@ -23,47 +24,6 @@ use crate::{
 
 pub(crate) const STUCK: HandlerId = HandlerId::new(200);
 const BLOCKING: HandlerId = HandlerId::new(201);
-
-/// Its one span on the caller's node, and its one on the handler's.
-#[track_caller]
-fn both(spans: &Spans) -> (Span, Span) {
-    let pair = (spans.one("grid.call"), spans.one("grid.handle"));
-    assert_eq!(pair.0.target, "grid::call");
-    assert_eq!(pair.1.target, "grid::handle");
-    assert!(pair.1.root, "nothing of the reader's is its parent");
-    spans.clear();
-    pair
-}
-
-/// Asserts where a span was, and what of.
-#[track_caller]
-fn check(span: &Span, local: &str, peer: &str, handler: HandlerId, subroute: Option<&str>) {
-    assert_eq!(span.get("local"), Some(local), "{span:?}");
-    assert_eq!(span.get("peer"), Some(peer), "{span:?}");
-    assert_eq!(span.number("handler"), f64::from(handler.get()), "{span:?}");
-    assert_eq!(span.get("subroute"), subroute, "{span:?}");
-    assert!(span.number("duration") >= 0.0, "{span:?}");
-}
-
-/// Bytes in, bytes out and outcome.
-#[track_caller]
-pub(crate) fn ended(span: &Span, bytes_in: usize, bytes_out: usize, outcome: &str) {
-    assert_eq!(span.get("outcome"), Some(outcome), "{span:?}");
-    let bytes = (span.number("bytes_in"), span.number("bytes_out"));
-    assert_eq!(bytes, (bytes_in as f64, bytes_out as f64), "{span:?}");
-    assert_eq!(span.get("error").is_some(), outcome != "ok", "{span:?}");
-}
-
-/// Its handler was dropped, which is no error of its own.
-#[track_caller]
-fn ended_early(span: &Span) {
-    assert_eq!(span.get("outcome"), Some("dropped"), "{span:?}");
-    assert_eq!(span.get("error"), None, "{span:?}");
-    assert_eq!(
-        (span.number("bytes_in"), span.number("bytes_out")),
-        (1.0, 0.0)
-    );
-}
 
 /// Calls of every kind from one node to another, and their spans.
 async fn calls(spans: &Spans, peer: &Connection, from: &str, to: &str) {
@@ -107,7 +67,7 @@ async fn calls(spans: &Spans, peer: &Connection, from: &str, to: &str) {
         assert_eq!(item.unwrap().len(), 100);
     }
     // It has ended, although its handle is there.
-    let pair = both(spans);
+    let pair = both_of_stream(spans);
     at(&pair, TWO_WAY_100, None);
     ended(&pair.0, 1_000, 1_003, "ok");
     ended(&pair.1, 1_003, 1_000, "ok");
@@ -115,7 +75,7 @@ async fn calls(spans: &Spans, peer: &Connection, from: &str, to: &str) {
 
     let mut stream = peer.stream(FAIL_AFTER, OUT_1, "2:oh").await.unwrap();
     while let Some(Ok(_)) = stream.recv().await {}
-    let pair = both(spans);
+    let pair = both_of_stream(spans);
     at(&pair, FAIL_AFTER, None);
     ended(&pair.0, 8, 4, "remote");
     ended(&pair.1, 4, 8, "failed");
@@ -158,14 +118,11 @@ async fn t01_a_call_gives_one_span_on_each_node_pair() {
         pair.a_to_b().request(ECHO, "fence").await.unwrap();
         drop(stream);
         pair.a_to_b().request(ECHO, "fence").await.unwrap();
-        let (calls, handles) = (spans.named("grid.call"), spans.named("grid.handle"));
-        assert_eq!((calls.len(), handles.len()), (3, 3));
-        ended(&calls[0], 0, 1, "cancelled");
-        // Requests of a batch come before its streams.
-        let waits = handles
-            .iter()
-            .find(|span| span.number("handler") == f64::from(WAITS.get()));
-        ended_early(waits.unwrap());
+        ended(&spans.stream("client"), 0, 1, "cancelled");
+        ended_early(&spans.stream("server"));
+        for name in ["grid.call", "grid.handle"] {
+            assert_eq!(spans.named(name).len(), 2, "the fences");
+        }
         spans.clear();
         let request = pair.a_to_b().request(WAIT, "100").into_future();
         assert!(timeout(Duration::from_millis(50), request).await.is_err());
@@ -196,7 +153,7 @@ async fn t01_a_call_gives_one_span_on_each_node_pair() {
         spans.clear();
         let error = gone.stream(ITEMS, OUT_1, "x").await.unwrap_err();
         assert!(matches!(error, CallError::NotConnected { .. }));
-        ended(&spans.one("grid.call"), 0, 0, "not_connected");
+        ended(&spans.stream("client"), 0, 0, "not_connected");
     })
     .await;
 }
@@ -314,7 +271,9 @@ async fn t01_who_is_not_interested_gets_none_pair() {
         pair.a_to_b().request(ECHO, "x").await.unwrap();
         let mut stream = pair.a_to_b().stream(ITEMS, OUT_1, "1").await.unwrap();
         while stream.recv().await.is_some() {}
-        assert!(spans.named("grid.call").is_empty() && spans.named("grid.handle").is_empty());
+        for name in ["grid.call", "grid.handle", "grid.stream", "grid.link"] {
+            assert!(spans.named(name).is_empty(), "{name}");
+        }
         assert!(!spans.events().is_empty(), "it does get events");
     })
     .await;
