@@ -13,15 +13,15 @@ use crate::{
     failure::Failure,
     probe,
     signal::Signals,
-    status::{self, Facts, StatusServer},
+    status::{self, Events, Facts, RowSource, StatusServer},
     token::ON_COMMAND_LINE,
 };
 
 /// How long calls that are open when the node is told to end may go on.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Runs the node until SIGINT or SIGTERM, then drains it. A second signal ends it at once.
-pub(crate) async fn run(config: NodeConfig) -> Result<(), Failure> {
+/// Runs the node until SIGINT or SIGTERM, then drains it. A second signal ends it at once. `events` are those of its log.
+pub(crate) async fn run(config: NodeConfig, events: Events) -> Result<(), Failure> {
     if config.place.token.is_on_command_line() {
         tracing::warn!("{ON_COMMAND_LINE}");
     }
@@ -42,11 +42,13 @@ pub(crate) async fn run(config: NodeConfig) -> Result<(), Failure> {
         None => None,
     };
     let status = match &config.status {
-        Some(address) => Some(status::bind(address).await?),
+        Some(status) => Some(status::bind(status).await?),
         None => None,
     };
-    let manager = build(&config)?;
-    let facts = Arc::new(Facts::new(manager.clone()));
+    let row = RowSource::default();
+    let manager = build(&config, &row)?;
+    let facts = Arc::new(Facts::new(manager.clone(), events));
+    row.tell_of(&facts);
     let serving = manager
         .serve(listener)
         .map_err(|error| Failure::failed(format!("can't serve on {address}: {error}")))?;
@@ -77,7 +79,7 @@ pub(crate) async fn run(config: NodeConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-fn build(config: &NodeConfig) -> Result<Manager, Failure> {
+fn build(config: &NodeConfig, row: &RowSource) -> Result<Manager, Failure> {
     let mut settings = Settings::new();
     if let Some(period) = config.ping {
         settings = settings.ping_interval(period);
@@ -85,7 +87,8 @@ fn build(config: &NodeConfig) -> Result<Manager, Failure> {
     if let Some(period) = config.stream_ping {
         settings = settings.stream_ping_interval(period);
     }
-    let mut builder = config.place.builder(&config.place.peers).settings(settings);
+    let builder = config.place.builder(&config.place.peers).settings(settings);
+    let mut builder = builder.register(row.handler());
     for handler in probe::handlers(config.with_69) {
         builder = builder.register(handler);
     }
