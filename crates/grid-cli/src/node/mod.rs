@@ -48,12 +48,13 @@ pub(crate) async fn run(config: NodeConfig, events: Events) -> Result<(), Failur
     let row = RowSource::default();
     let manager = build(&config, &row)?;
     let facts = Arc::new(Facts::new(manager.clone(), events));
+    // Peers may ask for its row for as long as this function keeps them.
     row.tell_of(&facts);
     let serving = manager
         .serve(listener)
         .map_err(|error| Failure::failed(format!("can't serve on {address}: {error}")))?;
     let control = control.map(|bound| Control::serve(bound, facts.clone()));
-    let status = status.map(|socket| StatusServer::serve(socket, facts));
+    let status = status.map(|socket| StatusServer::serve(socket, facts.clone()));
     tracing::info!(local = %config.place.local, "listening on {address}");
     let signal = signals.next().await;
     tracing::info!("{signal}: draining for at most {} s", GRACE.as_secs());

@@ -178,11 +178,13 @@ async fn ask(
     }
     let call = ROW.call(&peer.subroute(ROUTE), &NoPayload).timeout(WITHIN);
     let row = match call.await {
-        Ok(row) => {
-            let mut row = row.into_inner().unwrap_or_default();
-            row.links.truncate(MOST_LINKS);
-            Ok(row)
-        }
+        Ok(row) => match row.into_inner() {
+            Some(mut row) => {
+                row.links.truncate(MOST_LINKS);
+                Ok(row)
+            }
+            None => Err(NoRow::Failed("its answer is empty".to_owned())),
+        },
         Err(TypedError::Call(CallError::UnknownHandler(_))) => Err(NoRow::Other),
         Err(error) => Err(NoRow::Failed(error.to_string())),
     };
