@@ -122,7 +122,7 @@ mod tests {
         let evil = "</td><script>alert(1)</script>{{script}}\"'";
         let mut status = sample_status([evil]);
         let quiet = page(&sample_status(["x"]));
-        status.node = evil.into();
+        status.node = format!("{evil}, too");
         status.path = evil.into();
         status.links[0].state = evil.into();
         status.links[0].last_cause = Some(evil.into());
