@@ -39,6 +39,7 @@ use std::{ffi::OsString, future::Future, io::Write, num::NonZeroUsize, process::
 use crate::{
     cli::{Command, Parsed},
     failure::Failure,
+    status::Events,
     token::TOKEN_VARIABLE,
 };
 
@@ -81,8 +82,9 @@ fn run_command(command: Command) -> Result<(), Failure> {
     match command {
         Command::Node(args) => {
             let config = args.check(token)?;
-            log::to_stderr("info");
-            block_on(config.threads, node::run(config))
+            let events = Events::of(config.place.local.as_str());
+            log::to_stderr_and("info", &events);
+            block_on(config.threads, node::run(config, events))
         }
         Command::Call(args) => command_on_grid(call::run(args.check(token)?)),
         Command::Load(args) => {

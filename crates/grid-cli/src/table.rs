@@ -131,6 +131,22 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
+/// A time with its two largest units: `3d 04h`, `2m 05s`, `7s`.
+pub(crate) fn age(seconds: f64) -> String {
+    // A cast keeps to the range of the type.
+    let seconds = seconds as u64;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    if days > 0 {
+        format!("{days}d {:02}h", hours % 24)
+    } else if hours > 0 {
+        format!("{hours}h {:02}m", minutes % 60)
+    } else if minutes > 0 {
+        format!("{minutes}m {:02}s", seconds % 60)
+    } else {
+        format!("{seconds}s")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,5 +194,21 @@ mod tests {
         ] {
             assert_eq!(duration(Duration::from_micros(micros)), text);
         }
+    }
+
+    #[test]
+    fn ages_have_two_units() {
+        for (seconds, text) in [
+            (0.9, "0s"),
+            (59.9, "59s"),
+            (125.0, "2m 05s"),
+            (3600.0, "1h 00m"),
+            (273_000.0, "3d 03h"),
+            (-1.0, "0s"),
+            (f64::NAN, "0s"),
+        ] {
+            assert_eq!(age(seconds), text);
+        }
+        assert!(age(f64::INFINITY).ends_with('h'));
     }
 }

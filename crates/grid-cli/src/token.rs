@@ -1,6 +1,11 @@
 //! The shared token: where it comes from, and a type that does not show it.
 
-use std::{ffi::OsString, fmt, fs, io::Read, path::PathBuf};
+use std::{
+    ffi::OsString,
+    fmt, fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use crate::failure::Failure;
 
@@ -87,23 +92,7 @@ impl TokenSource {
             });
         }
         if let Some(path) = self.file {
-            let shown = path.display();
-            let mut content = String::new();
-            fs::File::open(&path)
-                .and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut content))
-                .map_err(|error| {
-                    Failure::bad(format!("--token-file: '{shown}' can't be read: {error}"))
-                })?;
-            if content.len() as u64 > LARGEST_FILE {
-                return Err(Failure::bad(format!(
-                    "--token-file: '{shown}' has more than {LARGEST_FILE} bytes"
-                )));
-            }
-            let text = content.trim_end_matches(['\r', '\n']);
-            if text.is_empty() {
-                return Err(Failure::bad(format!("--token-file: '{shown}' is empty")));
-            }
-            return Ok(Token::new(text));
+            return read_token_file("--token-file", &path);
         }
         match self.env.map(OsString::into_string) {
             Some(Ok(text)) if !text.is_empty() => Ok(Token::new(text)),
@@ -115,6 +104,25 @@ impl TokenSource {
             ))),
         }
     }
+}
+
+/// Reads the token in the file that `option` names.
+pub(crate) fn read_token_file(option: &str, path: &Path) -> Result<Token, Failure> {
+    let shown = path.display();
+    let mut content = String::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut content))
+        .map_err(|error| Failure::bad(format!("{option}: '{shown}' can't be read: {error}")))?;
+    if content.len() as u64 > LARGEST_FILE {
+        return Err(Failure::bad(format!(
+            "{option}: '{shown}' has more than {LARGEST_FILE} bytes"
+        )));
+    }
+    let text = content.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err(Failure::bad(format!("{option}: '{shown}' is empty")));
+    }
+    Ok(Token::new(text))
 }
 
 #[cfg(test)]

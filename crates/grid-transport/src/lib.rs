@@ -175,6 +175,7 @@ mod build_error;
 mod builder;
 mod config;
 mod connection;
+mod durations;
 mod error;
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]

@@ -8,7 +8,8 @@ use crate::{
     control::parse_via,
     failure::Failure,
     place::{Place, PlaceArgs},
-    values::{parse_address, parse_seconds},
+    status::{StatusArgs, StatusConfig},
+    values::parse_seconds,
 };
 
 #[derive(Args, Debug)]
@@ -34,10 +35,8 @@ pub(crate) struct NodeArgs {
     /// Let commands on this machine go through this node, by a socket with mode 0600 at PATH.
     #[arg(long, value_name = "unix:PATH")]
     pub(crate) control: Option<String>,
-    /// Serve the status as JSON over HTTP at ADDR (HOST:PORT): GET /status. Nobody is asked for a
-    /// token there, so give an address of the loopback interface.
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) status: Option<String>,
+    #[command(flatten)]
+    pub(crate) status: StatusArgs,
     /// The threads that run the node; 1 for all on one [default: one for each processor].
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
@@ -53,7 +52,7 @@ pub(crate) struct NodeConfig {
     pub(crate) ping: Option<Duration>,
     pub(crate) stream_ping: Option<Duration>,
     pub(crate) control: Option<PathBuf>,
-    pub(crate) status: Option<String>,
+    pub(crate) status: Option<StatusConfig>,
     pub(crate) threads: Option<NonZeroUsize>,
     pub(crate) with_69: bool,
 }
@@ -72,10 +71,7 @@ impl NodeArgs {
                 Some(text) => Some(parse_via("--control", text)?),
                 None => None,
             },
-            status: match &self.status {
-                Some(text) => Some(parse_address("--status", text)?),
-                None => None,
-            },
+            status: self.status.check()?,
             threads: self.threads,
             with_69: self.with_69,
             place,
@@ -98,7 +94,7 @@ mod tests {
             ping: None,
             stream_ping: None,
             control: None,
-            status: None,
+            status: StatusArgs::default(),
             threads: None,
             with_69: false,
         }
@@ -131,7 +127,10 @@ mod tests {
         });
         assert!(line.contains("--stream-ping: '0'"), "{line}");
         let line = refused(NodeArgs {
-            status: Some("9100".into()),
+            status: StatusArgs {
+                status: Some("9100".into()),
+                ..StatusArgs::default()
+            },
             ..args()
         });
         assert!(line.contains("--status: '9100'"), "{line}");

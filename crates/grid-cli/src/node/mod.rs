@@ -13,15 +13,15 @@ use crate::{
     failure::Failure,
     probe,
     signal::Signals,
-    status::{self, Facts, StatusServer},
+    status::{self, Events, Facts, RowSource, StatusServer},
     token::ON_COMMAND_LINE,
 };
 
 /// How long calls that are open when the node is told to end may go on.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Runs the node until SIGINT or SIGTERM, then drains it. A second signal ends it at once.
-pub(crate) async fn run(config: NodeConfig) -> Result<(), Failure> {
+/// Runs the node until SIGINT or SIGTERM, then drains it. A second signal ends it at once. `events` are those of its log.
+pub(crate) async fn run(config: NodeConfig, events: Events) -> Result<(), Failure> {
     if config.place.token.is_on_command_line() {
         tracing::warn!("{ON_COMMAND_LINE}");
     }
@@ -42,16 +42,19 @@ pub(crate) async fn run(config: NodeConfig) -> Result<(), Failure> {
         None => None,
     };
     let status = match &config.status {
-        Some(address) => Some(status::bind(address).await?),
+        Some(status) => Some(status::bind(status).await?),
         None => None,
     };
-    let manager = build(&config)?;
-    let facts = Arc::new(Facts::new(manager.clone()));
+    let row = RowSource::default();
+    let manager = build(&config, &row)?;
+    let facts = Arc::new(Facts::new(manager.clone(), events));
+    // Peers may ask for its row for as long as this function keeps them.
+    row.tell_of(&facts);
     let serving = manager
         .serve(listener)
         .map_err(|error| Failure::failed(format!("can't serve on {address}: {error}")))?;
     let control = control.map(|bound| Control::serve(bound, facts.clone()));
-    let status = status.map(|socket| StatusServer::serve(socket, facts));
+    let status = status.map(|socket| StatusServer::serve(socket, facts.clone()));
     tracing::info!(local = %config.place.local, "listening on {address}");
     let signal = signals.next().await;
     tracing::info!("{signal}: draining for at most {} s", GRACE.as_secs());
@@ -77,7 +80,7 @@ pub(crate) async fn run(config: NodeConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-fn build(config: &NodeConfig) -> Result<Manager, Failure> {
+fn build(config: &NodeConfig, row: &RowSource) -> Result<Manager, Failure> {
     let mut settings = Settings::new();
     if let Some(period) = config.ping {
         settings = settings.ping_interval(period);
@@ -85,7 +88,8 @@ fn build(config: &NodeConfig) -> Result<Manager, Failure> {
     if let Some(period) = config.stream_ping {
         settings = settings.stream_ping_interval(period);
     }
-    let mut builder = config.place.builder(&config.place.peers).settings(settings);
+    let builder = config.place.builder(&config.place.peers).settings(settings);
+    let mut builder = builder.register(row.handler());
     for handler in probe::handlers(config.with_69) {
         builder = builder.register(handler);
     }

@@ -11,21 +11,22 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
     Request, StatusCode,
     client::conn::http1::{self, SendRequest},
-    header::HOST,
+    header::{AUTHORIZATION, HOST, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{Status, http::STATUS_PATH, parse_status};
-use crate::{failure::Failure, values::parse_address};
+use super::{Status, TOKEN_OPTION, answer::STATUS_PATH, parse_status};
+use crate::{failure::Failure, token::Token, values::parse_address};
 
 /// The largest document that is read: some 20,000 links.
 const MOST: usize = 16 * 1024 * 1024;
 
 /// Where a node serves its status.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct StatusUrl {
     host_port: String,
+    token: Option<Token>,
 }
 
 impl StatusUrl {
@@ -48,7 +49,15 @@ impl StatusUrl {
         if !matches!(path, "" | "/") && path != STATUS_PATH {
             return Err(wrong("its path is not /status"));
         }
-        Ok(Self { host_port })
+        Ok(Self {
+            host_port,
+            token: None,
+        })
+    }
+
+    /// The same, with what to show there.
+    pub(crate) fn with_token(self, token: Option<Token>) -> Self {
+        Self { token, ..self }
     }
 
     /// Asks once.
@@ -85,8 +94,14 @@ impl StatusUrl {
     }
 
     async fn ask(&self, mut sender: SendRequest<Empty<Bytes>>) -> Result<Status, Failure> {
-        let request = Request::get(STATUS_PATH)
-            .header(HOST, &self.host_port)
+        let mut request = Request::get(STATUS_PATH).header(HOST, &self.host_port);
+        if let Some(token) = &self.token {
+            let mut shown = HeaderValue::try_from(format!("Bearer {}", token.text()))
+                .map_err(|error| self.failed(&error))?;
+            shown.set_sensitive(true);
+            request = request.header(AUTHORIZATION, shown);
+        }
+        let request = request
             .body(Empty::new())
             .map_err(|error| self.failed(&error))?;
         let response = sender.send_request(request).await.map_err(|error| {
@@ -97,6 +112,12 @@ impl StatusUrl {
                 self.failed(&error)
             }
         })?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            return Err(self.failed(&match &self.token {
+                Some(_) => format!("it takes another token than that of {TOKEN_OPTION}"),
+                None => format!("it asks for a token: give {TOKEN_OPTION} FILE"),
+            }));
+        }
         if response.status() != StatusCode::OK {
             return Err(self.failed(&format_args!("the answer is {}", response.status())));
         }

@@ -4,6 +4,8 @@
 use grid_transport::{HandlerStats, LinkState, LinkStats};
 use serde::{Deserialize, Serialize};
 
+use super::events::EventStatus;
+
 /// The version of the document.
 pub(crate) const VERSION: u32 = 1;
 
@@ -20,6 +22,9 @@ pub(crate) struct Status {
     pub(crate) process: ProcessStatus,
     pub(crate) links: Vec<LinkStatus>,
     pub(crate) handlers: Vec<HandlerStatus>,
+    /// Not there in the first documents of this version, as others that have a default.
+    #[serde(default)]
+    pub(crate) events: Vec<EventStatus>,
 }
 
 /// The process that a node runs in.
@@ -55,7 +60,6 @@ pub(crate) struct LinkStatus {
     pub(crate) queued_bytes: u64,
     pub(crate) refused: u64,
     pub(crate) discarded_answers: u64,
-    /// As [`unreadable`](Self::unreadable), not there in the first documents of this version.
     #[serde(default)]
     pub(crate) dropped_answers: u64,
     pub(crate) unknown_mux: u64,
@@ -76,6 +80,10 @@ pub(crate) struct HandlerStatus {
     pub(crate) errors: u64,
     pub(crate) panics: u64,
     pub(crate) time_s: f64,
+    #[serde(default)]
+    pub(crate) p50_s: Option<f64>,
+    #[serde(default)]
+    pub(crate) p99_s: Option<f64>,
     pub(crate) slow_polls: u64,
 }
 
@@ -95,19 +103,23 @@ pub(crate) fn parse_status(json: &[u8]) -> Result<Status, String> {
     serde_json::from_slice(json).map_err(|error| format!("no status: {error}"))
 }
 
+/// The word for a kind of state.
+pub(super) const fn state_word(state: &LinkState) -> &'static str {
+    match state {
+        LinkState::Connecting { .. } => "connecting",
+        LinkState::Waiting { .. } => "waiting",
+        LinkState::Connected { .. } => "connected",
+        LinkState::Closed { .. } => "closed",
+        _ => "unknown",
+    }
+}
+
 impl From<&LinkStats> for LinkStatus {
     fn from(stats: &LinkStats) -> Self {
-        let state = match &stats.state {
-            LinkState::Connecting { .. } => "connecting",
-            LinkState::Waiting { .. } => "waiting",
-            LinkState::Connected { .. } => "connected",
-            LinkState::Closed { .. } => "closed",
-            _ => "unknown",
-        };
         Self {
             remote: stats.remote.to_string(),
             dials: stats.dials,
-            state: state.to_owned(),
+            state: state_word(&stats.state).to_owned(),
             detail: stats.state.to_string(),
             since_s: stats.since.as_secs_f64(),
             last_cause: stats.last_cause.as_ref().map(ToString::to_string),
@@ -146,6 +158,8 @@ impl From<&HandlerStats> for HandlerStatus {
             errors: stats.errors,
             panics: stats.panics,
             time_s: stats.time.as_secs_f64(),
+            p50_s: stats.p50.map(|time| time.as_secs_f64()),
+            p99_s: stats.p99.map(|time| time.as_secs_f64()),
             slow_polls: stats.slow_polls,
         }
     }
@@ -206,7 +220,18 @@ pub(crate) fn sample_status<'a>(remotes: impl IntoIterator<Item = &'a str>) -> S
             errors: 0,
             panics: 0,
             time_s: 0.5,
+            p50_s: Some(0.5),
+            p99_s: Some(0.5),
             slow_polls: 0,
+        }],
+        events: vec![EventStatus {
+            time_s: 1_700_000_000.0,
+            level: "info".to_owned(),
+            target: "grid::link".to_owned(),
+            remote: None,
+            event: "link state".to_owned(),
+            cause: None,
+            detail: String::new(),
         }],
     }
 }

@@ -1,30 +1,24 @@
-//! The status over HTTP: `GET /status` and nothing else, for whoever can reach the address.
+//! The status over HTTP: an address, and connections of one request each.
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{
-    Method, Request, Response, StatusCode,
-    body::Incoming,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
-    server::conn::http1,
-    service::service_fn,
-};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, lookup_host},
     sync::Semaphore,
     task::JoinHandle,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Facts;
+use super::{
+    Facts,
+    access::{Access, TOKEN_OPTION},
+    answer::Answers,
+    args::StatusConfig,
+};
 use crate::failure::Failure;
-
-/// Where the document is.
-pub(crate) const STATUS_PATH: &str = "/status";
 
 /// Connections at one time; others wait for their turn.
 const MOST_CLIENTS: usize = 64;
@@ -44,16 +38,35 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct StatusSocket {
     listener: TcpListener,
     address: SocketAddr,
+    access: Access,
 }
 
-/// Binds the address of `--status`.
-pub(crate) async fn bind(address: &str) -> Result<StatusSocket, Failure> {
+/// Binds the address of `--status`. Without a token it has to be one that only this machine reaches.
+pub(crate) async fn bind(config: &StatusConfig) -> Result<StatusSocket, Failure> {
+    let address = &*config.address;
     let refused =
         |error: io::Error| Failure::bad(format!("--status: can't listen on '{address}': {error}"));
-    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let found: Vec<SocketAddr> = lookup_host(address).await.map_err(refused)?.collect();
+    let access = match &config.token {
+        Some(token) => Access::Token(token.clone()),
+        None => {
+            let open = |found: &&SocketAddr| !found.ip().to_canonical().is_loopback();
+            if let Some(open) = found.iter().find(open) {
+                return Err(Failure::bad(format!(
+                    "--status: '{address}' can be reached from other machines ({}): give \
+                     {TOKEN_OPTION} FILE, or an address of the loopback interface (example: \
+                     127.0.0.1:9100)",
+                    open.ip()
+                )));
+            }
+            Access::Local(address.to_owned())
+        }
+    };
+    let listener = TcpListener::bind(&*found).await.map_err(refused)?;
     Ok(StatusSocket {
         address: listener.local_addr().map_err(refused)?,
         listener,
+        access,
     })
 }
 
@@ -68,14 +81,9 @@ impl StatusServer {
     /// Serves `socket` until [`stop`](Self::stop).
     pub(crate) fn serve(socket: StatusSocket, facts: Arc<Facts>) -> Self {
         tracing::info!("status on {}", socket.address);
-        if !socket.address.ip().is_loopback() {
-            tracing::warn!(
-                "--status asks for no token: whoever can reach {} can read the status",
-                socket.address
-            );
-        }
         let stop = CancellationToken::new();
-        let task = tokio::spawn(run(socket.listener, facts, stop.clone()));
+        let answers = Arc::new(Answers::new(facts, socket.access));
+        let task = tokio::spawn(run(socket.listener, answers, stop.clone()));
         Self { stop, task }
     }
 
@@ -91,7 +99,7 @@ impl StatusServer {
     }
 }
 
-async fn run(listener: TcpListener, facts: Arc<Facts>, stop: CancellationToken) {
+async fn run(listener: TcpListener, answers: Arc<Answers>, stop: CancellationToken) {
     let clients = TaskTracker::new();
     let places = Arc::new(Semaphore::new(MOST_CLIENTS));
     let accept = async {
@@ -102,9 +110,9 @@ async fn run(listener: TcpListener, facts: Arc<Facts>, stop: CancellationToken) 
             };
             match listener.accept().await {
                 Ok((io, _)) => {
-                    let (facts, stop) = (facts.clone(), stop.clone());
+                    let (answers, stop) = (answers.clone(), stop.clone());
                     clients.spawn(async move {
-                        client(io, &facts, &stop).await;
+                        client(io, &answers, &stop).await;
                         drop(place);
                     });
                 }
@@ -118,6 +126,7 @@ async fn run(listener: TcpListener, facts: Arc<Facts>, stop: CancellationToken) 
     };
     tokio::select! {
         () = accept => {}
+        never = answers.measure() => match never {},
         () = stop.cancelled() => {}
     }
     drop(listener);
@@ -126,9 +135,9 @@ async fn run(listener: TcpListener, facts: Arc<Facts>, stop: CancellationToken) 
 }
 
 /// Answers one request. What goes wrong with it is the client's loss and nobody else's concern.
-async fn client(io: TcpStream, facts: &Facts, stop: &CancellationToken) {
-    let service = service_fn(|request: Request<Incoming>| {
-        std::future::ready(Ok::<_, Infallible>(answer(&request, facts)))
+async fn client(io: TcpStream, answers: &Answers, stop: &CancellationToken) {
+    let service = service_fn(|request: Request<Incoming>| async move {
+        Ok::<_, Infallible>(answers.answer(&request).await)
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
@@ -147,52 +156,4 @@ async fn client(io: TcpStream, facts: &Facts, stop: &CancellationToken) {
         }
     };
     let _ = timeout(LIFE, life).await;
-}
-
-fn answer<B>(request: &Request<B>, facts: &Facts) -> Response<Full<Bytes>> {
-    if request.uri().path() != STATUS_PATH {
-        return text(
-            StatusCode::NOT_FOUND,
-            "there is nothing here; the status is at /status\n",
-        );
-    }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refusal = text(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "the status can only be read, by GET or HEAD\n",
-        );
-        let methods = HeaderValue::from_static("GET, HEAD");
-        refusal.headers_mut().insert(ALLOW, methods);
-        return refusal;
-    }
-    match serde_json::to_vec(&facts.status()) {
-        Ok(mut json) => {
-            json.push(b'\n');
-            response(StatusCode::OK, "application/json", json.into())
-        }
-        Err(error) => {
-            tracing::warn!("the status can't be told: {error}");
-            text(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the status can't be told; the log says why\n",
-            )
-        }
-    }
-}
-
-fn text(code: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    response(
-        code,
-        "text/plain; charset=utf-8",
-        Bytes::from_static(text.as_bytes()),
-    )
-}
-
-fn response(code: StatusCode, kind: &'static str, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = code;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

@@ -1,8 +1,15 @@
-//! The status of a running node: one JSON document, as the control socket and `--status` give it.
+//! The status of a running node: one JSON document, as the control socket and `--status` give it, and a page for people.
 
+mod access;
+mod answer;
+mod args;
 mod client;
 mod document;
+mod events;
 mod http;
+mod mesh;
+mod page;
+mod rates;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,9 +19,13 @@ use self::document::VERSION;
 #[cfg(test)]
 pub(crate) use self::document::sample_status;
 pub(crate) use self::{
+    access::{TOKEN_OPTION, read_token},
+    args::{StatusArgs, StatusConfig},
     client::StatusUrl,
     document::{HandlerStatus, LinkStatus, ProcessStatus, Status, parse_status},
+    events::Events,
     http::{StatusServer, bind},
+    mesh::RowSource,
 };
 use crate::probe::Usage;
 
@@ -22,13 +33,15 @@ use crate::probe::Usage;
 #[derive(Debug)]
 pub(crate) struct Facts {
     manager: Manager,
+    events: Events,
     since: Instant,
 }
 
 impl Facts {
-    pub(crate) fn new(manager: Manager) -> Self {
+    pub(crate) fn new(manager: Manager, events: Events) -> Self {
         Self {
             manager,
+            events,
             since: Instant::now(),
         }
     }
@@ -63,6 +76,7 @@ impl Facts {
                 .iter()
                 .map(HandlerStatus::from)
                 .collect(),
+            events: self.events.newest(),
         }
     }
 }
@@ -152,10 +166,15 @@ mod tests {
         for later in ["dropped_answers", "unreadable"] {
             link.remove(later).unwrap();
         }
-        assert_eq!(
-            parse_status(status.to_string().as_bytes()),
-            Ok(sample_status(["http://a:1"]))
-        );
+        let handler = status["handlers"][0].as_object_mut().unwrap();
+        for later in ["p50_s", "p99_s"] {
+            handler.remove(later).unwrap();
+        }
+        status.as_object_mut().unwrap().remove("events").unwrap();
+        let mut wanted = sample_status(["http://a:1"]);
+        wanted.events.clear();
+        (wanted.handlers[0].p50_s, wanted.handlers[0].p99_s) = (None, None);
+        assert_eq!(parse_status(status.to_string().as_bytes()), Ok(wanted));
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use super::{
-    report::{self, MOST_SHIFT, age},
+    report::{self, MOST_SHIFT},
     sample::Sample,
 };
 use crate::{
     failure::{Failure, printable},
     status::Status,
+    table::age,
 };
 
 /// A way to move in the table.

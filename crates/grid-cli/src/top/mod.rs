@@ -11,6 +11,7 @@ mod source;
 
 use std::{
     io::{self, IsTerminal},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -18,7 +19,11 @@ use clap::Args;
 
 use self::{plain::Form, source::Source};
 use crate::{
-    control::parse_via, failure::Failure, signal::Signals, status::StatusUrl, values::parse_seconds,
+    control::parse_via,
+    failure::Failure,
+    signal::Signals,
+    status::{StatusUrl, read_token},
+    values::parse_seconds,
 };
 
 #[derive(Args, Debug)]
@@ -47,6 +52,9 @@ pub(crate) struct TopArgs {
     /// Ask the node where it serves its status (`grid node --status`): HOST:PORT, or a URL.
     #[arg(long, value_name = "ADDR")]
     status: Option<String>,
+    /// A file that holds the token that the node asks for there (`grid node --status-token-file`).
+    #[arg(long, value_name = "FILE", requires = "status")]
+    status_token_file: Option<PathBuf>,
     /// Seconds from one look to the next; rates are taken over as long.
     #[arg(
         long,
@@ -87,7 +95,10 @@ impl TopArgs {
     fn check_for(self, terminal: bool) -> Result<Top, Failure> {
         let source = match (&self.via, &self.status) {
             (Some(via), _) => Source::via(parse_via("--via", via)?),
-            (None, Some(status)) => Source::Http(StatusUrl::parse(status)?),
+            (None, Some(status)) => {
+                let token = self.status_token_file.as_deref().map(read_token);
+                Source::Http(StatusUrl::parse(status)?.with_token(token.transpose()?))
+            }
             (None, None) => {
                 return Err(Failure::bad(
                     "no node to watch: give --via unix:PATH, the control socket of a node, or \
@@ -143,6 +154,7 @@ mod tests {
         TopArgs {
             via: Some("unix:/run/grid.sock".into()),
             status: None,
+            status_token_file: None,
             interval: "1".into(),
             once: false,
             json: false,

@@ -52,7 +52,7 @@ fn the_status_is_served_and_nothing_else() {
     assert!(head.contains("content-length: "), "{head}");
     assert_eq!(body, "");
 
-    for path in ["/", "/statuses", "/status/", "/metrics"] {
+    for path in ["/page", "/statuses", "/status/", "/metrics"] {
         let (head, body) = ask(&pair.status, "GET", path);
         assert!(head.starts_with("http/1.1 404 "), "{path}: {head}");
         assert!(body.contains("/status"), "{path}: {body}");

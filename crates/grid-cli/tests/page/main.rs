@@ -1,0 +1,12 @@
+//! The page of `grid node --status`: who may read it, what it shows, and how a browser shows it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod access;
+mod browser;
+mod http;
+mod mesh;
+mod nodes;
+mod screens;
+mod usage;
