@@ -327,7 +327,14 @@ mod tests {
 
     fn request(text: &'static str) -> Request {
         let watch = Watch::by(CancellationToken::new());
-        let context = Called::new("http://a:1".into(), HandlerId::new(9), None, None, watch);
+        let context = Called::new(
+            "http://a:1".into(),
+            true,
+            HandlerId::new(9),
+            None,
+            None,
+            watch,
+        );
         Request::new(text.into(), context)
     }
 
