@@ -1,8 +1,8 @@
 //! The shared token: where it comes from, and a type that does not show it.
 
-use std::{ffi::OsString, fmt, fs, io::Read, path::PathBuf};
+use std::{ffi::OsString, fmt, path::PathBuf};
 
-use crate::failure::Failure;
+use crate::{credentials, failure::Failure};
 
 /// The environment variable that holds the token.
 pub(crate) const TOKEN_VARIABLE: &str = "GRID_TOKEN";
@@ -10,9 +10,6 @@ pub(crate) const TOKEN_VARIABLE: &str = "GRID_TOKEN";
 /// What whoever gives a token as an argument is told.
 pub(crate) const ON_COMMAND_LINE: &str =
     "a token given by --token shows in the process list; prefer --token-file or GRID_TOKEN";
-
-/// No token has so many bytes; a file that never ends is not read for ever.
-const LARGEST_FILE: u64 = 64 * 1024;
 
 /// A token; its text appears in no debug output.
 #[derive(Clone)]
@@ -87,22 +84,7 @@ impl TokenSource {
             });
         }
         if let Some(path) = self.file {
-            let shown = path.display();
-            let mut content = String::new();
-            fs::File::open(&path)
-                .and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut content))
-                .map_err(|error| {
-                    Failure::bad(format!("--token-file: '{shown}' can't be read: {error}"))
-                })?;
-            if content.len() as u64 > LARGEST_FILE {
-                return Err(Failure::bad(format!(
-                    "--token-file: '{shown}' has more than {LARGEST_FILE} bytes"
-                )));
-            }
-            let text = content.trim_end_matches(['\r', '\n']);
-            if text.is_empty() {
-                return Err(Failure::bad(format!("--token-file: '{shown}' is empty")));
-            }
+            let text = credentials::from_file("--token-file", &path)?;
             return Ok(Token::new(text));
         }
         match self.env.map(OsString::into_string) {
@@ -111,7 +93,8 @@ impl TokenSource {
                 "the token in {TOKEN_VARIABLE} is no text"
             ))),
             _ => Err(Failure::bad(format!(
-                "no token: set {TOKEN_VARIABLE} or give --token-file FILE"
+                "no token: set {TOKEN_VARIABLE} or give --token-file FILE (other kinds: \
+                 --shared-secret-file, --jwt-access-key, --no-auth)"
             ))),
         }
     }
@@ -119,7 +102,7 @@ impl TokenSource {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::ffi::OsStringExt;
+    use std::{fs, os::unix::ffi::OsStringExt};
 
     use super::*;
 
