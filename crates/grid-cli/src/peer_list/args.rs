@@ -55,6 +55,12 @@ impl PeerListArgs {
             let list = DnsList::parse(text, &self.peers_dns_server, local.is_tls())?;
             return Ok((PeerSet::Dns(list), vec![local.clone()]));
         }
+        if !self.peers_dns_server.is_empty() {
+            // Of an option that conflicts with what was given clap does not say that it is missing.
+            return Err(Failure::bad(
+                "--peers-dns-server says whom to ask about --peers-dns, which is not given",
+            ));
+        }
         let Some(path) = self.peers_file else {
             let names = expand("--peers", &self.peers)?;
             return Ok((PeerSet::Given, check_names("--peers", local, &names)?));

@@ -14,7 +14,7 @@ fn a_grid_with_certificates_and_web_tokens_works_by_every_way_and_command() {
     let grid = Secure::start(&["--tls-mutual"]);
     for way in [grid.via(), grid.dialing(), grid.listening()] {
         grid.calls(&way);
-        let pinged = run(&["ping", "--count", "2", "--interval", "1ms"], &way, b"");
+        let pinged = run(&["ping", "--count", "2", "--interval", "0.05"], &way, b"");
         assert_eq!(pinged.code, Some(0), "{pinged:?}");
         let streamed = run(&["stream", "64"], &way, b"one\ntwo\n");
         assert_eq!(streamed.text(), "one\ntwo\n", "{streamed:?}");

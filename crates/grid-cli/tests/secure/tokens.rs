@@ -63,7 +63,8 @@ fn nodes_that_know_a_secret_meet_and_nobody_shows_it() {
     let other: Given<'_> = (&[], &[("GRID_SHARED_SECRET", "s3cret-two")]);
     pair(by_file, other, &["auth token: invalid token"]);
     let token: Given<'_> = (&[], &[("GRID_TOKEN", "s3cret-one")]);
-    pair(by_file, token, &["not a grid1 token"]);
+    // What is no such proof is refused before anything is told.
+    pair(by_file, token, &["refused the upgrade with status 403"]);
 }
 
 #[test]
