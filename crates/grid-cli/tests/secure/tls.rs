@@ -16,9 +16,17 @@ fn a_grid_with_certificates_and_web_tokens_works_by_every_way_and_command() {
         grid.calls(&way);
         let pinged = run(&["ping", "--count", "2", "--interval", "0.05"], &way, b"");
         assert_eq!(pinged.code, Some(0), "{pinged:?}");
-        let streamed = run(&["stream", "64"], &way, b"one\ntwo\n");
+        let streamed = run(&["stream", "10", "--in", "1"], &way, b"one\ntwo\n");
         assert_eq!(streamed.text(), "one\ntwo\n", "{streamed:?}");
-        let load = ["load", "9", "--seconds", "0.2", "--warmup", "0", "--json"];
+        let load = [
+            "load",
+            "--seconds",
+            "0.3",
+            "--warmup",
+            "0.1",
+            "--json",
+            "-q",
+        ];
         let loaded = run(&load, &way, b"");
         assert_eq!(loaded.code, Some(0), "{loaded:?}");
     }
