@@ -15,14 +15,17 @@ use crate::{
     token::{GivenToken, TOKEN_VARIABLE, Token, TokenSource},
 };
 
+/// Given to each option by itself: a heading of the whole would be that of what comes behind it too.
+const HEADING: &str = "Tokens";
+
 /// All nodes of a grid have credentials of the same kind. An option goes before the environment.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Tokens")]
 pub(crate) struct CredentialArgs {
     /// The token that all nodes share; it shows in the process list, so prefer --token-file or the
     /// environment variable GRID_TOKEN.
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "TEXT",
         conflicts_with_all = ["token_file", "shared_secret_file", "jwt_access_key", "jwt_secret_file", "no_auth"]
     )]
@@ -30,6 +33,7 @@ pub(crate) struct CredentialArgs {
     /// A file that holds the token.
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "FILE",
         conflicts_with_all = ["shared_secret_file", "jwt_access_key", "jwt_secret_file", "no_auth"]
     )]
@@ -38,20 +42,21 @@ pub(crate) struct CredentialArgs {
     /// (HMAC-SHA256) for two names and a time. Or the environment variable GRID_SHARED_SECRET.
     #[arg(
         long,
+        help_heading = HEADING,
         value_name = "FILE",
         conflicts_with_all = ["jwt_access_key", "jwt_secret_file", "no_auth"]
     )]
     pub(crate) shared_secret_file: Option<PathBuf>,
     /// Show JSON web tokens (HS512) for this access key, as MinIO nodes do, and want the same of
     /// others. Or the environment variable GRID_JWT_ACCESS_KEY.
-    #[arg(long, value_name = "KEY", conflicts_with = "no_auth")]
+    #[arg(long, help_heading = HEADING, value_name = "KEY", conflicts_with = "no_auth")]
     pub(crate) jwt_access_key: Option<String>,
     /// A file that holds the secret key behind --jwt-access-key. Or the environment variable
     /// GRID_JWT_SECRET.
-    #[arg(long, value_name = "FILE", conflicts_with = "no_auth")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", conflicts_with = "no_auth")]
     pub(crate) jwt_secret_file: Option<PathBuf>,
     /// No tokens: whoever reaches the port and knows a name of the list belongs to the grid.
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     pub(crate) no_auth: bool,
 }
 

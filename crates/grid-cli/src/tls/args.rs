@@ -8,32 +8,34 @@ use grid_transport::tls::Tls;
 use super::{NodeTls, files::Files, provider};
 use crate::{failure::Failure, values::NodeUrl};
 
+/// Given to each option by itself: a heading of the whole would be that of what comes behind it too.
+const HEADING: &str = "TLS, for names that begin with https://";
+
 /// For grids whose names begin with `https://`.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "TLS, for names that begin with https://")]
 pub(crate) struct TlsArgs {
     /// The node's certificate, with those behind it, as PEM: shown where the node listens, and where
     /// a remote asks for one. All files of TLS are read again when they change; links that are up
     /// stay up.
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// The key of --tls-cert, as PEM and not encrypted.
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
     /// Certificates of authorities, as PEM, by which other nodes are known; may be given more than
     /// once.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE")]
     pub(crate) tls_roots: Vec<PathBuf>,
     /// Know other nodes by the authorities that the system trusts, too.
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     pub(crate) tls_platform_roots: bool,
     /// Certificates, as PEM, by which nodes that are dialed are known, and by nothing else: neither by
     /// roots, nor by the name or the dates in them.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = HEADING, value_name = "FILE")]
     pub(crate) tls_pinned: Vec<PathBuf>,
     /// Whoever connects has to show a certificate by the roots, and may use no other name than one
     /// whose host is in it.
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     pub(crate) tls_mutual: bool,
 }
 
