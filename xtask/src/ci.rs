@@ -9,15 +9,16 @@ use crate::{
 type Step = (&'static str, fn() -> Outcome);
 
 /// Cheap steps first; those that share artefacts next to each other.
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     ("fmt", || lint::fmt(true)),
-    ("tidy", tidy::run),
+    ("tidy", tidy::run_on_files),
     ("scenarios", || scenarios::run(true, false)),
     ("locks", locks::run),
     ("deny", deny::run),
     ("clippy", lint::clippy),
     ("features", features::run),
     ("test", || tests::run(&[])),
+    ("help", tidy::run_on_help),
     ("soak", soak::ci),
     ("gate", || gate::run(false)),
     ("docs", docs::run),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::process;
 use crate::report::{Done, Outcome, Stop};
+use crate::tests;
 use crate::workspace::{Metadata, root};
 
 /// The page that holds the help of every command.
@@ -33,6 +34,13 @@ pub(crate) fn cli_docs() -> Outcome {
 /// What `docs/cli.md` has to say.
 pub(crate) fn markdown() -> Result<String, Stop> {
     process::capture(&mut grid(["pages", "markdown"]))
+}
+
+/// The same by the program that the tests are built with: by itself it takes other features of its dependencies, and these
+/// would be built once more.
+pub(crate) fn markdown_of_tests() -> Result<String, Stop> {
+    tests::build()?;
+    process::capture(process::program(tests::grid()?).args(["pages", "markdown"]))
 }
 
 fn grid<const N: usize>(args: [&str; N]) -> std::process::Command {

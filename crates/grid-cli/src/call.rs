@@ -1,7 +1,6 @@
 //! `grid call`: one single request, and its answer.
 
 use std::{
-    ffi::OsString,
     io::{self, IsTerminal, Write},
     time::Duration,
 };
@@ -9,6 +8,7 @@ use std::{
 use clap::Args;
 
 use crate::{
+    credentials::Environment,
     failure::Failure,
     form::{Form, FormArgs},
     output,
@@ -50,7 +50,7 @@ pub(crate) struct Call {
 }
 
 impl CallArgs {
-    pub(crate) fn check(self, env_token: Option<OsString>) -> Result<Call, Failure> {
+    pub(crate) fn check(self, environment: Environment) -> Result<Call, Failure> {
         let timeout = match &self.timeout {
             Some(text) => parse_duration("--timeout", text)?,
             None => TIMEOUT,
@@ -58,7 +58,7 @@ impl CallArgs {
         Ok(Call {
             timeout,
             form: self.form.form(),
-            reach: self.reach.check(env_token)?,
+            reach: self.reach.check(environment)?,
             target: self.target.read()?,
         })
     }

@@ -7,6 +7,7 @@
 mod call;
 mod cli;
 mod control;
+mod credentials;
 mod decode;
 mod demo;
 mod dialer;
@@ -19,6 +20,7 @@ mod node;
 mod output;
 mod pages;
 mod payload;
+mod peer_list;
 mod peers;
 mod ping;
 mod place;
@@ -30,6 +32,7 @@ mod status;
 mod stream;
 mod table;
 mod target;
+mod tls;
 mod token;
 mod top;
 mod values;
@@ -38,9 +41,9 @@ use std::{ffi::OsString, future::Future, io::Write, num::NonZeroUsize, process::
 
 use crate::{
     cli::{Command, Parsed},
+    credentials::Environment,
     failure::Failure,
     status::Events,
-    token::TOKEN_VARIABLE,
 };
 
 /// The program's version: the number, and the commit where it is known.
@@ -78,21 +81,21 @@ fn dispatch(parsed: Parsed) -> Result<(), Failure> {
 }
 
 fn run_command(command: Command) -> Result<(), Failure> {
-    let token = std::env::var_os(TOKEN_VARIABLE);
+    let environment = Environment::read();
     match command {
         Command::Node(args) => {
-            let config = args.check(token)?;
+            let config = args.check(environment)?;
             let events = Events::of(config.place.local.as_str());
             log::to_stderr_and("info", &events);
             block_on(config.threads, node::run(config, events))
         }
-        Command::Call(args) => command_on_grid(call::run(args.check(token)?)),
+        Command::Call(args) => command_on_grid(call::run(args.check(environment)?)),
         Command::Load(args) => {
-            let load = args.check(token)?;
+            let load = args.check(environment)?;
             on_grid(load.threads, load::run(load))
         }
-        Command::Stream(args) => command_on_grid(stream::run(args.check(token)?)),
-        Command::Ping(args) => command_on_grid(ping::run(args.check(token)?)),
+        Command::Stream(args) => command_on_grid(stream::run(args.check(environment)?)),
+        Command::Ping(args) => command_on_grid(ping::run(args.check(environment)?)),
         Command::Top(args) => command_on_grid(top::run(args.check()?)),
         Command::Peers(args) => peers::run(args),
         Command::Completions(args) => pages::completions(&args),
@@ -105,7 +108,7 @@ fn run_command(command: Command) -> Result<(), Failure> {
         Command::Decode(args) => decode::run(args),
         Command::DemoNode => {
             let token = token::TokenSource {
-                env: token,
+                env: environment.into_token(),
                 ..Default::default()
             }
             .read()?;

@@ -26,7 +26,7 @@ pub(crate) fn run(args: PeersArgs) -> Result<(), Failure> {
     let names = place::expand("URL", &args.names)?;
     let mut seen = HashSet::new();
     for name in &names {
-        NodeUrl::parse_any("URL", name)?;
+        NodeUrl::parse("URL", name)?;
         if !seen.insert(name) {
             return Err(Failure::bad(format!("URL: '{name}' is there twice")));
         }

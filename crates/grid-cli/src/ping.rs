@@ -1,12 +1,13 @@
 //! `grid ping`: the round-trip time of a link, again and again.
 
-use std::{ffi::OsString, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 use hdrhistogram::Histogram;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
+    credentials::Environment,
     failure::Failure,
     fault::FaultKind,
     output,
@@ -60,7 +61,7 @@ pub(crate) struct Ping {
 }
 
 impl PingArgs {
-    pub(crate) fn check(self, env_token: Option<OsString>) -> Result<Ping, Failure> {
+    pub(crate) fn check(self, environment: Environment) -> Result<Ping, Failure> {
         Ok(Ping {
             count: self.count,
             interval: match parse_seconds("--interval", &self.interval)? {
@@ -76,7 +77,7 @@ impl PingArgs {
                 Some(text) => parse_duration("--timeout", text)?,
                 None => Duration::from_secs(5),
             },
-            reach: self.reach.check(env_token)?,
+            reach: self.reach.check(environment)?,
             to: self.to,
         })
     }

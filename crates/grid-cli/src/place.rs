@@ -1,15 +1,18 @@
 //! A place in a grid: the names, and how the others are reached. What `grid node` and every command
 //! that joins for a moment have in common.
 
-use std::{collections::HashMap, ffi::OsString, net::SocketAddr, path::PathBuf};
+use std::{collections::HashMap, io, net::SocketAddr, time::Duration};
 
 use clap::Args;
-use grid_transport::{Builder, Manager, StaticToken, pattern};
+use grid_transport::{Builder, Manager, Serving, pattern, peers::Following};
+use tokio::net::TcpListener;
 
 use crate::{
+    credentials::{CredentialArgs, Credentials, Environment},
     dialer::OverrideDialer,
     failure::Failure,
-    token::{GivenToken, Token, TokenSource},
+    peer_list::{PeerListArgs, PeerSet, check_names},
+    tls::{NodeTls, Renewal, TlsArgs},
     values::{NodeUrl, parse_dial, parse_listen},
 };
 
@@ -19,33 +22,33 @@ pub(crate) struct PlaceArgs {
     /// Where to listen [default: host and port of --local].
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
-    /// The token that all nodes share; it shows in the process list, so prefer --token-file or the
-    /// environment variable GRID_TOKEN.
-    #[arg(long, value_name = "TEXT", conflicts_with = "token_file")]
-    pub(crate) token: Option<GivenToken>,
-    /// A file that holds the token.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
     /// The route path of the grid [default: /minio/grid/v1].
     #[arg(long, value_name = "PATH")]
     pub(crate) path: Option<String>,
     /// Dial a peer at this address instead of the one in its name.
     #[arg(long, value_name = "NAME=IP:PORT")]
     pub(crate) dial: Vec<String>,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 impl PlaceArgs {
     /// A command that goes through a node has no place of its own.
     pub(crate) fn refuse_beside_via(&self) -> Result<(), Failure> {
-        let given = [
+        let own = [
             ("--listen", self.listen.is_some()),
-            ("--token", self.token.is_some()),
-            ("--token-file", self.token_file.is_some()),
             ("--path", self.path.is_some()),
             ("--dial", !self.dial.is_empty()),
         ];
-        match given.iter().find(|(_, given)| *given) {
-            Some((option, _)) => Err(Failure::bad(format!(
+        let own = own.iter().find(|(_, given)| *given);
+        let given = own
+            .map(|(option, _)| *option)
+            .or_else(|| self.credentials.given())
+            .or_else(|| self.tls.given());
+        match given {
+            Some(option) => Err(Failure::bad(format!(
                 "{option} goes with --local: with --via the running node knows it"
             ))),
             None => Ok(()),
@@ -57,50 +60,99 @@ impl PlaceArgs {
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) local: NodeUrl,
-    /// All names, the local one among them.
+    /// Where the names come from.
+    pub(crate) list: PeerSet,
+    /// All names that are known by now, the local one among them.
     pub(crate) peers: Vec<NodeUrl>,
     pub(crate) listen: String,
-    pub(crate) token: Token,
+    pub(crate) credentials: Credentials,
+    /// None where no name is for TLS.
+    tls: Option<NodeTls>,
     pub(crate) path: String,
     pub(crate) dial: HashMap<String, SocketAddr>,
 }
 
 impl Place {
-    /// Checks every value; `env_token` is what the environment has.
+    /// Checks every value, and reads the files that are named.
     pub(crate) fn check(
         local: &str,
-        peers: &[String],
+        list: PeerListArgs,
         args: PlaceArgs,
-        env_token: Option<OsString>,
+        environment: Environment,
     ) -> Result<Self, Failure> {
         let local = NodeUrl::parse("--local", local)?;
-        let peers = check_peers(&local, peers)?;
+        let (list, peers) = list.check(&local)?;
         let listen = match &args.listen {
             Some(text) => parse_listen(text)?,
             None => local.host_port().to_owned(),
         };
         Ok(Self {
             path: check_path(args.path.unwrap_or_else(|| DEFAULT_PATH.to_owned()))?,
-            dial: check_dial(&peers, &args.dial)?,
-            token: TokenSource {
-                flag: args.token.map(GivenToken::into_text),
-                file: args.token_file,
-                env: env_token,
-            }
-            .read()?,
+            dial: check_dial(&list, &peers, &args.dial)?,
+            credentials: args.credentials.check(environment)?,
+            tls: args.tls.check(&local, &peers)?,
             local,
+            list,
             peers,
             listen,
         })
     }
 
+    /// Refuses to listen in a name for TLS without a certificate.
+    pub(crate) fn check_listens(&self) -> Result<(), Failure> {
+        let has_certificate = self.tls.as_ref().is_some_and(NodeTls::has_certificate);
+        if self.local.is_tls() && !has_certificate {
+            return Err(Failure::bad(format!(
+                "--local: '{}' listens over TLS, for which --tls-cert FILE and --tls-key FILE are \
+                 missing",
+                self.local
+            )));
+        }
+        Ok(())
+    }
+
     /// A node at this place, with these of its peers.
     pub(crate) fn builder<'a>(&self, peers: impl IntoIterator<Item = &'a NodeUrl>) -> Builder {
-        Manager::builder(self.local.as_str())
+        let tls = self.tls.as_ref().map(NodeTls::tls);
+        let builder = Manager::builder(self.local.as_str())
             .peers(peers.into_iter().map(NodeUrl::as_str))
             .path(self.path.as_str())
-            .auth(StaticToken::new(self.token.text()))
-            .dialer(OverrideDialer::new(self.dial.clone()))
+            .dialer(OverrideDialer::new(self.dial.clone(), tls));
+        self.credentials.apply(builder)
+    }
+
+    /// Accepts connections on the socket, with TLS where the local name is for that.
+    pub(crate) fn serve(&self, manager: &Manager, socket: TcpListener) -> io::Result<Serving> {
+        match &self.tls {
+            Some(tls) if self.local.is_tls() => {
+                let accept = tls.tls().accept(socket).map_err(io::Error::other)?;
+                manager.serve_on(accept)
+            }
+            _ => manager.serve(socket),
+        }
+    }
+
+    /// Reads certificates again as their files change.
+    pub(crate) fn renew(&self) -> Option<Renewal> {
+        self.tls.as_ref().map(Renewal::start)
+    }
+
+    /// Has the node follow the list of its peers, where that changes.
+    pub(crate) fn follow(&self, manager: &Manager) -> Result<Option<Following>, Failure> {
+        self.list.follow(manager)
+    }
+
+    /// The place with all names, for who needs them now and follows no list.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub(crate) async fn with_names(&self, within: Duration) -> Result<Self, Failure> {
+        let mut place = self.clone();
+        if let Some(names) = self.list.ask(within).await? {
+            place.peers = check_names(self.list.option(), &self.local, &names)?;
+        }
+        Ok(place)
     }
 
     /// The names that are known beside the local one.
@@ -132,37 +184,18 @@ pub(crate) fn expand(option: &str, patterns: &[String]) -> Result<Vec<String>, F
     Ok(names)
 }
 
-fn check_peers(local: &NodeUrl, texts: &[String]) -> Result<Vec<NodeUrl>, Failure> {
-    let mut peers: Vec<NodeUrl> = Vec::with_capacity(texts.len());
-    for text in &expand("--peers", texts)? {
-        let peer = NodeUrl::parse("--peers", text)?;
-        if peers.contains(&peer) {
-            return Err(Failure::bad(format!("--peers: '{peer}' is there twice")));
-        }
-        if let Some(same) = peers
-            .iter()
-            .find(|same| same.host_port() == peer.host_port())
-        {
-            return Err(Failure::bad(format!(
-                "--peers: '{same}' and '{peer}' are the same address"
-            )));
-        }
-        peers.push(peer);
-    }
-    if !peers.contains(local) {
-        return Err(Failure::bad(format!(
-            "--local: '{local}' is not one of --peers: {}",
-            list(&peers)
-        )));
-    }
-    Ok(peers)
-}
-
-fn check_dial(peers: &[NodeUrl], texts: &[String]) -> Result<HashMap<String, SocketAddr>, Failure> {
+fn check_dial(
+    set: &PeerSet,
+    peers: &[NodeUrl],
+    texts: &[String],
+) -> Result<HashMap<String, SocketAddr>, Failure> {
     let mut dial = HashMap::new();
     for text in texts {
         let (name, address) = parse_dial(text)?;
-        if !peers.iter().any(|peer| peer.as_str() == name) {
+        if set.changes() {
+            // It may come later.
+            NodeUrl::parse("--dial", &name)?;
+        } else if !peers.iter().any(|peer| peer.as_str() == name) {
             return Err(Failure::bad(format!(
                 "--dial: unknown peer '{name}', known are: {}",
                 list(peers)
@@ -191,8 +224,8 @@ mod tests {
 
     #[track_caller]
     fn refused(local: &str, peers: &[&str], args: PlaceArgs) -> String {
-        let peers: Vec<String> = peers.iter().map(|&peer| peer.to_owned()).collect();
-        let failure = Place::check(local, &peers, args, Some("secret".into())).unwrap_err();
+        let environment = Environment::with_token("secret");
+        let failure = Place::check(local, PeerListArgs::of(peers), args, environment).unwrap_err();
         assert!(matches!(failure, Failure::BadInput(_)), "{failure:?}");
         failure.line()
     }
@@ -226,17 +259,54 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_stands_for_many_peers() {
-        let pattern = ["http://127.0.0.{1...3}:9001".to_owned()];
-        let local = NodeUrl::parse("--local", A).unwrap();
-        let peers = check_peers(&local, &pattern).unwrap();
-        assert_eq!(peers.len(), 3);
-        assert!(peers.contains(&local));
-        let line = refused(A, &["http://127.0.0.{1..3}:9001"], PlaceArgs::default());
+    fn a_name_for_tls_needs_certificates_to_listen_and_roots_to_dial() {
+        let secure = "https://127.0.0.1:9001";
+        let line = refused(secure, &[secure, B], PlaceArgs::default());
         assert!(
-            line.contains("--peers: '{1..3}' in 'http://127.0.0.{1..3}:9001' is no range"),
+            line.contains(secure) && line.contains("--tls-roots"),
             "{line}"
         );
+        let line = refused(A, &[A, "https://b:1"], PlaceArgs::default());
+        assert!(
+            line.contains("'https://b:1'") && line.contains("--tls-roots"),
+            "{line}"
+        );
+        let args = PlaceArgs {
+            tls: TlsArgs {
+                tls_platform_roots: true,
+                ..TlsArgs::default()
+            },
+            ..PlaceArgs::default()
+        };
+        let line = refused(A, &[A, B], args);
+        assert!(
+            line.contains("--tls-platform-roots") && line.contains(A),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn beside_a_running_node_no_option_of_a_place_counts() {
+        let of = |tls, credentials| PlaceArgs {
+            tls,
+            credentials,
+            ..PlaceArgs::default()
+        };
+        let tls = TlsArgs {
+            tls_mutual: true,
+            ..TlsArgs::default()
+        };
+        let credentials = CredentialArgs {
+            no_auth: true,
+            ..CredentialArgs::default()
+        };
+        for (args, option) in [
+            (of(tls, CredentialArgs::default()), "--tls-mutual"),
+            (of(TlsArgs::default(), credentials), "--no-auth"),
+        ] {
+            let line = args.refuse_beside_via().unwrap_err().line();
+            assert!(line.contains(option) && line.contains("--via"), "{line}");
+        }
     }
 
     #[test]

@@ -2,12 +2,11 @@
 
 use std::{
     ffi::OsString,
-    fmt, fs,
-    io::Read,
+    fmt,
     path::{Path, PathBuf},
 };
 
-use crate::failure::Failure;
+use crate::{credentials, failure::Failure};
 
 /// The environment variable that holds the token.
 pub(crate) const TOKEN_VARIABLE: &str = "GRID_TOKEN";
@@ -15,9 +14,6 @@ pub(crate) const TOKEN_VARIABLE: &str = "GRID_TOKEN";
 /// What whoever gives a token as an argument is told.
 pub(crate) const ON_COMMAND_LINE: &str =
     "a token given by --token shows in the process list; prefer --token-file or GRID_TOKEN";
-
-/// No token has so many bytes; a file that never ends is not read for ever.
-const LARGEST_FILE: u64 = 64 * 1024;
 
 /// A token; its text appears in no debug output.
 #[derive(Clone)]
@@ -100,7 +96,8 @@ impl TokenSource {
                 "the token in {TOKEN_VARIABLE} is no text"
             ))),
             _ => Err(Failure::bad(format!(
-                "no token: set {TOKEN_VARIABLE} or give --token-file FILE"
+                "no token: set {TOKEN_VARIABLE} or give --token-file FILE (other kinds: \
+                 --shared-secret-file, --jwt-access-key, --no-auth)"
             ))),
         }
     }
@@ -108,26 +105,12 @@ impl TokenSource {
 
 /// Reads the token in the file that `option` names.
 pub(crate) fn read_token_file(option: &str, path: &Path) -> Result<Token, Failure> {
-    let shown = path.display();
-    let mut content = String::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut content))
-        .map_err(|error| Failure::bad(format!("{option}: '{shown}' can't be read: {error}")))?;
-    if content.len() as u64 > LARGEST_FILE {
-        return Err(Failure::bad(format!(
-            "{option}: '{shown}' has more than {LARGEST_FILE} bytes"
-        )));
-    }
-    let text = content.trim_end_matches(['\r', '\n']);
-    if text.is_empty() {
-        return Err(Failure::bad(format!("{option}: '{shown}' is empty")));
-    }
-    Ok(Token::new(text))
+    Ok(Token::new(credentials::from_file(option, path)?))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::ffi::OsStringExt;
+    use std::{fs, os::unix::ffi::OsStringExt};
 
     use super::*;
 

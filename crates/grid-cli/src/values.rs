@@ -11,7 +11,7 @@ use crate::failure::Failure;
 /// The longest period that an interval may have.
 const MAX_SECONDS: f64 = 86_400.0;
 
-/// A node's name, `http://HOST:PORT` (protocol section 1): kept as the exact text, with the host
+/// A node's name, `http://HOST:PORT` or `https://HOST:PORT` (protocol section 1): kept as the exact text, with the host
 /// and port that it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NodeUrl {
@@ -20,18 +20,8 @@ pub(crate) struct NodeUrl {
 }
 
 impl NodeUrl {
-    /// Reads the value of `option` for a node that this program is to reach.
+    /// Reads the value of `option`.
     pub(crate) fn parse(option: &str, text: &str) -> Result<Self, Failure> {
-        if text.starts_with("https://") {
-            return Err(Failure::bad(format!(
-                "{option}: '{text}' can't be used: this program has no TLS, only http:// can be used"
-            )));
-        }
-        Self::parse_any(option, text)
-    }
-
-    /// Reads the value of `option`, which may be of a node that speaks TLS.
-    pub(crate) fn parse_any(option: &str, text: &str) -> Result<Self, Failure> {
         let wrong = |why: &str| {
             Failure::bad(format!(
                 "{option}: '{text}' is not the URL of a node: {why} (example: http://10.0.0.1:9000)"
@@ -41,7 +31,7 @@ impl NodeUrl {
             match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
                 (Some(rest), _) => (rest, 80),
                 (_, Some(rest)) => (rest, 443),
-                _ => return Err(wrong("it must begin with http://")),
+                _ => return Err(wrong("it must begin with http:// or https://")),
             };
         if rest.contains(|c: char| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
             return Err(wrong("it contains characters that no URL has"));
@@ -69,6 +59,11 @@ impl NodeUrl {
     /// The name, exactly as it was given.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether the node speaks TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.text.starts_with("https://")
     }
 
     /// `HOST:PORT`, with the scheme's port where the name has none.
@@ -232,10 +227,12 @@ mod tests {
             ("http://a-1.b_2.c:9", "a-1.b_2.c:9"),
             ("http://[::1]:9000", "[::1]:9000"),
             ("http://[::1]", "[::1]:80"),
+            ("https://node1", "node1:443"),
         ] {
             let url = NodeUrl::parse("--local", name).unwrap();
             assert_eq!(url.host_port(), host_port);
             assert_eq!(url.as_str(), name);
+            assert_eq!(url.is_tls(), name == "https://node1");
         }
     }
 
@@ -244,7 +241,7 @@ mod tests {
         for (name, reason) in [
             ("127.0.0.1:9000", "must begin"),
             ("ws://127.0.0.1:9000", "must begin"),
-            ("https://127.0.0.1:9000", "TLS"),
+            ("https://127.0.0.1:9000/", "must end"),
             ("http://127.0.0.1:9000/", "must end"),
             ("http://me@127.0.0.1:9000", "must end"),
             ("http://127.0.0.1:port", "port"),

@@ -144,6 +144,7 @@ impl Node {
             .auth(StaticToken::new(token.text()))
             .dialer(OverrideDialer::new(
                 setup.dial.clone().into_iter().collect(),
+                None,
             ))
             .settings(settings);
         for handler in serve::handlers(setup.index, &disk) {

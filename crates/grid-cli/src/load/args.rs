@@ -1,6 +1,6 @@
 //! `grid load`: arguments and the checked load.
 
-use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf, thread, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, thread, time::Duration};
 
 use clap::Args;
 
@@ -10,6 +10,7 @@ use super::{
     workload::{Content, Target, Work},
 };
 use crate::{
+    credentials::Environment,
     failure::Failure,
     output, payload,
     reach::{Reach, ReachArgs},
@@ -128,7 +129,7 @@ pub(crate) struct Load {
 }
 
 impl LoadArgs {
-    pub(crate) fn check(self, env_token: Option<OsString>) -> Result<Load, Failure> {
+    pub(crate) fn check(self, environment: Environment) -> Result<Load, Failure> {
         let target = Target::parse(&self.handler)?;
         let seconds = parse_seconds("--seconds", &self.seconds)?;
         let warmup = match self.warmup.parse::<f64>() {
@@ -151,7 +152,7 @@ impl LoadArgs {
         if let Some(path) = &self.plot {
             output::check_writable("--plot", path)?;
         }
-        let reach = self.reach.check(env_token)?;
+        let reach = self.reach.check(environment)?;
         let content = match &self.payload {
             // Last, as stdin is read only for a load that can be put on.
             Some(text) => Content::Given(payload::read(Some(text))?),
@@ -223,7 +224,7 @@ mod tests {
         let always = ["load", "--to", "http://b:1", "--via", "unix:/a"];
         let words = always.iter().chain(more);
         let line = Line::try_parse_from(words).map_err(|error| Failure::bad(error.to_string()))?;
-        line.args.check(None)
+        line.args.check(Environment::default())
     }
 
     #[test]

@@ -1,29 +1,32 @@
 //! `grid node`: arguments and the checked configuration.
 
-use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use crate::{
     control::parse_via,
+    credentials::Environment,
     failure::Failure,
+    peer_list::PeerListArgs,
     place::{Place, PlaceArgs},
     status::{StatusArgs, StatusConfig},
     values::parse_seconds,
 };
 
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("names").required(true).args(["peers", "peers_file", "peers_dns"]))]
 #[command(after_help = "Example:
   grid node --local http://10.0.0.1:9000 --peers http://10.0.0.1:9000,http://10.0.0.2:9000 \\
-      --token-file /run/token --control unix:/run/grid.sock --status 127.0.0.1:9100")]
+      --token-file /run/token --control unix:/run/grid.sock --status 127.0.0.1:9100
+  grid node --local https://node1:9000 --peers-file /etc/grid/peers --jwt-access-key admin \\
+      --jwt-secret-file /run/secret --tls-cert node1.pem --tls-key node1.key --tls-roots ca.pem")]
 pub(crate) struct NodeArgs {
-    /// This node's name: a URL without a path, one of --peers.
+    /// This node's name: a URL without a path, one of the list.
     #[arg(long, value_name = "URL")]
     pub(crate) local: String,
-    /// The names of all nodes, this one among them, separated by commas; http://node{1...16}:9000
-    /// stands for sixteen of them.
-    #[arg(long, value_name = "URL,URL,…", value_delimiter = ',', required = true)]
-    pub(crate) peers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) list: PeerListArgs,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
     /// The period of the connections' pings, in seconds [default: 10].
@@ -58,9 +61,10 @@ pub(crate) struct NodeConfig {
 }
 
 impl NodeArgs {
-    /// Checks every value; `env_token` is what the environment has.
-    pub(crate) fn check(self, env_token: Option<OsString>) -> Result<NodeConfig, Failure> {
-        let place = Place::check(&self.local, &self.peers, self.place, env_token)?;
+    /// Checks every value.
+    pub(crate) fn check(self, environment: Environment) -> Result<NodeConfig, Failure> {
+        let place = Place::check(&self.local, self.list, self.place, environment)?;
+        place.check_listens()?;
         let seconds = |option, text: Option<String>| {
             text.map(|text| parse_seconds(option, &text)).transpose()
         };
@@ -89,7 +93,7 @@ mod tests {
     fn args() -> NodeArgs {
         NodeArgs {
             local: A.into(),
-            peers: vec![A.into(), B.into()],
+            list: PeerListArgs::of(&[A, B]),
             place: PlaceArgs::default(),
             ping: None,
             stream_ping: None,
@@ -101,16 +105,16 @@ mod tests {
     }
 
     fn refused(args: NodeArgs) -> String {
-        let failure = args.check(Some("secret".into())).unwrap_err();
+        let failure = args.check(Environment::with_token("secret")).unwrap_err();
         assert!(matches!(failure, Failure::BadInput(_)), "{failure:?}");
         failure.line()
     }
 
     #[test]
     fn the_least_that_runs() {
-        let config = args().check(Some("secret".into())).unwrap();
+        let config = args().check(Environment::with_token("secret")).unwrap();
         assert_eq!(config.place.listen, "127.0.0.1:9001");
-        assert_eq!(config.place.token.text(), "secret");
+        assert!(!config.place.credentials.are_open());
         assert_eq!((config.ping, config.stream_ping), (None, None));
     }
 
@@ -138,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_node_needs_a_token() {
-        let line = args().check(None).unwrap_err().line();
+        let line = args().check(Environment::default()).unwrap_err().line();
         assert!(
             line.contains("GRID_TOKEN") && line.contains("--token-file"),
             "{line}"

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 pub(crate) use self::args::{NodeArgs, NodeConfig};
 use crate::{
     control::{self, Control},
+    credentials::OPEN,
     failure::Failure,
     probe,
     signal::Signals,
@@ -22,8 +23,11 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs the node until SIGINT or SIGTERM, then drains it. A second signal ends it at once. `events` are those of its log.
 pub(crate) async fn run(config: NodeConfig, events: Events) -> Result<(), Failure> {
-    if config.place.token.is_on_command_line() {
+    if config.place.credentials.are_on_command_line() {
         tracing::warn!("{ON_COMMAND_LINE}");
+    }
+    if config.place.credentials.are_open() {
+        tracing::warn!("{OPEN}");
     }
     let mut signals = Signals::catch()?;
     let listener = TcpListener::bind(&config.place.listen)
@@ -50,9 +54,12 @@ pub(crate) async fn run(config: NodeConfig, events: Events) -> Result<(), Failur
     let facts = Arc::new(Facts::new(manager.clone(), events));
     // Peers may ask for its row for as long as this function keeps them.
     row.tell_of(&facts);
-    let serving = manager
-        .serve(listener)
+    let serving = config
+        .place
+        .serve(&manager, listener)
         .map_err(|error| Failure::failed(format!("can't serve on {address}: {error}")))?;
+    let renewal = config.place.renew();
+    let following = config.place.follow(&manager)?;
     let control = control.map(|bound| Control::serve(bound, facts.clone()));
     let status = status.map(|socket| StatusServer::serve(socket, facts.clone()));
     tracing::info!(local = %config.place.local, "listening on {address}");
@@ -71,6 +78,12 @@ pub(crate) async fn run(config: NodeConfig, events: Events) -> Result<(), Failur
         }
     }
     serving.stop().await;
+    if let Some(following) = following {
+        following.stop().await;
+    }
+    if let Some(renewal) = renewal {
+        renewal.stop().await;
+    }
     if let Some(control) = control {
         control.stop().await;
     }

@@ -1,13 +1,15 @@
 //! The options by which every command reaches the grid.
 
-use std::{ffi::OsString, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 
 use super::{Reach, Way};
 use crate::{
     control::parse_via,
+    credentials::Environment,
     failure::Failure,
+    peer_list::PeerListArgs,
     place::{Place, PlaceArgs},
     values::parse_duration,
 };
@@ -24,10 +26,10 @@ pub(crate) struct ReachArgs {
     /// A grid has no clients: it lets in nodes whose names are on its list, one of each name, and
     /// who joins under a name takes the links of whoever had it. So a command needs one of two ways
     /// in: a node that runs already (--via), or a name of the list that no node has (--local).
-    #[arg(long, value_name = "unix:PATH", conflicts_with_all = ["local", "peers"])]
+    #[arg(long, value_name = "unix:PATH", conflicts_with_all = ["local", "list"])]
     pub(crate) via: Option<String>,
-    /// Join the grid for as long as the command takes, under this spare name of --peers: one that
-    /// no running node has. It serves one command at a time.
+    /// Join the grid for as long as the command takes, under this spare name of the list: one
+    /// that no running node has. It serves one command at a time.
     ///
     /// Before it joins, a command looks whether a node answers at the address in the name (or in
     /// --dial), and whether another command on this machine has the name. It can't see a node that
@@ -36,17 +38,10 @@ pub(crate) struct ReachArgs {
     /// Whether the command dials or listens follows from the two names (see grid peers). Where the
     /// remote dials it may take a while: a name that was away for ten minutes is dialed every 15 to
     /// 30 seconds only.
-    #[arg(long, value_name = "URL", requires = "peers")]
+    #[arg(long, value_name = "URL", requires = "list")]
     pub(crate) local: Option<String>,
-    /// The names of all nodes, separated by commas, as the nodes themselves have them;
-    /// http://node{1...16}:9000 stands for sixteen of them.
-    #[arg(
-        long,
-        value_name = "URL,URL,…",
-        value_delimiter = ',',
-        requires = "local"
-    )]
-    pub(crate) peers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) list: PeerListArgs,
     /// How long to wait for the link, as in 500ms or 10s [default: 10s].
     #[arg(long, value_name = "D", allow_negative_numbers = true)]
     pub(crate) connect_timeout: Option<String>,
@@ -55,8 +50,8 @@ pub(crate) struct ReachArgs {
 }
 
 impl ReachArgs {
-    /// Checks every value; `env_token` is what the environment has.
-    pub(crate) fn check(self, env_token: Option<OsString>) -> Result<Reach, Failure> {
+    /// Checks every value.
+    pub(crate) fn check(self, environment: Environment) -> Result<Reach, Failure> {
         let within = match &self.connect_timeout {
             Some(text) => parse_duration("--connect-timeout", text)?,
             None => CONNECT,
@@ -68,7 +63,7 @@ impl ReachArgs {
                 Way::Via(path)
             }
             (None, Some(local)) => {
-                let place = Place::check(local, &self.peers, self.place, env_token)?;
+                let place = Place::check(local, self.list, self.place, environment)?;
                 Way::Join(Box::new(place))
             }
             (None, None) => {
@@ -87,7 +82,7 @@ mod tests {
     use super::*;
 
     fn check(args: ReachArgs) -> Result<Reach, Failure> {
-        args.check(Some("secret".into()))
+        args.check(Environment::with_token("secret"))
     }
 
     #[test]
@@ -102,7 +97,7 @@ mod tests {
             via: Some("unix:/a".into()),
             ..ReachArgs::default()
         };
-        let reach = via.clone().check(None).unwrap();
+        let reach = via.clone().check(Environment::default()).unwrap();
         assert!(matches!(reach.way, Way::Via(path) if path.to_str() == Some("/a")));
         assert_eq!(reach.within, CONNECT);
         let with = ReachArgs {
@@ -123,13 +118,14 @@ mod tests {
     fn joining_needs_what_a_node_needs() {
         let join = ReachArgs {
             local: Some("http://a:1".into()),
-            peers: vec!["http://a:1".into(), "http://b:1".into()],
+            list: PeerListArgs::of(&["http://a:1", "http://b:1"]),
             connect_timeout: Some("250ms".into()),
             ..ReachArgs::default()
         };
         let reach = check(join.clone()).unwrap();
         assert!(matches!(reach.way, Way::Join(place) if place.local.as_str() == "http://a:1"));
         assert_eq!(reach.within, Duration::from_millis(250));
-        assert!(join.check(None).unwrap_err().line().contains("GRID_TOKEN"));
+        let failure = join.check(Environment::default()).unwrap_err();
+        assert!(failure.line().contains("GRID_TOKEN"));
     }
 }

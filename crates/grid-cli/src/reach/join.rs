@@ -14,6 +14,7 @@ use crate::{
     failure::Failure,
     place::{Place, list},
     signal::Signals,
+    tls::{Renewal, is_wrong_certificate},
 };
 
 /// How long to look for a node that has the name already.
@@ -26,6 +27,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) struct Joined {
     manager: Manager,
     serving: Option<Serving>,
+    renewal: Option<Renewal>,
     /// Keeps the name from a second command on this machine.
     _lock: Option<Socket>,
 }
@@ -35,6 +37,9 @@ impl Joined {
         self.manager.shutdown(GOODBYE).await;
         if let Some(serving) = self.serving {
             serving.stop().await;
+        }
+        if let Some(renewal) = self.renewal {
+            renewal.stop().await;
         }
     }
 }
@@ -50,16 +55,21 @@ pub(super) async fn join(
     within: Duration,
     signals: &mut Signals,
 ) -> Result<(Joined, Connection), Failure> {
+    let place = &signals.cut(place.with_names(within)).await?;
     let local = place.local.as_str();
     let Some(target) = place.others().find(|peer| peer.as_str() == to) else {
         let others: Vec<_> = place.others().cloned().collect();
         return Err(Failure::bad(format!(
-            "--to: '{to}' is not one of --peers beside --local: {}",
+            "--to: '{to}' is not one of {} beside --local: {}",
+            place.list.option(),
             list(&others)
         )));
     };
     signals.cut(look_for_its_owner(place)).await?;
     let dials = local_dials(local, to);
+    if !dials {
+        place.check_listens()?;
+    }
     let lock = if dials { Some(lock(place)?) } else { None };
     let peers = place.peers.iter().filter(|peer| {
         **peer == place.local || *peer == target || (!dials && local_dials(peer.as_str(), local))
@@ -71,6 +81,7 @@ pub(super) async fn join(
     let mut joined = Joined {
         manager,
         serving: None,
+        renewal: place.renew(),
         _lock: lock,
     };
     let connected = connect(place, to, dials, within, &mut joined);
@@ -94,7 +105,7 @@ async fn connect(
         let listener = TcpListener::bind(&place.listen)
             .await
             .map_err(|error| cannot_listen(place, to, &error))?;
-        let serving = joined.manager.serve(listener);
+        let serving = place.serve(&joined.manager, listener);
         let serving = serving.map_err(|error| cannot_listen(place, to, &error))?;
         joined.serving = Some(serving);
     }
@@ -141,6 +152,7 @@ fn for_good(state: &LinkState) -> Option<String> {
     let last = match &**cause {
         LinkCause::Rejected(_) => true,
         LinkCause::Refused { status } => (400..500).contains(status),
+        LinkCause::Dial(error) => is_wrong_certificate(error),
         _ => state.is_closed(),
     };
     last.then(|| cause.to_string())

@@ -60,7 +60,7 @@ impl Reach {
     ) -> Result<T, Failure> {
         let mut signals = Signals::catch()?;
         if let Way::Join(place) = &self.way
-            && place.token.is_on_command_line()
+            && place.credentials.are_on_command_line()
         {
             // Nobody is left to tell where stderr is closed.
             let _ = writeln!(io::stderr(), "grid: warning: {ON_COMMAND_LINE}");

@@ -4,7 +4,6 @@ mod framing;
 mod input;
 
 use std::{
-    ffi::OsString,
     io::{self, Write},
     time::Duration,
 };
@@ -19,6 +18,7 @@ use self::{
     input::{Input, Source},
 };
 use crate::{
+    credentials::Environment,
     failure::Failure,
     fault::{Fault, FaultKind},
     form::{Form, FormArgs},
@@ -90,7 +90,7 @@ enum Out {
 }
 
 impl StreamArgs {
-    pub(crate) fn check(self, env_token: Option<OsString>) -> Result<Stream, Failure> {
+    pub(crate) fn check(self, environment: Environment) -> Result<Stream, Failure> {
         let framing = if self.framed {
             Framing::Lengths
         } else {
@@ -125,7 +125,7 @@ impl StreamArgs {
                 "PAYLOAD: '-' reads all of stdin, so that no items can come from there: give --items @FILE",
             ));
         }
-        let reach = self.reach.check(env_token)?;
+        let reach = self.reach.check(environment)?;
         let source = match self.input {
             0 => None,
             _ => Some(Source::open(items, framing)?),

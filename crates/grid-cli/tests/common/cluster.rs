@@ -38,9 +38,9 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    fn find() -> Self {
+    pub(crate) fn find(scheme: &str) -> Self {
         let all: Vec<String> = (1..60)
-            .map(|port| format!("http://127.0.0.1:{port}"))
+            .map(|port| format!("{scheme}://127.0.0.1:{port}"))
             .collect();
         let first = |fits: &dyn Fn(&String) -> bool| {
             all.iter()
@@ -73,7 +73,7 @@ impl Names {
 
 impl Cluster {
     pub(crate) fn start() -> Self {
-        let names = Names::find();
+        let names = Names::find("http");
         let dir = TempDir::new();
         let reserved = reserve();
         let spare_address = reserved
@@ -185,7 +185,7 @@ impl Cluster {
 }
 
 /// A port that is taken, but for one who listens on it.
-fn reserve() -> socket2::Socket {
+pub(crate) fn reserve() -> socket2::Socket {
     let socket =
         socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
     socket.set_reuse_address(true).expect("an option");
@@ -202,7 +202,7 @@ pub(crate) fn silent() -> (TcpListener, String) {
     (listener, address)
 }
 
-fn words(words: &[&str]) -> Vec<String> {
+pub(crate) fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
