@@ -2,14 +2,14 @@
 
 use crate::report::{Outcome, Report};
 use crate::{
-    deny, docs, examples, features, fuzz, gate, lint, locks, msrv, outside, package, scenarios,
-    soak, tests, tidy,
+    api, deny, docs, examples, features, fuzz, gate, lint, locks, msrv, outside, package,
+    scenarios, soak, tests, tidy,
 };
 
 type Step = (&'static str, fn() -> Outcome);
 
 /// Cheap steps first; those that share artefacts next to each other.
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 18] = [
     ("fmt", || lint::fmt(true)),
     ("tidy", tidy::run_on_files),
     ("scenarios", || scenarios::run(true, false)),
@@ -22,6 +22,7 @@ const STEPS: [Step; 17] = [
     ("soak", soak::ci),
     ("gate", || gate::run(false)),
     ("docs", docs::run),
+    ("api", || api::run(false)),
     ("examples", examples::run),
     ("outside", outside::run),
     ("package", package::run),

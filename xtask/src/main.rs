@@ -8,6 +8,7 @@
     reason = "a program of the command line talks to its terminal"
 )]
 
+mod api;
 mod ci;
 mod demo;
 mod deny;
@@ -169,6 +170,12 @@ enum Task {
         #[arg(long)]
         keep: bool,
     },
+    /// What the libraries offer, against the lists that are kept (needs cargo-public-api and a nightly toolchain)
+    Api {
+        /// Keeps what there is in docs/api
+        #[arg(long)]
+        keep: bool,
+    },
     /// Writes the man pages of `grid`
     Man {
         /// Where to; `man` in the target directory where nothing is said
@@ -228,6 +235,7 @@ fn main() -> ExitCode {
             args,
         }),
         Task::Gate { keep } => gate::run(keep),
+        Task::Api { keep } => api::run(keep),
         Task::Man { dir } => pages::man(dir),
         Task::CliDocs => pages::cli_docs(),
         Task::Demo { demo_args } => demo::run(&demo_args),

@@ -1,7 +1,10 @@
 //! Input that is made to cost more than its own bytes: declared lengths, depth, and values that are skipped.
 
 use bytes::Bytes;
-use grid_proto::wire::{ConnectRequest, DecodeError, Extra, Field, Kind, Ping, unfold};
+use grid_proto::MuxId;
+use grid_proto::wire::{
+    ConnectRequest, DecodeError, Extra, Field, Kind, Message, Op, Ping, encode_merged, unfold,
+};
 
 /// A ping with `value` under a key that nobody knows, before its time.
 fn ping_with(value: &[u8]) -> Vec<u8> {
@@ -157,4 +160,28 @@ fn the_token_is_not_shown() {
     let shown = format!("{request:?} {request:#?}");
     assert!(shown.contains("http://a"));
     assert!(!shown.contains("s3cret"));
+}
+
+/// A payload that is kept apart keeps nothing of what it came in, alone or among others.
+#[test]
+fn a_payload_apart_keeps_nothing_else() {
+    let message = |len: usize| Message {
+        payload: vec![7; len].into(),
+        ..Message::new(Op::Response, MuxId::new(1))
+    };
+    let mut alone = Vec::new();
+    message(9).encode(&mut alone);
+    let mut merged = Vec::new();
+    encode_merged(&[message(9), message(9)], &mut merged);
+    for bytes in [alone, merged] {
+        let whole = Bytes::from(bytes);
+        let range = whole.as_ptr_range();
+        let kept = |apart: bool| {
+            let read = unfold(whole.clone()).next_apart(|len| apart && len == 9);
+            let payload = read.expect("one").expect("readable").payload;
+            assert_eq!(payload, [7; 9][..]);
+            range.contains(&payload.as_ptr())
+        };
+        assert_eq!((kept(true), kept(false)), (false, true));
+    }
 }

@@ -220,7 +220,7 @@ pub use self::call_error::{Role, TypedError};
 pub use self::client_stream::TypedStream;
 pub use self::error::{DecodeError, EncodeError};
 pub use self::halves::{TypedReceiver, TypedSender};
-pub use self::message::{Message, decode, encode};
+pub use self::message::{Message, decode, encode, encode_for};
 pub use self::register::ManagerBuilderExt;
 pub use self::service::Service;
 pub use self::single::{Single, TypedCall, TypedCallFuture};

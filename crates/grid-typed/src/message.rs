@@ -60,7 +60,7 @@ pub trait Message: Sized {
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
     /// The same for nodes that are none of this project, without what only ours look for, as the context of a
-    /// [`Traced`](crate::Traced). By default there is nothing of the kind.
+    /// [`Traced`](crate::Traced). By default there is nothing of the kind; a message around others asks these for theirs.
     ///
     /// # Errors
     ///
@@ -117,8 +117,24 @@ pub fn encode<M: Message>(value: &M) -> Result<Vec<u8>, EncodeError> {
     encode_for(value, true)
 }
 
-/// The same for a node of this project or for any other.
-pub(crate) fn encode_for<M: Message>(value: &M, ours: bool) -> Result<Vec<u8>, EncodeError> {
+/// The payload of a message for a node [of this project](grid_transport::Connection::remote_is_ours) or for any other, as
+/// [`encode`] makes it: for whoever sends payloads without a typed call.
+///
+/// ```
+/// use grid_typed::{TraceContext, Traced, decode, encode_for};
+///
+/// let context = TraceContext::new([7; 16], [7; 8], 1).ok_or("no context")?;
+/// let message = Traced::new("text".to_owned()).within(context);
+/// let (ours, others) = (encode_for(&message, true)?, encode_for(&message, false)?);
+/// assert!(ours.len() > others.len());
+/// assert_eq!(decode::<String>(&others)?, "text");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`encode`].
+pub fn encode_for<M: Message>(value: &M, ours: bool) -> Result<Vec<u8>, EncodeError> {
     // What is encoded while a value is encoded finds none, and gets one of its own.
     let mut room = ROOM.take();
     room.clear();

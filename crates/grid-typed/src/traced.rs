@@ -199,9 +199,10 @@ fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// have no context. It can't stand inside another message.
 ///
 /// Only nodes of this project are sent it, as they say in the handshake what they are (protocol section 10); to all others
-/// the message goes as it would without. Whether the remote is one is looked at where the message is encoded: for a call
-/// that is made before the link was up for the first time, and [waits](crate::TypedCall::wait_ready) for it, that is too
-/// early, and it goes without.
+/// the message goes as it would without. Whether the remote is one is looked at where the message is encoded, which is where
+/// the call is made: one that is made while the link is down, and [waits](crate::TypedCall::wait_ready) for it, goes
+/// without; one that is made while it is up, and awaited when a node of others has come in its place, takes the context
+/// along.
 ///
 /// ```
 /// use grid_typed::{HandlerId, Single, TraceContext, Traced};

@@ -236,6 +236,35 @@ async fn a_node_of_others_is_answered_as_if_there_were_no_trace() {
     node.shutdown(LONG).await;
 }
 
+/// A node of others that comes in the place of one of ours is not taken for it.
+#[tokio::test]
+async fn while_the_link_is_down_nobody_is_taken_for_one_of_ours() {
+    let [(first, one), (second, other)] = names().await;
+    let node = node(&one, &other);
+    node.serve(first).unwrap();
+    let ours = self::node(&other, &one);
+    ours.serve(second).unwrap();
+    let peer = connected(&node, &other).await;
+    assert!(peer.remote_is_ours());
+    let mut states = peer.watch();
+    ours.shutdown(LONG).await;
+    soon(states.wait_for(|state| !state.is_connected()))
+        .await
+        .unwrap();
+    assert!(!peer.remote_is_ours());
+    let call = ASK
+        .call(&peer, &traced("between"))
+        .timeout(LONG)
+        .wait_ready();
+    let asked = tokio::spawn(call.into_future());
+    let again = TcpListener::bind(other.strip_prefix("http://").unwrap());
+    let mut stranger = Stranger::accept(&soon(again).await.unwrap()).await;
+    let message = stranger.next(Op::Request).await;
+    assert_eq!(&message.payload[..], plain("between"));
+    asked.abort();
+    node.shutdown(LONG).await;
+}
+
 /// Where nothing is known of the remote yet it may be anybody.
 #[tokio::test]
 async fn before_the_first_handshake_nobody_is_taken_for_one_of_ours() {

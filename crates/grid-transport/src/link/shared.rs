@@ -309,7 +309,8 @@ impl LinkShared {
         self.session.lock().clone()
     }
 
-    /// Whether the remote is a node of this project; what it said last where the link is down.
+    /// Whether the remote is a node of this project; not known, and so it is none, where the link is down: another may come
+    /// in its place.
     pub(crate) fn is_ours(&self) -> bool {
         self.ours.load(Ordering::Relaxed)
     }
@@ -321,6 +322,7 @@ impl LinkShared {
     }
 
     pub(crate) fn detach(&self) -> Option<Arc<Session>> {
+        self.ours.store(false, Ordering::Relaxed);
         self.session.lock().take()
     }
 

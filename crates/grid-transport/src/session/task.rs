@@ -235,7 +235,7 @@ impl<C, T: Returned> Running<C, T> {
         if matches!(self.stage, Stage::Called(_))
             && let Stage::Called(call) = mem::replace(&mut self.stage, Stage::Over)
         {
-            let spare = self.entry.spare.take();
+            let spare = self.spare.take().or_else(|| self.entry.spare.take());
             match quietly(|| (self.entry.run)(*call, spare)) {
                 Ok(future) => self.stage = Stage::Polled(future),
                 Err(panic) => return Poll::Ready(Ended::Panicked(panic)),
@@ -366,11 +366,18 @@ mod tests {
             drop(elsewhere);
             assert!(running.again(charge()));
         }
-        drop(running);
+        // One that is left to a task then has the box too, and no second one.
+        running.keep(request("three"));
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(ended) = Pin::new(&mut running).poll(&mut cx) else {
+            panic!("it is ready");
+        };
+        assert!(running.spare.is_none());
+        assert!(matches!(running.end(Some(ended)), Ended::Returned(Ok(_))));
         assert_eq!((node.used(), own.used(), inbound.used()), (0, 0, 0));
         assert!(entry.spare.take().is_some(), "its box is for the next");
         let counted = entry.counters.snapshot(entry.id, None, false);
-        assert_eq!((counted.calls, counted.running, counted.errors), (3, 0, 1));
+        assert_eq!((counted.calls, counted.running, counted.errors), (3, 0, 0));
     }
 
     struct Bomb;

@@ -124,9 +124,10 @@ async fn each_connection_of_a_link_has_its_own_span_pair() {
             assert_eq!(lost.number("duration"), 7.0);
             assert!(!live.closed);
         }
+        let removed = pair.b_to_a();
         pair.b.remove_peer(pair.a.local()).unwrap();
-        node::down_because(&pair.a_to_b(), |cause| {
-            matches!(cause, LinkCause::ClosedByPeer { .. }).then_some(())
+        node::down_because(&removed, |cause| {
+            matches!(cause, LinkCause::Removed).then_some(())
         })
         .await;
         ended(&of(&spans, pair.b.local())[1], "removed", false);
@@ -155,7 +156,7 @@ async fn a_span_says_that_a_remote_is_none_of_ours() {
     .await;
 }
 
-/// What is logged of a connection stands in its span.
+/// The states of a link stand in the span of the connection that brought them about.
 #[tokio::test(start_paused = true)]
 async fn what_happens_to_a_link_is_logged_in_its_span_pair() {
     ends(async {
