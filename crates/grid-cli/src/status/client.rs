@@ -38,7 +38,7 @@ impl StatusUrl {
             ))
         };
         if text.starts_with("https://") {
-            return Err(wrong("this program has no TLS"));
+            return Err(wrong("a node serves its status without TLS"));
         }
         let rest = text.strip_prefix("http://").unwrap_or(text);
         let (address, path) = rest
