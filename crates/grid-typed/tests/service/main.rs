@@ -250,9 +250,3 @@ fn the_definitions_are_constants() {
 fn ids_and_shapes_are_as_they_were() {
     golden::check("tests/service/wire.txt", &[ShelfClient::describe()]).unwrap();
 }
-
-#[test]
-fn mistakes_are_told_where_they_are() {
-    let cases = trybuild::TestCases::new();
-    cases.compile_fail("tests/service/wrong/*.rs");
-}
