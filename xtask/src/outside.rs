@@ -9,21 +9,44 @@ use crate::workspace::{self, Metadata};
 
 const CRATES: [&str; 3] = ["proto", "transport", "typed"];
 
-/// Copies each crate out of the workspace, builds it there and runs it.
+/// Copies the crates out of the workspace, into one of their own, builds them there and runs each.
 pub(crate) fn run() -> Outcome {
     let root = workspace::root();
     let target = Metadata::load()?.target_directory;
+    let outside = target.join("outside");
     for name in CRATES {
-        let from = root.join("xtask").join("outside").join(name);
-        let to = target.join("outside").join(name);
-        copy_out(&from, &to, &root)?;
-        // With the workspace's target folder: what is compiled alike is compiled once.
-        let mut command = process::cargo(["run", "--quiet", "--manifest-path"]);
+        copy_out(
+            &root.join("xtask").join("outside").join(name),
+            &outside.join(name),
+            &root,
+        )?;
+    }
+    let manifest = outside.join("Cargo.toml");
+    let members = CRATES.map(|name| format!("\"{name}\"")).join(", ");
+    // The same versions as ours; cargo strikes out what is not used.
+    fs::copy(root.join("Cargo.lock"), outside.join("Cargo.lock"))
+        .and_then(|_| {
+            fs::write(
+                &manifest,
+                format!("[workspace]\nresolver = \"3\"\nmembers = [{members}]\n"),
+            )
+        })
+        .map_err(|error| Stop::Failed(format!("{}: {error}", manifest.display())))?;
+    // Together, so that what they depend on is compiled once; `package` builds each layer by itself.
+    let cargo = |task: &[&str]| {
+        let mut command = process::cargo(task);
         command
-            .arg(to.join("Cargo.toml"))
+            .arg("--manifest-path")
+            .arg(&manifest)
             .arg("--target-dir")
             .arg(&target);
-        process::run(command.args(PROFILE))?;
+        command.args(PROFILE);
+        command
+    };
+    process::run(&mut cargo(&["build", "--quiet", "--workspace"]))?;
+    for name in CRATES {
+        let program = format!("outside-{name}{}", std::env::consts::EXE_SUFFIX);
+        process::run(&mut process::program(target.join("debug").join(program)))?;
     }
     Ok(Done::With(format!("against {}", CRATES.join(", "))))
 }
@@ -43,11 +66,12 @@ fn copy_out(from: &Path, to: &Path, root: &Path) -> Result<(), Stop> {
         let crates = root.join("crates").display().to_string().replace('\\', "/");
         fs::write(
             to.join("Cargo.toml"),
-            manifest.replace("../../../crates", &crates),
+            // The one that it becomes a part of is above it.
+            manifest
+                .replace("../../../crates", &crates)
+                .replace("[workspace]\n", ""),
         )?;
         fs::copy(from.join("src/main.rs"), to.join("src/main.rs"))?;
-        // The same versions as ours; cargo strikes out what is not used.
-        fs::copy(root.join("Cargo.lock"), to.join("Cargo.lock"))?;
         std::io::Result::Ok(())
     })();
     copied.map_err(|error| {
