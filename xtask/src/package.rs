@@ -1,15 +1,14 @@
-//! The libraries as they would be published: each builds alone, and what its tests read is inside.
+//! The packages as they would be published: they build from what is packed, and what their tests read is inside.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::outside::PROFILE;
 use crate::process;
 use crate::report::{Done, Outcome, Stop};
-use crate::workspace::{Metadata, Package};
+use crate::workspace::{self, Metadata, Package};
 
 /// What must travel with a crate when it is there.
 const TRAVELS: [&str; 5] = ["src", "tests", "benches", "examples", "fuzz-seeds"];
@@ -22,51 +21,48 @@ const READS: [&str; 4] = [
     "fuzz-seeds",
 ];
 
-/// Packages the libraries together, builds each from its package, and runs the tests that read
-/// files from unpacked packages.
+/// Packs them, builds them from what was unpacked, and runs the tests that read files. That each builds with
+/// its own features is for `features` and `outside`: by themselves they would have all dependencies built four times more.
 pub(crate) fn run() -> Outcome {
     let metadata = Metadata::load()?;
     let libraries = metadata.libraries();
     for library in &libraries {
         all_files_travel(library)?;
     }
-    let packing = packing_directory(&metadata, &libraries)?;
-    let mut command = process::cargo(["package", "--allow-dirty", "--locked", "--target-dir"]);
-    command.arg(&packing);
-    // Whether it builds is the question, and the dependencies are built once more for it.
-    command.args(["--config", "profile.dev.debug=false"]);
+    let packing = metadata.target_directory.join("packing");
+    let mut command = process::cargo(["package", "--allow-dirty", "--locked", "--no-verify"]);
+    command.arg("--target-dir").arg(&packing);
     for library in &libraries {
         command.args(["--package", &library.name]);
     }
     process::run(&mut command)?;
 
     let unpacked = metadata.target_directory.join("unpacked");
-    let mut tested = Vec::new();
+    let (mut tested, mut tests) = (Vec::new(), BTreeSet::new());
     for library in &libraries {
         unpack(library, &packing.join("package"), &unpacked)?;
         let readers = tests_that_read(library)?;
-        if readers.is_empty() {
-            continue;
+        if !readers.is_empty() {
+            tested.push(format!("{} ({})", library.name, readers.join(", ")));
+            tests.extend(readers);
         }
-        let mut command = process::cargo(["test", "--all-features", "--manifest-path"]);
-        command
-            .arg(unpacked.join(&library.name).join("Cargo.toml"))
-            .args(PROFILE);
+    }
+    let manifest = join(&libraries, &unpacked)?;
+    // All of them, whether a test reads or not.
+    for task in [&["build"][..], &["test"]] {
+        let mut command = process::cargo(task);
+        command.args(["--workspace", "--all-features", "--manifest-path"]);
+        command.arg(&manifest).args(PROFILE);
+        // With the workspace's target folder: what is compiled alike is compiled once.
         command.arg("--target-dir").arg(&metadata.target_directory);
-        for other in libraries.iter().filter(|other| library.uses(&other.name)) {
-            let path = unpacked
-                .join(&other.name)
-                .display()
-                .to_string()
-                .replace('\\', "/");
-            command.arg("--config");
-            command.arg(format!("patch.crates-io.{}.path=\"{path}\"", other.name));
-        }
-        for reader in &readers {
-            command.args(["--test", reader]);
+        if task == ["test"] {
+            tests.iter().for_each(|test| {
+                command.args(["--test", test]);
+            });
+        } else {
+            command.args(["--lib", "--bins"]);
         }
         process::run(&mut command)?;
-        tested.push(format!("{} ({})", library.name, readers.join(", ")));
     }
     let names: Vec<_> = libraries
         .iter()
@@ -83,27 +79,24 @@ pub(crate) fn run() -> Outcome {
     )))
 }
 
-/// A folder to pack in whose name follows from what is packed.
-///
-/// Cargo takes a version of a package to be the same for ever, in its home and among what it has built. It knows the
-/// packages of one workspace by the folder that they were packed in, so that a folder used twice gives the second
-/// time what the first had.
-fn packing_directory(metadata: &Metadata, libraries: &[&Package]) -> Result<PathBuf, Stop> {
-    let mut hasher = DefaultHasher::new();
-    for library in libraries {
-        let mut files = files_below(library.folder()).map_err(failed(library.folder()))?;
-        files.sort();
-        for file in files {
-            file.hash(&mut hasher);
-            fs::read(&file).map_err(failed(&file))?.hash(&mut hasher);
-        }
-    }
-    let all = metadata.target_directory.join("packing");
-    let this = all.join(format!("{:016x}", hasher.finish()));
-    if !this.exists() && all.exists() {
-        fs::remove_dir_all(&all).map_err(failed(&all))?;
-    }
-    Ok(this)
+/// Makes the unpacked packages one workspace, in which each finds the others where a registry would have them. Gives its
+/// manifest.
+fn join(libraries: &[&Package], unpacked: &Path) -> Result<PathBuf, Stop> {
+    let manifest = unpacked.join("Cargo.toml");
+    let names = || libraries.iter().map(|library| &library.name);
+    let members: Vec<_> = names().map(|name| format!("{name:?}")).collect();
+    let patches: String = names()
+        .map(|name| format!("{name} = {{ path = {name:?} }}\n"))
+        .collect();
+    let text = format!(
+        "[workspace]\nresolver = \"3\"\nmembers = [{}]\n\n[patch.crates-io]\n{patches}",
+        members.join(", ")
+    );
+    fs::write(&manifest, text).map_err(failed(&manifest))?;
+    // The same versions as ours; cargo strikes out what is not used.
+    let lock = unpacked.join("Cargo.lock");
+    fs::copy(workspace::root().join("Cargo.lock"), &lock).map_err(failed(&lock))?;
+    Ok(manifest)
 }
 
 fn failed(what: &Path) -> impl FnOnce(io::Error) -> Stop {
@@ -159,7 +152,7 @@ fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Unpacks what `cargo package` has made, into a place where cargo sees no workspace around it.
+/// Unpacks what `cargo package` has made.
 fn unpack(library: &Package, packages: &Path, unpacked: &Path) -> Result<(), Stop> {
     let named = format!("{}-{}", library.name, library.version);
     let target = unpacked.join(&library.name);
@@ -175,10 +168,7 @@ fn unpack(library: &Package, packages: &Path, unpacked: &Path) -> Result<(), Sto
             .arg("-C")
             .arg(unpacked),
     )?;
-    fs::rename(unpacked.join(&named), &target).map_err(failed(&target))?;
-    let manifest = target.join("Cargo.toml");
-    let text = fs::read_to_string(&manifest).map_err(failed(&manifest))?;
-    fs::write(&manifest, text + "\n[workspace]\n").map_err(failed(&manifest))
+    fs::rename(unpacked.join(&named), &target).map_err(failed(&target))
 }
 
 /// The integration tests that read files, by what they and the modules beside them say.

@@ -48,6 +48,9 @@ pub(crate) struct Package {
 pub(crate) struct Dependency {
     pub(crate) name: String,
     pub(crate) path: Option<PathBuf>,
+    /// `dev` for what only tests use.
+    #[serde(default)]
+    pub(crate) kind: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -69,13 +72,12 @@ impl Package {
         self.manifest_path.parent().unwrap_or_else(|| Path::new(""))
     }
 
-    /// Whether it depends on another package, by name.
+    /// Whether it depends on another package, by name. What only its tests use may depend on it in turn.
     pub(crate) fn uses(&self, name: &str) -> bool {
-        self.name != name
-            && self
-                .dependencies
-                .iter()
-                .any(|dependency| dependency.name == name)
+        let is_it = |dependency: &Dependency| {
+            dependency.name == name && dependency.kind.as_deref() != Some("dev")
+        };
+        self.name != name && self.dependencies.iter().any(is_it)
     }
 
     /// Whether it is one of the libraries that people depend on.
@@ -131,5 +133,41 @@ impl Metadata {
             libraries.extend(ready);
         }
         libraries
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn each_library_comes_once_and_after_those_it_needs() {
+        let named = |name: &str, needs: &[(&str, &str)]| {
+            let needs: Vec<_> = needs
+                .iter()
+                .map(|(name, kind)| format!(r#"{{"name":"{name}","path":null,"kind":{kind}}}"#))
+                .collect();
+            format!(
+                r#"{{"name":"{name}","manifest_path":"{name}/Cargo.toml","dependencies":[{}],"rust_version":null,
+                "targets":[{{"name":"{name}","kind":["lib"],"src_path":"{name}/src/lib.rs"}}]}}"#,
+                needs.join(",")
+            )
+        };
+        // The tests of the macros need what needs the macros.
+        let packages = [
+            named("typed", &[("macros", "null"), ("proto", "null")]),
+            named("macros", &[("typed", r#""dev""#)]),
+            named("proto", &[]),
+        ];
+        let text = format!(r#"{{"packages":[{}]}}"#, packages.join(","));
+        let metadata = Metadata::parse(&text)
+            .map_err(|stop| stop.to_string())
+            .unwrap();
+        let names: Vec<_> = metadata
+            .libraries()
+            .iter()
+            .map(|one| one.name.clone())
+            .collect();
+        assert_eq!(names, ["macros", "proto", "typed"]);
     }
 }
