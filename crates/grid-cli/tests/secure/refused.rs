@@ -175,23 +175,24 @@ fn files_of_tls_that_cannot_be_used() {
         "keys may not be consistent",
     );
     with("--tls-cert", &file("wrong"), &key);
-    with("--tls-roots", &file("wrong"), "");
-    refused(
-        &[
-            "--tls-pinned",
-            &file("text"),
-            "--tls-cert",
-            &certificate,
-            "--tls-key",
-            &key,
-        ],
-        &["--tls-pinned", &file("text"), "no certificate"],
-    );
+    with("--tls-roots", &file("wrong"), "certificate 1 in");
+    let own = ["--tls-cert", &certificate, "--tls-key", &key];
+    // Of several files the bad one is named, and no other.
+    let wrong = format!("--tls-roots: certificate 1 in '{}'", file("wrong"));
+    let two = ["--tls-roots", &roots, "--tls-roots", &file("wrong")];
+    refused(&[&own[..], &two].concat(), &[&wrong, "can't be used"]);
+    for (bad, words) in [("text", "no certificate"), ("wrong", "can't be used")] {
+        refused(
+            &[&own[..], &["--tls-pinned", &file(bad)]].concat(),
+            &["--tls-pinned", &file(bad), words],
+        );
+    }
 }
 
 #[test]
 fn files_of_secrets_that_cannot_be_used() {
     let dir = TempDir::new();
+    dir.write("spaces", "s3cret s3cret\n");
     dir.write("empty", "\n");
     dir.write("bytes", [0xff, 0xfe]);
     let file = |name: &str| format!("{}/{name}", dir.text());
