@@ -134,7 +134,7 @@ impl Place {
 
     /// Reads certificates again as their files change.
     pub(crate) fn renew(&self) -> Option<Renewal> {
-        self.tls.as_ref().map(Renewal::start)
+        self.tls.as_ref().and_then(Renewal::start)
     }
 
     /// Has the node follow the list of its peers, where that changes.
