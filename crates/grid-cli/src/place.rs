@@ -139,7 +139,7 @@ impl Place {
 
     /// Has the node follow the list of its peers, where that changes.
     pub(crate) fn follow(&self, manager: &Manager) -> Result<Option<Following>, Failure> {
-        self.list.follow(manager)
+        self.list.follow(manager, self.tls.is_some())
     }
 
     /// The place with all names, for who needs them now and follows no list.

@@ -79,6 +79,18 @@ pub(crate) fn check_names(
     local: &NodeUrl,
     names: &[String],
 ) -> Result<Vec<NodeUrl>, Failure> {
+    let peers = parse_names(option, names)?;
+    if !peers.contains(local) {
+        return Err(Failure::bad(format!(
+            "--local: '{local}' is not one of {option}: {}",
+            list(&peers)
+        )));
+    }
+    Ok(peers)
+}
+
+/// The names that `option` gives, if all of them can be those of one grid.
+pub(super) fn parse_names(option: &str, names: &[String]) -> Result<Vec<NodeUrl>, Failure> {
     let mut peers: Vec<NodeUrl> = Vec::with_capacity(names.len());
     for text in names {
         let peer = NodeUrl::parse(option, text)?;
@@ -94,12 +106,6 @@ pub(crate) fn check_names(
             )));
         }
         peers.push(peer);
-    }
-    if !peers.contains(local) {
-        return Err(Failure::bad(format!(
-            "--local: '{local}' is not one of {option}: {}",
-            list(&peers)
-        )));
     }
     Ok(peers)
 }
