@@ -215,6 +215,13 @@ fn files_of_secrets_that_cannot_be_used() {
     let alone = |more: &[&str], parts: &[&str]| {
         refused_with(&[&node[..], more].concat(), &[], parts);
     };
+    let spaces = file("spaces");
+    alone(
+        &["--token-file", &spaces],
+        &["--token-file", &spaces, "no header can carry"],
+    );
+    let variable = [("GRID_TOKEN", "s3cret\ns3cret")];
+    refused_with(&node, &variable, &["GRID_TOKEN", "no header can carry"]);
     alone(
         &["--jwt-access-key", "x"],
         &["'x'", "--jwt-secret-file", "GRID_JWT_SECRET"],
