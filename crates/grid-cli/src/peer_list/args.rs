@@ -53,10 +53,11 @@ impl PeerListArgs {
     pub(crate) fn check(self, local: &NodeUrl) -> Result<(PeerSet, Vec<NodeUrl>), Failure> {
         if let Some(text) = &self.peers_dns {
             let list = DnsList::parse(text, &self.peers_dns_server, local.is_tls())?;
+            list.check_local(local)?;
             return Ok((PeerSet::Dns(list), vec![local.clone()]));
         }
         if !self.peers_dns_server.is_empty() {
-            // Of an option that conflicts with what was given clap does not say that it is missing.
+            // Clap would say so only where the option that is missing does not conflict with what was given.
             return Err(Failure::bad(
                 "--peers-dns-server says whom to ask about --peers-dns, which is not given",
             ));

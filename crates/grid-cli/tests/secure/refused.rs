@@ -279,6 +279,10 @@ fn lists_that_cannot_be_used() {
         &[("GRID_TOKEN", "s3cret")],
         &["--peers-dns-server", "'ns'"],
     );
+    let local = ["node", "--local", "http://127.0.0.1:9001"];
+    let words = [&local[..], &["--peers-dns", "a:localhost:9000"]].concat();
+    let parts = ["--local: 'http://127.0.0.1:9001'", "port 9000"];
+    refused_with(&words, &[("GRID_TOKEN", "s3cret")], &parts);
     let call = ["call", "9", "--to", "http://b:1", "--peers-file", "x"];
     refused_with(&call, &[], &["--local"]);
     let call = ["call", "9", "--to", "http://b:1", "--local", "http://a:1"];
