@@ -36,7 +36,7 @@ pub(crate) struct PeerListArgs {
     pub(crate) peers_dns: Option<String>,
     /// A name server to ask about --peers-dns, instead of those of the system; may be given more than
     /// once.
-    #[arg(long, value_name = "IP:PORT", requires = "peers_dns")]
+    #[arg(long, value_name = "IP:PORT")]
     pub(crate) peers_dns_server: Vec<String>,
 }
 

@@ -103,7 +103,8 @@ fn options_that_make_no_sense_together() {
     refused_with(&node, &both, &["GRID_TOKEN", "GRID_SHARED_SECRET"]);
     let via = ["call", "9", "--to", LOCAL, "--via", "unix:/nowhere"];
     for more in [
-        &["--tls-roots", "x"][..],
+        &["--peers-dns-server", "127.0.0.1:53"][..],
+        &["--tls-roots", "x"],
         &["--jwt-access-key", "x"],
         &["--peers-file", "x"],
     ] {
