@@ -134,12 +134,12 @@ impl Place {
 
     /// Reads certificates again as their files change.
     pub(crate) fn renew(&self) -> Option<Renewal> {
-        self.tls.as_ref().map(Renewal::start)
+        self.tls.as_ref().and_then(Renewal::start)
     }
 
     /// Has the node follow the list of its peers, where that changes.
     pub(crate) fn follow(&self, manager: &Manager) -> Result<Option<Following>, Failure> {
-        self.list.follow(manager)
+        self.list.follow(manager, self.tls.is_some())
     }
 
     /// The place with all names, for who needs them now and follows no list.

@@ -83,15 +83,19 @@ impl TokenSource {
                 return Err(Failure::bad("--token: '' is empty"));
             }
             return Ok(Token {
-                text,
                 on_command_line: true,
+                ..carried("--token: the token", text)?
             });
         }
         if let Some(path) = self.file {
-            return read_token_file("--token-file", &path);
+            let token = read_token_file("--token-file", &path)?;
+            let place = format!("--token-file: '{}'", path.display());
+            return carried(&place, token.text);
         }
         match self.env.map(OsString::into_string) {
-            Some(Ok(text)) if !text.is_empty() => Ok(Token::new(text)),
+            Some(Ok(text)) if !text.is_empty() => {
+                carried(&format!("the token in {TOKEN_VARIABLE}"), text)
+            }
             Some(Err(_)) => Err(Failure::bad(format!(
                 "the token in {TOKEN_VARIABLE} is no text"
             ))),
@@ -101,6 +105,16 @@ impl TokenSource {
             ))),
         }
     }
+}
+
+/// The token that stands at `place`, where it can be shown at all.
+fn carried(place: &str, text: String) -> Result<Token, Failure> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(Token::new(text));
+    }
+    Err(Failure::bad(format!(
+        "{place} holds a space, or another character that no header can carry"
+    )))
 }
 
 /// Reads the token in the file that `option` names.
@@ -169,14 +183,14 @@ mod tests {
     #[test]
     fn a_file_loses_its_line_end_and_nothing_else() {
         let path = std::env::temp_dir().join(format!("grid-token-{}", std::process::id()));
-        fs::write(&path, " se cret \r\n").unwrap();
+        fs::write(&path, "se\u{7c}cret\r\n\n").unwrap();
         let token = TokenSource {
             file: Some(path.clone()),
             ..TokenSource::default()
         }
         .read()
         .unwrap();
-        assert_eq!(token.text(), " se cret ");
+        assert_eq!(token.text(), "se|cret");
         fs::write(&path, "\n").unwrap();
         let line = TokenSource {
             file: Some(path.clone()),
@@ -201,6 +215,34 @@ mod tests {
             line.contains("can't be read") && line.contains("grid-token-"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn a_token_that_no_header_carries_is_refused_and_not_shown() {
+        let path = std::env::temp_dir().join(format!("grid-token-bad-{}", std::process::id()));
+        for text in ["hu sh", " hush", "hush\u{e9}", "hu\nsh", "hush\t", "hush\0"] {
+            fs::write(&path, text).unwrap();
+            let of = |flag: Option<&str>, file: bool, env: Option<&str>| {
+                let source = TokenSource {
+                    flag: flag.map(str::to_owned),
+                    file: file.then(|| path.clone()),
+                    env: env.map(OsString::from),
+                };
+                source.read().unwrap_err().line()
+            };
+            for (line, place) in [
+                (of(Some(text), false, None), "--token: "),
+                (of(None, true, None), "--token-file: '"),
+                (of(None, false, Some(text)), "GRID_TOKEN"),
+            ] {
+                assert!(
+                    line.contains(place) && line.contains("no header can carry"),
+                    "{line}"
+                );
+                assert!(!line.contains("hu"), "{line}");
+            }
+        }
+        fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! `grid node`: a node with the probe handlers, until a signal ends it.
 
 mod args;
+mod running;
 
 use std::{sync::Arc, time::Duration};
 
 use grid_transport::{Manager, Settings};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
 pub(crate) use self::args::{NodeArgs, NodeConfig};
+use self::running::Running;
 use crate::{
     control::{self, Control},
     credentials::OPEN,
@@ -20,6 +22,8 @@ use crate::{
 
 /// How long calls that are open when the node is told to end may go on.
 const GRACE: Duration = Duration::from_secs(10);
+/// What ending at once may take: no more than it takes to close what is open.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Runs the node until SIGINT or SIGTERM, then drains it. A second signal ends it at once. `events` are those of its log.
 pub(crate) async fn run(config: NodeConfig, events: Events) -> Result<(), Failure> {
@@ -54,36 +58,34 @@ pub(crate) async fn run(config: NodeConfig, events: Events) -> Result<(), Failur
     let facts = Arc::new(Facts::new(manager.clone(), events));
     // Peers may ask for its row for as long as this function keeps them.
     row.tell_of(&facts);
-    let serving = config
-        .place
-        .serve(&manager, listener)
-        .map_err(|error| Failure::failed(format!("can't serve on {address}: {error}")))?;
-    let renewal = config.place.renew();
-    let following = config.place.follow(&manager)?;
+    let running = Running::start(&config.place, manager, listener).await?;
     let control = control.map(|bound| Control::serve(bound, facts.clone()));
     let status = status.map(|socket| StatusServer::serve(socket, facts.clone()));
     tracing::info!(local = %config.place.local, "listening on {address}");
     let signal = signals.next().await;
     tracing::info!("{signal}: draining for at most {} s", GRACE.as_secs());
     tokio::select! {
-        drained = manager.shutdown(GRACE) => {
+        drained = running.drain(GRACE) => {
             tracing::info!(complete = drained.complete, calls = drained.calls, handlers = drained.handlers, "drained");
         }
         signal = signals.next() => {
             tracing::warn!("{signal} again: ending at once");
+            let end = async {
+                running.drain(Duration::ZERO).await;
+                running.stop().await;
+                if let Some(status) = status {
+                    status.stop().await;
+                }
+            };
+            // What has not ended by then ends with the process.
+            let _ = timeout(AT_ONCE, end).await;
             if let Some(control) = control {
                 control.abort().await;
             }
             return Err(Failure::Interrupted("interrupted".into()));
         }
     }
-    serving.stop().await;
-    if let Some(following) = following {
-        following.stop().await;
-    }
-    if let Some(renewal) = renewal {
-        renewal.stop().await;
-    }
+    running.stop().await;
     if let Some(control) = control {
         control.stop().await;
     }

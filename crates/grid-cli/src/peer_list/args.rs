@@ -36,7 +36,7 @@ pub(crate) struct PeerListArgs {
     pub(crate) peers_dns: Option<String>,
     /// A name server to ask about --peers-dns, instead of those of the system; may be given more than
     /// once.
-    #[arg(long, value_name = "IP:PORT", requires = "peers_dns")]
+    #[arg(long, value_name = "IP:PORT")]
     pub(crate) peers_dns_server: Vec<String>,
 }
 
@@ -53,10 +53,11 @@ impl PeerListArgs {
     pub(crate) fn check(self, local: &NodeUrl) -> Result<(PeerSet, Vec<NodeUrl>), Failure> {
         if let Some(text) = &self.peers_dns {
             let list = DnsList::parse(text, &self.peers_dns_server, local.is_tls())?;
+            list.check_local(local)?;
             return Ok((PeerSet::Dns(list), vec![local.clone()]));
         }
         if !self.peers_dns_server.is_empty() {
-            // Of an option that conflicts with what was given clap does not say that it is missing.
+            // Clap would say so only where the option that is missing does not conflict with what was given.
             return Err(Failure::bad(
                 "--peers-dns-server says whom to ask about --peers-dns, which is not given",
             ));
@@ -79,6 +80,18 @@ pub(crate) fn check_names(
     local: &NodeUrl,
     names: &[String],
 ) -> Result<Vec<NodeUrl>, Failure> {
+    let peers = parse_names(option, names)?;
+    if !peers.contains(local) {
+        return Err(Failure::bad(format!(
+            "--local: '{local}' is not one of {option}: {}",
+            list(&peers)
+        )));
+    }
+    Ok(peers)
+}
+
+/// The names that `option` gives, if all of them can be those of one grid.
+pub(super) fn parse_names(option: &str, names: &[String]) -> Result<Vec<NodeUrl>, Failure> {
     let mut peers: Vec<NodeUrl> = Vec::with_capacity(names.len());
     for text in names {
         let peer = NodeUrl::parse(option, text)?;
@@ -94,12 +107,6 @@ pub(crate) fn check_names(
             )));
         }
         peers.push(peer);
-    }
-    if !peers.contains(local) {
-        return Err(Failure::bad(format!(
-            "--local: '{local}' is not one of {option}: {}",
-            list(&peers)
-        )));
     }
     Ok(peers)
 }

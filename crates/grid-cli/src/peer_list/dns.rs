@@ -1,10 +1,13 @@
 //! A name in DNS behind which the nodes are, as it is typed.
 
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use grid_transport::peers::{DnsPeers, DnsRecord, SystemDns};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, values::NodeUrl};
 
 /// A checked value of `--peers-dns`, with what else it takes to ask.
 #[derive(Clone, Debug)]
@@ -62,6 +65,40 @@ impl DnsList {
             tls,
             servers: servers.iter().map(server).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Refuses a local name that no answer can have: nodes are called by their addresses there, written in the one way
+    /// that this program writes them, with the port of the option.
+    pub(super) fn check_local(&self, local: &NodeUrl) -> Result<(), Failure> {
+        let kind = match self.record {
+            DnsRecord::A => "IPv4",
+            DnsRecord::Aaaa => "IPv6",
+            // The host and the port are of the service.
+            _ => return Ok(()),
+        };
+        let scheme = if self.tls { "https" } else { "http" };
+        let host = local
+            .host_port()
+            .rsplit_once(':')
+            .map_or("", |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let address = host.parse().ok().filter(|address| match address {
+            IpAddr::V4(_) => self.record == DnsRecord::A,
+            IpAddr::V6(_) => self.record == DnsRecord::Aaaa,
+        });
+        let name = address.map(|address| {
+            let address = SocketAddr::new(address, self.port);
+            format!("{scheme}://{address}")
+        });
+        if name.as_deref() == Some(local.as_str()) {
+            return Ok(());
+        }
+        let should = name.unwrap_or_else(|| format!("{scheme}://ADDRESS:{}", self.port));
+        Err(Failure::bad(format!(
+            "--local: '{local}' can't be one of --peers-dns '{self}', where nodes are called by their \
+             {kind} addresses and port {}: {should}",
+            self.port
+        )))
     }
 
     /// Who asks. It needs the runtime that it is used in.
@@ -123,6 +160,41 @@ mod tests {
             let list = DnsList::parse(text, &[], true).unwrap();
             assert_eq!((list.record, &*list.name, list.port), (record, name, port));
             assert!(list.tls && list.servers.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_local_name_that_is_never_in_an_answer_is_refused() {
+        let outcome = |list: &str, local: &str| {
+            let local = NodeUrl::parse("--local", local).unwrap();
+            let list = DnsList::parse(list, &[], local.is_tls()).unwrap();
+            list.check_local(&local).map_err(|failure| failure.line())
+        };
+        for (list, local) in [
+            ("a:grid:9000", "http://10.0.0.1:9000"),
+            ("a:grid:80", "http://10.0.0.1:80"),
+            ("aaaa:grid:9000", "https://[2001:db8::1]:9000"),
+            ("srv:_grid._tcp.example.com", "http://node-1:9001"),
+        ] {
+            outcome(list, local).unwrap();
+        }
+        for (list, local, should) in [
+            (
+                "a:grid:9000",
+                "http://10.0.0.1:9001",
+                "http://10.0.0.1:9000",
+            ),
+            ("a:grid:9000", "http://node-1:9000", "http://ADDRESS:9000"),
+            ("a:grid:80", "http://10.0.0.1", "http://10.0.0.1:80"),
+            ("a:grid:1", "https://[::1]:1", "https://ADDRESS:1"),
+            ("aaaa:grid:1", "http://127.0.0.1:1", "http://ADDRESS:1"),
+            ("aaaa:grid:1", "http://[0::1]:1", "http://[::1]:1"),
+        ] {
+            let line = outcome(list, local).unwrap_err();
+            let ends = format!(": {should}");
+            assert!(line.ends_with(&ends), "{line}");
+            let quoted = format!("--local: '{local}' can't be one of --peers-dns 'grid'");
+            assert!(line.contains(&quoted), "{line}");
         }
     }
 

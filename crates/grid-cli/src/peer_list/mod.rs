@@ -1,6 +1,7 @@
 //! Where the names of all nodes come from: the command line, a file, or a name in DNS; the latter two are followed.
 
 mod args;
+mod checked;
 mod dns;
 
 use std::{path::PathBuf, time::Duration};
@@ -12,7 +13,7 @@ use grid_transport::{
 use tokio::time::timeout;
 
 pub(crate) use self::args::{PeerListArgs, check_names};
-use self::dns::DnsList;
+use self::{checked::Checked, dns::DnsList};
 use crate::failure::Failure;
 
 /// Where the names come from.
@@ -41,12 +42,17 @@ impl PeerSet {
         !matches!(self, Self::Given)
     }
 
-    /// Has the node follow the list, where there is one that changes.
-    pub(crate) fn follow(&self, manager: &Manager) -> Result<Option<Following>, Failure> {
+    /// Has the node follow the list, where there is one that changes. `speaks_tls` says whether names for TLS are of use to
+    /// it.
+    pub(crate) fn follow(
+        &self,
+        manager: &Manager,
+        speaks_tls: bool,
+    ) -> Result<Option<Following>, Failure> {
         let following = match self {
             Self::Given => return Ok(None),
-            Self::File(path) => manager.follow(PeersFile::new(path)),
-            Self::Dns(list) => manager.follow(list.source()?),
+            Self::File(path) => manager.follow(Checked::new(PeersFile::new(path), speaks_tls)),
+            Self::Dns(list) => manager.follow(Checked::new(list.source()?, speaks_tls)),
         };
         match following {
             Ok(following) => Ok(Some(following)),

@@ -60,6 +60,12 @@ impl ReachArgs {
             (Some(via), _) => {
                 let path = parse_via("--via", via)?;
                 self.place.refuse_beside_via()?;
+                if !self.list.peers_dns_server.is_empty() {
+                    return Err(Failure::bad(
+                        "--peers-dns-server goes with --peers-dns: with --via the running node \
+                         knows its peers",
+                    ));
+                }
                 Way::Via(path)
             }
             (None, Some(local)) => {
@@ -105,11 +111,23 @@ mod tests {
                 listen: Some("127.0.0.1:1".into()),
                 ..PlaceArgs::default()
             },
-            ..via
+            ..via.clone()
         };
         let line = check(with).unwrap_err().line();
         assert!(
             line.contains("--listen") && line.contains("--via"),
+            "{line}"
+        );
+        let with = ReachArgs {
+            list: PeerListArgs {
+                peers_dns_server: vec!["127.0.0.1:53".into()],
+                ..PeerListArgs::default()
+            },
+            ..via
+        };
+        let line = check(with).unwrap_err().line();
+        assert!(
+            line.contains("--peers-dns-server") && line.contains("--via"),
             "{line}"
         );
     }

@@ -26,7 +26,8 @@ pub(crate) struct TlsArgs {
     /// once.
     #[arg(long, help_heading = HEADING, value_name = "FILE")]
     pub(crate) tls_roots: Vec<PathBuf>,
-    /// Know other nodes by the authorities that the system trusts, too.
+    /// Know other nodes by the authorities that the system trusts, too. They are read at the start,
+    /// and again with the files of TLS when one of these changes.
     #[arg(long, help_heading = HEADING)]
     pub(crate) tls_platform_roots: bool,
     /// Certificates, as PEM, by which nodes that are dialed are known, and by nothing else: neither by

@@ -83,8 +83,19 @@ impl Files {
                 let (certificate, key) = (shown(&self.certificate), shown(&self.key));
                 format!("--tls-cert {certificate} with --tls-key {key}: {source}")
             }
-            TlsError::Unusable { source, .. } => {
-                format!("--tls-roots {}: {source}", shown(&self.roots))
+            TlsError::Certificate {
+                setting,
+                path,
+                number,
+                source,
+            } => {
+                // One file may be given for both.
+                let option = match *setting {
+                    "pinned" => "--tls-pinned",
+                    _ => "--tls-roots",
+                };
+                let shown = path.display();
+                format!("{option}: certificate {number} in '{shown}' can't be used: {source}")
             }
             TlsError::Platform { source } => format!("--tls-platform-roots: {source}"),
             TlsError::NoRoots => "--tls-platform-roots: the system trusts nobody".to_owned(),

@@ -46,6 +46,12 @@ fn a_link_comes_and_goes_as_a_file_says() {
     // What is wrong changes nothing.
     dir.write("a", format!("{}\nnode-b:9000\n", names.a));
     a.wait_for(&["WARN", &file("a"), "line 2", "node-b:9000"], PATIENCE);
+    // Neither does what a node would not have been started with.
+    let secure = "https://127.0.0.1:9";
+    dir.write("a", format!("{}\n{secure}\n", names.a));
+    a.wait_for(&["WARN", &file("a"), secure, "--tls-roots"], PATIENCE);
+    dir.write("a", format!("{}\nhttp://b\nhttp://b:80\n", names.a));
+    a.wait_for(&["WARN", &file("a"), "the same address"], PATIENCE);
     // A command that joins reads the same file.
     let joins = [
         "--peers-file",

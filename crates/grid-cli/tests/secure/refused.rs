@@ -103,7 +103,8 @@ fn options_that_make_no_sense_together() {
     refused_with(&node, &both, &["GRID_TOKEN", "GRID_SHARED_SECRET"]);
     let via = ["call", "9", "--to", LOCAL, "--via", "unix:/nowhere"];
     for more in [
-        &["--tls-roots", "x"][..],
+        &["--peers-dns-server", "127.0.0.1:53"][..],
+        &["--tls-roots", "x"],
         &["--jwt-access-key", "x"],
         &["--peers-file", "x"],
     ] {
@@ -175,23 +176,24 @@ fn files_of_tls_that_cannot_be_used() {
         "keys may not be consistent",
     );
     with("--tls-cert", &file("wrong"), &key);
-    with("--tls-roots", &file("wrong"), "");
-    refused(
-        &[
-            "--tls-pinned",
-            &file("text"),
-            "--tls-cert",
-            &certificate,
-            "--tls-key",
-            &key,
-        ],
-        &["--tls-pinned", &file("text"), "no certificate"],
-    );
+    with("--tls-roots", &file("wrong"), "certificate 1 in");
+    let own = ["--tls-cert", &certificate, "--tls-key", &key];
+    // Of several files the bad one is named, and no other.
+    let wrong = format!("--tls-roots: certificate 1 in '{}'", file("wrong"));
+    let two = ["--tls-roots", &roots, "--tls-roots", &file("wrong")];
+    refused(&[&own[..], &two].concat(), &[&wrong, "can't be used"]);
+    for (bad, words) in [("text", "no certificate"), ("wrong", "can't be used")] {
+        refused(
+            &[&own[..], &["--tls-pinned", &file(bad)]].concat(),
+            &["--tls-pinned", &file(bad), words],
+        );
+    }
 }
 
 #[test]
 fn files_of_secrets_that_cannot_be_used() {
     let dir = TempDir::new();
+    dir.write("spaces", "s3cret s3cret\n");
     dir.write("empty", "\n");
     dir.write("bytes", [0xff, 0xfe]);
     let file = |name: &str| format!("{}/{name}", dir.text());
@@ -214,6 +216,13 @@ fn files_of_secrets_that_cannot_be_used() {
     let alone = |more: &[&str], parts: &[&str]| {
         refused_with(&[&node[..], more].concat(), &[], parts);
     };
+    let spaces = file("spaces");
+    alone(
+        &["--token-file", &spaces],
+        &["--token-file", &spaces, "no header can carry"],
+    );
+    let variable = [("GRID_TOKEN", "s3cret\ns3cret")];
+    refused_with(&node, &variable, &["GRID_TOKEN", "no header can carry"]);
     alone(
         &["--jwt-access-key", "x"],
         &["'x'", "--jwt-secret-file", "GRID_JWT_SECRET"],
@@ -271,6 +280,10 @@ fn lists_that_cannot_be_used() {
         &[("GRID_TOKEN", "s3cret")],
         &["--peers-dns-server", "'ns'"],
     );
+    let local = ["node", "--local", "http://127.0.0.1:9001"];
+    let words = [&local[..], &["--peers-dns", "a:localhost:9000"]].concat();
+    let parts = ["--local: 'http://127.0.0.1:9001'", "port 9000"];
+    refused_with(&words, &[("GRID_TOKEN", "s3cret")], &parts);
     let call = ["call", "9", "--to", "http://b:1", "--peers-file", "x"];
     refused_with(&call, &[], &["--local"]);
     let call = ["call", "9", "--to", "http://b:1", "--local", "http://a:1"];

@@ -81,7 +81,7 @@ impl Plan {
         }
         let mut certificates = Vec::new();
         for pinned in &self.pinned {
-            certificates.extend(pinned.read("pinned")?);
+            certificates.extend(pinned.read_whole("pinned")?);
         }
         let verifier = Pinned {
             certificates,

@@ -33,6 +33,18 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
     },
+    /// A certificate in a file is none, or of a kind that can't be used.
+    #[error("{setting}: certificate {number} in {} can't be used: {source}", path.display())]
+    Certificate {
+        /// The setting.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Which one of the file, from 1.
+        number: usize,
+        /// Why.
+        source: rustls::Error,
+    },
     /// Certificates, keys or roots don't fit together, or are of a kind that the provider does not know.
     #[error("{setting}: {source}")]
     Unusable {

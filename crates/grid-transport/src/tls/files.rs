@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rustls::RootCertStore;
+use rustls::{RootCertStore, server::ParsedCertificate};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _};
 
 use super::error::TlsError;
@@ -67,6 +67,41 @@ impl Certificates {
             Self::Platform => platform(),
         }
     }
+
+    /// As [`read`](Self::read), where each has to be one that a remote can show.
+    pub(super) fn read_whole(
+        &self,
+        setting: &'static str,
+    ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let read = self.read(setting)?;
+        for (at, certificate) in read.iter().enumerate() {
+            ParsedCertificate::try_from(certificate)
+                .map_err(|source| self.wrong(setting, at, source))?;
+        }
+        Ok(read)
+    }
+
+    /// Whether it is not for the operator of the node what is among them.
+    fn are_of_others(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Given(_) => false,
+            #[cfg(feature = "tls-platform-roots")]
+            Self::Platform => true,
+        }
+    }
+
+    /// What is wrong with the one that has `at` before it.
+    fn wrong(&self, setting: &'static str, at: usize, source: rustls::Error) -> TlsError {
+        match self {
+            Self::File(path) => TlsError::Certificate {
+                setting,
+                path: path.clone(),
+                number: at + 1,
+                source,
+            },
+            _ => TlsError::Unusable { setting, source },
+        }
+    }
 }
 
 pub(super) fn store(
@@ -75,8 +110,15 @@ pub(super) fn store(
 ) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
     for certificates in from {
-        for root in certificates.read(setting)? {
-            store.add(root).map_err(TlsError::unusable(setting))?;
+        let read = certificates.read(setting)?;
+        if certificates.are_of_others() {
+            // One broken certificate of a hundred is no reason to trust none of them.
+            store.add_parsable_certificates(read);
+            continue;
+        }
+        for (at, root) in read.into_iter().enumerate() {
+            let added = store.add(root);
+            added.map_err(|source| certificates.wrong(setting, at, source))?;
         }
     }
     if store.is_empty() {

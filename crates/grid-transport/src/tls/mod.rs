@@ -163,8 +163,8 @@ impl TlsBuilder {
         self
     }
 
-    /// The authorities that the operating system trusts, besides those that were given already. Needs the feature
-    /// `tls-platform-roots`.
+    /// The authorities that the operating system trusts, besides those that were given already; what is none of them is
+    /// passed over. Needs the feature `tls-platform-roots`.
     #[cfg(feature = "tls-platform-roots")]
     pub fn platform_roots(mut self) -> Self {
         self.roots.push(Certificates::Platform);

@@ -1,11 +1,15 @@
 //! Errors of what is read from files: they name the setting and the file.
 
 use grid_transport::tls::{Tls, TlsError};
+use rustls_pki_types::CertificateDer;
 
 use crate::{
     ACCEPTOR,
     certificates::{Authority, Folder, builder, from_files, write},
 };
+
+/// PEM that holds no certificate.
+const RUBBISH: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
 
 #[test]
 fn an_error_names_the_setting_and_the_file() {
@@ -57,6 +61,17 @@ fn an_error_names_the_setting_and_the_file() {
         "keys may not be consistent",
     );
     says(builder().build(), "roots: ", "nothing to verify");
+    // PEM of something else, behind a good one.
+    let rubbish = folder.path().join("rubbish.pem");
+    let good = std::fs::read_to_string(&roots).unwrap();
+    std::fs::write(&rubbish, format!("{good}{RUBBISH}")).unwrap();
+    let shown = format!("certificate 2 in {} can't be used", rubbish.display());
+    let two = builder().roots_file(&roots).roots_file(&rubbish);
+    says(two.build(), "roots: ", &shown);
+    let two = builder().pinned_file(&roots).pinned_file(&rubbish);
+    says(two.build(), "pinned: ", &shown);
+    let given = [CertificateDer::from(vec![0x30, 0x82, 0x01])];
+    says(builder().pinned(given).build(), "pinned: ", "BadEncoding");
     // None is installed for the process here.
     let no_provider = Tls::builder().roots_file(&roots).build();
     says(no_provider, "no crypto provider", "TlsBuilder::provider");
@@ -98,12 +113,17 @@ async fn the_authorities_that_the_system_trusts_are_trusted_and_no_others() {
             &[&authority],
         );
     }
+    // One broken certificate keeps nobody from the others.
+    let roots = known.path().join("roots.pem");
+    let good = std::fs::read_to_string(&roots).unwrap();
+    let system = known.path().join("system.pem");
+    std::fs::write(&system, format!("{RUBBISH}{good}")).unwrap();
     for (shown, is_known) in [(&known, true), (&unknown, false)] {
         let mut child = Command::new(env::current_exe().unwrap());
         child
             .args(["--exact", NAME])
             .env(FOLDER, shown.path())
-            .env("SSL_CERT_FILE", known.path().join("roots.pem"))
+            .env("SSL_CERT_FILE", &system)
             .env_remove("SSL_CERT_DIR");
         if is_known {
             child.env(TRUSTED, "1");
