@@ -14,6 +14,10 @@ use crate::{failure::Failure, token::Token, token::read_token_file};
 /// The option that names the file of the token, here and for readers.
 pub(crate) const TOKEN_OPTION: &str = "--status-token-file";
 
+/// The longest token, in bytes: with what else stands in the head of a request, it has to fit into 8 KiB, and as a password
+/// it takes a third more.
+const MOST_TOKEN: usize = 4 * 1024;
+
 /// What a request must have to be answered.
 #[derive(Clone, Debug)]
 pub(crate) enum Access {
@@ -30,10 +34,17 @@ pub(crate) enum Denied {
     Token,
     /// It asks for a name that is none of this machine: a page of somebody else whose name leads here.
     Host,
+    /// A page of another site asks, as by an image; it could have a node ask all of its peers.
+    Site,
 }
 
 impl Access {
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Denied> {
+        let says = |name: &str, value: &[u8]| headers.get(name).is_some_and(|said| said == value);
+        // Who follows a link comes from another site too, and gets a document of their own.
+        if says("sec-fetch-site", b"cross-site") && !says("sec-fetch-dest", b"document") {
+            return Err(Denied::Site);
+        }
         match self {
             Self::Token(token) => match headers.get(AUTHORIZATION).and_then(shown_token) {
                 Some(shown) if same_token(&shown, token.text().as_bytes()) => Ok(()),
@@ -89,6 +100,14 @@ fn without_port(host: &str) -> &str {
 /// Reads the token of the status, which has to fit into a header.
 pub(crate) fn read_token(file: &Path) -> Result<Token, Failure> {
     let token = read_token_file(TOKEN_OPTION, file)?;
+    let length = token.text().len();
+    if length > MOST_TOKEN {
+        return Err(Failure::bad(format!(
+            "{TOKEN_OPTION}: '{}' holds {length} bytes, and a token of the status has at most \
+             {MOST_TOKEN}",
+            file.display()
+        )));
+    }
     if token.text().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(token);
     }
@@ -166,7 +185,32 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_no_header_carries_is_refused_with_its_file() {
+    fn a_page_of_another_site_may_lead_here_and_not_ask() {
+        let token = Access::Token(Token::new("s3cret"));
+        for access in [Access::Local("127.0.0.1:9100".to_owned()), token] {
+            let asks = |site: &str, to: &str| {
+                let mut headers = HeaderMap::new();
+                for (name, value) in [
+                    ("host", "127.0.0.1:9100"),
+                    ("authorization", "Bearer s3cret"),
+                    ("sec-fetch-site", site),
+                    ("sec-fetch-dest", to),
+                ] {
+                    headers.insert(name, HeaderValue::from_str(value).unwrap());
+                }
+                access.check(&headers)
+            };
+            for to in ["image", "iframe", "empty", "script"] {
+                assert_eq!(asks("cross-site", to), Err(Denied::Site), "{to}");
+                assert_eq!(asks("same-origin", to), Ok(()), "{to}");
+            }
+            assert_eq!(asks("cross-site", "document"), Ok(()));
+            assert_eq!(asks("none", "document"), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_token_that_no_header_carries_or_that_is_too_long_is_refused_with_its_file() {
         let path = std::env::temp_dir().join(format!("grid-status-token-{}", std::process::id()));
         for text in ["two words\n", "caf\u{e9}", "a\tb"] {
             std::fs::write(&path, text).unwrap();
@@ -176,6 +220,15 @@ mod tests {
         }
         std::fs::write(&path, "plain\n").unwrap();
         assert_eq!(read_token(&path).unwrap().text(), "plain");
+        std::fs::write(&path, "x".repeat(MOST_TOKEN)).unwrap();
+        assert_eq!(read_token(&path).unwrap().text().len(), MOST_TOKEN);
+        std::fs::write(&path, "x".repeat(MOST_TOKEN + 1)).unwrap();
+        let line = read_token(&path).unwrap_err().line();
+        let named = line.contains(TOKEN_OPTION) && line.contains("grid-status-token-");
+        assert!(
+            named && line.contains("4097 bytes") && !line.contains("xx"),
+            "{line}"
+        );
         std::fs::remove_file(&path).unwrap();
         let line = read_token(&path).unwrap_err().line();
         assert!(

@@ -64,13 +64,16 @@ impl Answers {
         }
     }
 
-    /// Measures what the page shows curves of, for as long as it is polled.
+    /// Measures what the page shows curves of, and forgets what nobody looks at, for as long as it is polled.
     ///
     /// # Cancel safety
     ///
     /// Safe.
     pub(super) async fn measure(&self) -> Infallible {
-        self.rates.keep(self.facts.manager()).await
+        tokio::select! {
+            never = self.rates.keep(self.facts.manager()) => never,
+            never = self.mesh.forget() => never,
+        }
     }
 
     /// The answer to a request.
@@ -133,17 +136,34 @@ impl Answers {
                 "without --status-token-file the status is for this machine: ask for it by an IP address, as localhost, \
                  or as --status names it\n",
             ),
+            Denied::Site => text(
+                StatusCode::FORBIDDEN,
+                "a page of another site may lead here, and not ask for the status itself\n",
+            ),
         }))
     }
 
     async fn page(&self) -> Answer {
         let rows = self.mesh.rows().await;
-        let view = View {
-            status: &self.facts.status(),
-            rows: &rows,
-            curves: &self.rates.curves(),
+        let (status, curves) = (self.facts.status(), self.rates.curves());
+        // Links share the threads on which this is asked.
+        let rendered = tokio::task::spawn_blocking(move || {
+            page::render(&View {
+                status: &status,
+                rows: &rows,
+                curves: &curves,
+            })
+        });
+        let html = match rendered.await {
+            Ok(html) => html,
+            Err(error) => {
+                tracing::warn!("the page can't be made: {error}");
+                return text(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the page can't be made; the log says why\n",
+                );
+            }
         };
-        let html = page::render(&view);
         let mut answer = response(StatusCode::OK, "text/html; charset=utf-8", html.into());
         let headers = answer.headers_mut();
         headers.insert(CONTENT_SECURITY_POLICY, self.policy.clone());

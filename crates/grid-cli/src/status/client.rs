@@ -32,6 +32,13 @@ pub(crate) struct StatusUrl {
 impl StatusUrl {
     /// Reads `HOST:PORT` or `http://HOST:PORT/status`.
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
+        if let Some((_, rest)) = text.rsplit_once('@') {
+            // What stands before it may be a secret, so it is not repeated.
+            return Err(Failure::bad(format!(
+                "--status: '…@{rest}' has a name or a password in it: give the token by \
+                 {TOKEN_OPTION} FILE"
+            )));
+        }
         let wrong = |why: &str| {
             Failure::bad(format!(
                 "--status: '{text}' is no address of a status: {why} (example: 127.0.0.1:9100)"
@@ -159,6 +166,22 @@ mod tests {
         }
         let url = StatusUrl::parse("http://[::1]:9100/status").unwrap();
         assert_eq!(url.host_port, "[::1]:9100");
+    }
+
+    #[test]
+    fn a_secret_in_the_address_is_not_repeated() {
+        for text in [
+            "http://me:s3cret@127.0.0.1:9100/",
+            "http://s3cret@127.0.0.1:9100",
+            "me:s3cret@127.0.0.1:9100/status",
+            "https://me:s3cret@127.0.0.1:9100/",
+            "http://me:s3c@ret@127.0.0.1:9100/",
+        ] {
+            let line = StatusUrl::parse(text).unwrap_err().line();
+            let told = line.contains("127.0.0.1:9100") && line.contains(TOKEN_OPTION);
+            assert!(told && line.contains("--status: "), "{line}");
+            assert!(!line.contains("s3c") && !line.contains("me:"), "{line}");
+        }
     }
 
     #[test]

@@ -1,24 +1,32 @@
 //! Who sees whom. A node knows its own links only, so whoever shows the mesh asks the others for theirs, over the grid.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    convert::Infallible,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use grid_transport::{
-    CallError, Connection, HandlerError, HandlerId, InstanceId, LinkState, Registration,
+    CallError, Connection, HandlerError, HandlerId, InstanceId, LinkState, Payload, Registration,
+    SingleHandler,
 };
-use grid_typed::{Json, NoPayload, Single, TypedError};
-use serde::{Deserialize, Serialize};
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, MissedTickBehavior, interval},
+};
 
-use super::{Facts, document::state_word};
+use super::{
+    Facts,
+    brief::brief,
+    row::{BadRow, Row},
+};
 
 /// A node's links. The subroute is what makes sure that nobody else is meant: a node that runs another program, such as
 /// one of MinIO, refuses it as unknown.
-static ROW: Single<NoPayload, Json<Row>> = Single::new(HandlerId::new(79));
+const ROW: HandlerId = HandlerId::new(79);
 const ROUTE: &str = "grid/status/row/v1";
 
 /// How long a node may take to tell its row.
@@ -27,68 +35,61 @@ const WITHIN: Duration = Duration::from_secs(1);
 /// Rows are not asked for again before; several pages that are open cost no more than one.
 const FRESH: Duration = Duration::from_millis(1_500);
 
+/// Rows that nobody has looked at for as long are forgotten.
+const KEPT: Duration = Duration::from_secs(30);
+
+/// For how long one row is told to everybody, so that asking often costs next to nothing.
+const TOLD: Duration = Duration::from_secs(1);
+
+/// Questions that are answered at one time; others are refused.
+const MOST_ASKERS: usize = 2;
+
 /// How many nodes the matrix has; others are only counted.
 pub(super) const MOST_NODES: usize = 64;
-
-/// What is read of one row, so that no peer has us hold more.
-const MOST_LINKS: usize = 4_096;
-
-/// How a node sees the others.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Row {
-    pub(super) links: Vec<Sight>,
-}
-
-/// How a node sees another one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Sight {
-    pub(super) remote: String,
-    pub(super) state: String,
-    pub(super) round_trip_s: Option<f64>,
-}
 
 /// What is known of the others' rows, by name: the row, or why there is none.
 pub(super) type Rows = BTreeMap<String, Result<Row, String>>;
 
-impl Row {
-    /// The row of this node.
-    pub(super) fn of(facts: &Facts) -> Self {
-        let links = facts.manager().stats();
-        let links = links.iter().take(MOST_LINKS).map(|link| Sight {
-            remote: link.remote.to_string(),
-            state: state_word(&link.state).to_owned(),
-            round_trip_s: link.round_trip.map(|time| time.as_secs_f64()),
-        });
-        Self {
-            links: links.collect(),
-        }
-    }
-}
-
 /// The handler that tells peers the row of a node. It is registered before the node is there.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RowSource(Arc<OnceLock<Weak<Facts>>>);
+pub(crate) struct RowSource(Arc<Source>);
+
+#[derive(Debug, Default)]
+struct Source {
+    facts: OnceLock<Weak<Facts>>,
+    told: parking_lot::Mutex<Option<(Instant, Bytes)>>,
+}
 
 impl RowSource {
     /// From now on it tells of this node, which it does not keep.
     pub(crate) fn tell_of(&self, facts: &Arc<Facts>) {
         // Whoever calls it again means the same node.
-        let _ = self.0.set(Arc::downgrade(facts));
+        let _ = self.0.facts.set(Arc::downgrade(facts));
     }
 
     pub(crate) fn handler(&self) -> Registration {
         let source = self.clone();
-        ROW.handler(move |_, _| {
-            let facts = source.0.get().and_then(Weak::upgrade);
-            async move {
-                match facts {
-                    Some(facts) => Ok(Json::new(Row::of(&facts))),
-                    None => Err(HandlerError::new("the node is not up")),
-                }
-            }
+        SingleHandler::new(ROW, move |_| {
+            let row = source.row();
+            async move { row.map(Payload::from) }
         })
         .subroute(ROUTE)
+        .limit(MOST_ASKERS)
         .into()
+    }
+
+    fn row(&self) -> Result<Bytes, HandlerError> {
+        let facts = self.0.facts.get().and_then(Weak::upgrade);
+        let facts = facts.ok_or_else(|| HandlerError::new("the node is not up"))?;
+        let mut told = self.0.told.lock();
+        match &*told {
+            Some((when, row)) if when.elapsed() < TOLD => Ok(row.clone()),
+            _ => {
+                let row = Bytes::from(Row::of(&facts.manager().stats()).encode()?);
+                *told = Some((Instant::now(), row.clone()));
+                Ok(row)
+            }
+        }
     }
 }
 
@@ -126,14 +127,21 @@ impl Mesh {
         if known.asked.is_some_and(|asked| asked.elapsed() < FRESH) {
             return known.rows.clone();
         }
-        let peers = self.facts.manager().connections();
+        let manager = self.facts.manager();
+        let peers = manager.connections();
+        let names: BTreeSet<&str> = peers.iter().map(Connection::name).collect();
+        // Others are in no column.
+        let names = names.into_iter().take(MOST_NODES);
+        let names: BTreeSet<&str> = names.chain([manager.local()]).collect();
         let asked = peers.iter().take(MOST_NODES).map(|peer| {
             let other = known.others.get(peer.name());
-            ask(peer, other.copied())
+            ask(peer, other.copied(), &names)
         });
+        let answers = join_all(asked).await;
         let mut rows = Rows::new();
-        let mut others = HashMap::new();
-        for (peer, (instance, row)) in peers.iter().zip(join_all(asked).await) {
+        let mut others = std::mem::take(&mut known.others);
+        others.retain(|name, _| names.contains(&**name));
+        for (peer, (instance, row)) in peers.iter().zip(answers) {
             let name = peer.name().to_owned();
             rows.insert(
                 name.clone(),
@@ -152,6 +160,23 @@ impl Mesh {
         };
         known.rows.clone()
     }
+
+    /// Forgets rows that nobody looks at any more, for as long as it is polled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub(super) async fn forget(&self) -> Infallible {
+        let mut pace = interval(KEPT);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            pace.tick().await;
+            let mut known = self.known.lock().await;
+            if known.asked.is_some_and(|asked| asked.elapsed() >= KEPT) {
+                known.rows = Arc::default();
+            }
+        }
+    }
 }
 
 /// Why there is no row.
@@ -161,6 +186,9 @@ enum NoRow {
     Down,
     #[error("it runs another program, or an older one")]
     Other,
+    #[error(transparent)]
+    Bad(#[from] BadRow),
+    /// The beginning of what may be the peer's own words.
     #[error("{0}")]
     Failed(String),
 }
@@ -169,6 +197,7 @@ enum NoRow {
 async fn ask(
     peer: &Connection,
     other: Option<InstanceId>,
+    names: &BTreeSet<&str>,
 ) -> (Option<InstanceId>, Result<Row, NoRow>) {
     let LinkState::Connected { peer: instance, .. } = peer.state() else {
         return (None, Err(NoRow::Down));
@@ -176,17 +205,77 @@ async fn ask(
     if other == Some(instance) {
         return (Some(instance), Err(NoRow::Other));
     }
-    let call = ROW.call(&peer.subroute(ROUTE), &NoPayload).timeout(WITHIN);
+    let peer = peer.subroute(ROUTE);
+    let call = peer.request(ROW, Payload::Absent).timeout(WITHIN);
     let row = match call.await {
-        Ok(row) => match row.into_inner() {
-            Some(mut row) => {
-                row.links.truncate(MOST_LINKS);
-                Ok(row)
-            }
-            None => Err(NoRow::Failed("its answer is empty".to_owned())),
-        },
-        Err(TypedError::Call(CallError::UnknownHandler(_))) => Err(NoRow::Other),
-        Err(error) => Err(NoRow::Failed(error.to_string())),
+        Ok(answer) => Row::decode(&answer, names).map_err(NoRow::from),
+        Err(CallError::UnknownHandler(_)) => Err(NoRow::Other),
+        Err(error) => Err(NoRow::Failed(brief(&error))),
     };
     (Some(instance), row)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use grid_transport::testing;
+
+    use super::*;
+    use crate::status::Events;
+
+    /// Why there is no row of a peer whose handler answers so.
+    async fn refusal(answer: Result<Payload, HandlerError>) -> String {
+        let answer = Arc::new(parking_lot::Mutex::new(Some(answer)));
+        let pair = testing::pair(|node| {
+            let answer = answer.clone();
+            let handler = SingleHandler::new(ROW, move |_| {
+                let answer = answer.lock().take();
+                async move {
+                    match answer {
+                        Some(answer) => answer,
+                        None => pending().await,
+                    }
+                }
+            });
+            node.register(handler.subroute(ROUTE))
+        });
+        let pair = pair.await.unwrap();
+        let (_, row) = ask(&pair.a_to_b(), None, &BTreeSet::new()).await;
+        let why = row.unwrap_err().to_string();
+        if why.contains("answer") {
+            // The second question has none.
+            let (_, late) = ask(&pair.a_to_b(), None, &BTreeSet::new()).await;
+            assert_eq!(late.unwrap_err().to_string(), "deadline exceeded");
+        }
+        pair.shutdown(Duration::ZERO).await;
+        why
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_peer_answers_instead_of_a_row_is_told_briefly() {
+        let why = refusal(Err(HandlerError::new("x".repeat(100_000)))).await;
+        assert!(why.starts_with("xxx") && why.len() <= 256, "{}", why.len());
+        let why = refusal(Ok(Payload::from(vec![0; 1 << 20]))).await;
+        assert_eq!(
+            why,
+            "its answer has 1048576 bytes, of which 524288 are read"
+        );
+        let why = refusal(Ok(Payload::from("no row"))).await;
+        assert_eq!(why, "its answer can't be read");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_row_is_made_once_a_second_for_all() {
+        let pair = testing::pair(|node| node).await.unwrap();
+        let source = RowSource::default();
+        assert!(source.row().is_err());
+        let facts = Arc::new(Facts::new(pair.a.clone(), Events::of(testing::NAMES[0])));
+        source.tell_of(&facts);
+        let first = source.row().unwrap();
+        assert_eq!(source.row().unwrap().as_ptr(), first.as_ptr());
+        tokio::time::advance(TOLD).await;
+        assert_ne!(source.row().unwrap().as_ptr(), first.as_ptr());
+        pair.shutdown(Duration::ZERO).await;
+    }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod args;
+mod brief;
 mod client;
 mod document;
 mod events;
@@ -10,6 +11,7 @@ mod http;
 mod mesh;
 mod page;
 mod rates;
+mod row;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,10 @@
 //! Who may read the status, and in which wrapping.
 
+use std::{
+    io::{ErrorKind, Read},
+    net::TcpStream,
+};
+
 use crate::{
     common::{Grid, PATIENCE, TempDir},
     http::{get, get_with},
@@ -111,6 +116,21 @@ fn with_a_token_nothing_is_told_without_it() {
         );
         assert!(!format!("{refused:?}").contains(TOKEN), "{refused:?}");
     }
+}
+
+#[test]
+fn who_says_nothing_holds_all_places_for_a_while() {
+    let nodes = Nodes::start(1, 0, &[]);
+    let mut idle: Vec<TcpStream> = (0..64)
+        .map(|_| TcpStream::connect(&*nodes.status).expect("it listens"))
+        .collect();
+    // It comes after them, and has its answer all the same.
+    get(&nodes.status, "/status").is(200);
+    let let_go = |io: &mut TcpStream| {
+        io.set_nonblocking(true).expect("a socket");
+        !matches!(io.read(&mut [0; 1]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+    };
+    assert!(idle.iter_mut().any(let_go), "there was another place");
 }
 
 #[test]

@@ -51,6 +51,29 @@ fn it_follows_the_mesh_and_is_used_by_keys() {
     ));
     assert_eq!(browser.eval(at), json!([1, 1]));
 
+    // The mouse shows cells too. The corner above the names is none, and what was shown stays.
+    let over = |place: &str| {
+        format!(
+            "document.querySelector('.matrix {place}').dispatchEvent(new MouseEvent('mouseover', {{ bubbles: true }}))"
+        )
+    };
+    browser.eval(&over("thead td"));
+    let updates = browser.eval("Number(document.documentElement.dataset.updates)");
+    browser.wait_until(&format!(
+        "document.documentElement.dataset.updates > {updates} + 1"
+    ));
+    assert_eq!(
+        browser.eval("document.getElementById('live').textContent"),
+        "live"
+    );
+    browser.wait_until(&format!(
+        "document.getElementById('sight').textContent.startsWith('{arrow}')"
+    ));
+    browser.eval(&over("tbody td:last-child"));
+    browser.wait_until(&format!(
+        "!document.getElementById('sight').textContent.startsWith('{arrow}')"
+    ));
+
     // A node goes: nobody knows its row, the others have lost it, and the events say why.
     let gone = nodes.names[2].clone();
     nodes.all.remove(2).kill();
@@ -84,6 +107,24 @@ fn it_follows_the_mesh_and_is_used_by_keys() {
     browser.wait_until(&format!(
         "document.documentElement.dataset.updates > {updates}"
     ));
+    // One that begins while a load is under way is one too, once that has ended.
+    browser.eval(
+        "(() => {
+            const ask = window.fetch;
+            window.fetch = async (...what) => {
+                window.fetch = ask;
+                window.paused = document.documentElement.dataset.updates;
+                document.getElementById('pause').click();
+                return ask(...what);
+            };
+        })()",
+    );
+    browser.wait_until("document.documentElement.dataset.updates > window.paused");
+    assert_eq!(
+        browser.eval("document.getElementById('live').textContent"),
+        "paused"
+    );
+    browser.eval("document.getElementById('pause').click()");
     assert_eq!(browser.complaints(), [""; 0]);
 
     // The node itself goes: the page says so and keeps what it has.

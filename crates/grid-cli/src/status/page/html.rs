@@ -53,8 +53,8 @@ impl Write for Escaped<'_> {
                 '>' => self.0.push_str("&gt;"),
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
-                // Neither is a character of HTML, and some turn around what stands beside them.
-                c if c.is_control() || is_direction(c) => self.0.extend(c.escape_unicode()),
+                // These are not for showing: some end a line, some turn around what stands beside them.
+                c if c.is_control() || moves(c) => self.0.extend(c.escape_unicode()),
                 c => self.0.push(c),
             }
         }
@@ -62,9 +62,9 @@ impl Write for Escaped<'_> {
     }
 }
 
-/// Characters that change the direction of what follows.
-const fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Characters that change the direction of what follows, or end a line.
+const fn moves(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -76,6 +76,9 @@ mod tests {
         let mut html = Html::new();
         html.raw("<b title=\"").text("\"><script>'&").raw("\">");
         html.cell("number", format_args!("<{}>", "\u{202e}\0"));
+        let mut moving = Html::new();
+        moving.text("\u{61c}\u{2028}\u{2029}\u{2066}");
+        assert_eq!(moving.into_string(), "\\u{61c}\\u{2028}\\u{2029}\\u{2066}");
         assert_eq!(
             html.into_string(),
             "<b title=\"&quot;&gt;&lt;script&gt;&#39;&amp;\"><td class=\"number\">&lt;\\u{202e}\\u{0}&gt;</td>"

@@ -15,6 +15,9 @@ use crate::{
 const WIDTH: f64 = (POINTS - 1) as f64;
 const HEIGHT: f64 = 20.0;
 
+/// Links in the table; others are only counted.
+const MOST_LINKS: usize = 512;
+
 pub(super) fn links(status: &Status, curves: &Curves) -> Html {
     let mut html = Html::new();
     html.raw("<h2 id=\"links-title\">Links</h2>\n");
@@ -25,12 +28,17 @@ pub(super) fn links(status: &Status, curves: &Curves) -> Html {
     html.raw("<div class=\"scroll\" role=\"region\" aria-labelledby=\"links-title\" tabindex=\"0\">\n<table>\n");
     html.raw("<caption>Bytes a second: <span class=\"in-key\">in</span> and <span class=\"out-key\">out</span>, with a curve of the last ");
     html.text(EVERY.as_secs() * POINTS as u64 / 60);
-    html.raw(" minutes. Calls and streams are open ones, ours/theirs.</caption>\n");
+    html.raw(" minutes. Calls and streams are open ones, ours/theirs.");
+    let more = status.links.len().saturating_sub(MOST_LINKS);
+    if more > 0 {
+        html.raw(" ").text(more).raw(" more links are not shown.");
+    }
+    html.raw("</caption>\n");
     html.raw("<thead><tr><th scope=\"col\">Remote</th><th scope=\"col\">State</th><th scope=\"col\" class=\"number\">For</th><th scope=\"col\" class=\"number\">Round trip</th><th scope=\"col\" class=\"number\">In/s</th><th scope=\"col\" class=\"number\">Out/s</th><th scope=\"col\">Curve</th><th scope=\"col\" class=\"number\">Calls</th><th scope=\"col\" class=\"number\">Streams</th><th scope=\"col\" class=\"number\">Queued</th><th scope=\"col\" class=\"number\">Reconnects</th><th scope=\"col\">Last cause</th></tr></thead>\n<tbody>\n");
     let mut links: Vec<&LinkStatus> = status.links.iter().collect();
     // Those that need somebody to look come first; the others stay in their order.
     links.sort_by_key(|link| link.state == "connected");
-    for link in links {
+    for link in links.into_iter().take(MOST_LINKS) {
         row(&mut html, link, curves.get(&link.remote));
     }
     html.raw("</tbody>\n</table>\n</div>\n");
@@ -135,6 +143,20 @@ mod tests {
             "{html}"
         );
         assert!(!html.contains("<script>"), "{html}");
+    }
+
+    #[test]
+    fn of_many_links_those_that_are_down_are_shown_and_the_rest_is_counted() {
+        let names: Vec<String> = (0..MOST_LINKS + 3)
+            .map(|n| format!("http://m{n:04}:1"))
+            .collect();
+        let mut status = sample_status(names.iter().map(String::as_str));
+        status.links[MOST_LINKS + 2].state = "waiting".into();
+        let html = links(&status, &Curves::new()).into_string();
+        assert_eq!(html.matches("scope=\"row\"").count(), MOST_LINKS);
+        assert!(html.contains(names[MOST_LINKS + 2].as_str()));
+        assert!(!html.contains(names[MOST_LINKS + 1].as_str()));
+        assert!(html.contains(" 3 more links are not shown."), "{html}");
     }
 
     #[test]

@@ -5,15 +5,21 @@ use std::collections::{BTreeSet, HashMap};
 use super::html::Html;
 use crate::status::{
     Status,
-    mesh::{MOST_NODES, Row, Rows, Sight},
+    mesh::{MOST_NODES, Rows},
+    row::{Row, Sight, State},
 };
 
 /// The states with their classes, the word in a cell without a number, and what the legend says.
-const STATES: [(&str, &str, &str, &str); 4] = [
-    ("connected", "up", "up", "connected"),
-    ("connecting", "dial", "dials", "dials, and is not let in"),
-    ("waiting", "wait", "waits", "waits to be dialed"),
-    ("closed", "shut", "shut", "closed for good"),
+const STATES: [(State, &str, &str, &str); 4] = [
+    (State::Connected, "up", "up", "connected"),
+    (
+        State::Connecting,
+        "dial",
+        "dials",
+        "dials, and is not let in",
+    ),
+    (State::Waiting, "wait", "waits", "waits to be dialed"),
+    (State::Closed, "shut", "shut", "closed for good"),
 ];
 
 /// What is not known.
@@ -21,11 +27,11 @@ const UNKNOWN: (&str, &str, &str) = ("unknown", "?", "not known");
 
 /// The class for a state by its word, which a peer may have made up.
 pub(super) fn class(state: &str) -> &'static str {
-    known(state).map_or(UNKNOWN.0, |(_, class, _, _)| class)
+    known(State::of(state)).map_or(UNKNOWN.0, |(_, class, _, _)| class)
 }
 
-fn known(state: &str) -> Option<(&'static str, &'static str, &'static str, &'static str)> {
-    STATES.into_iter().find(|(word, ..)| *word == state)
+fn known(state: State) -> Option<(State, &'static str, &'static str, &'static str)> {
+    STATES.into_iter().find(|(known, ..)| *known == state)
 }
 
 pub(super) fn matrix(status: &Status, rows: &Rows) -> Html {
@@ -88,7 +94,7 @@ fn names(status: &Status) -> (Vec<&str>, usize) {
 fn own_row(status: &Status) -> Row {
     let links = status.links.iter().map(|link| Sight {
         remote: link.remote.clone(),
-        state: link.state.clone(),
+        state: State::of(&link.state),
         round_trip_s: link.round_trip_s,
     });
     Row {
@@ -120,7 +126,7 @@ fn line(number: usize, name: &str, names: &[&str], row: Result<&Row, &str>, own:
 }
 
 fn sight(html: &mut Html, sight: Option<&Sight>) {
-    let state = sight.and_then(|sight| known(&sight.state));
+    let state = sight.and_then(|sight| known(sight.state));
     let (class, word) = state.map_or((UNKNOWN.0, UNKNOWN.1), |(_, class, word, _)| (class, word));
     html.raw("<td tabindex=\"-1\" class=\"")
         .raw(class)
@@ -154,7 +160,7 @@ mod tests {
     fn sees(remote: &str, state: &str, round_trip_s: Option<f64>) -> Sight {
         Sight {
             remote: remote.into(),
-            state: state.into(),
+            state: State::of(state),
             round_trip_s,
         }
     }

@@ -51,38 +51,45 @@
     if (!wanted) throw new Error("the answer is another page");
     follow(document.getElementById("main"), wanted);
     document.title = page.title;
-    tell();
   }
 
+  const paused = () => pause.getAttribute("aria-pressed") === "true";
+
   async function turn() {
-    if (pause.getAttribute("aria-pressed") !== "true" && !document.hidden) {
+    if (!paused() && !document.hidden) {
+      let failed = null;
       try {
         await load();
         silent = null;
         updates += 1;
         root.dataset.updates = updates;
-        say("live", false);
       } catch (error) {
         silent ??= new Date();
-        say(`no answer since ${silent.toLocaleTimeString()}: ${error.message}`, true);
+        failed = error;
+      }
+      // Who has paused meanwhile is told nothing else.
+      if (!paused()) {
+        if (failed) say(`no answer since ${silent.toLocaleTimeString()}: ${failed.message}`, true);
+        else say("live", false);
       }
     }
     setTimeout(turn, PERIOD);
+    // Last, so that nothing which goes wrong in it stops the turns.
+    tell();
   }
 
   pause.hidden = false;
   pause.addEventListener("click", () => {
-    const paused = pause.getAttribute("aria-pressed") !== "true";
-    pause.setAttribute("aria-pressed", String(paused));
-    say(paused ? "paused" : "live", false);
+    pause.setAttribute("aria-pressed", String(!paused()));
+    say(paused() ? "paused" : "live", false);
   });
 
   // The mesh by keys: arrows go from cell to cell, and the line below says what one means.
   let shown = null;
 
   function cellOf(target) {
-    const cell = target instanceof Element ? target.closest("td") : null;
-    return cell && cell.closest(".matrix") ? cell : null;
+    // Not the corner, which means nothing.
+    return target instanceof Element ? target.closest(".matrix tbody td") : null;
   }
 
   function tell() {
@@ -95,7 +102,7 @@
     const table = shown.closest("table");
     const from = shown.parentElement.querySelector("th");
     const to = table.tHead.rows[0].cells[shown.cellIndex].querySelector("abbr");
-    const meaning = document.querySelector(`#legend .${shown.className.split(" ")[0]}`);
+    const meaning = document.getElementById("legend").getElementsByClassName(shown.classList.item(0))[0];
     const time = /^[0-9]/.test(shown.textContent) ? `, ${shown.textContent} ms` : "";
     sight.textContent = from.dataset.name === to.title
       ? from.dataset.name
