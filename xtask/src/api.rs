@@ -29,7 +29,9 @@ pub(crate) fn run(keep: bool) -> Outcome {
     };
     let metadata = Metadata::load()?;
     let (mut changed, mut others) = (Vec::new(), BTreeSet::new());
-    let libraries = metadata.libraries();
+    let mut libraries = metadata.libraries();
+    // Nobody builds upon the library of a program.
+    libraries.retain(|library| !library.targets.iter().any(|target| target.is("bin")));
     for library in &libraries {
         let name = &library.name;
         let path = workspace::root().join(KEPT).join(format!("{name}.txt"));
