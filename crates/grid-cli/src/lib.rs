@@ -4,6 +4,7 @@
 //! commands call it and its peers, watch, load and decode. One module a command; what they share is
 //! beside them: `reach` leads into the grid, `control` serves those who come through a node.
 
+mod accepting;
 mod call;
 mod cli;
 mod control;

@@ -4,12 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use grid_transport::{Accept, BoxIo, Manager, NoAuth};
-use tokio::{
-    net::{UnixListener, UnixStream},
-    sync::Semaphore,
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::{net::UnixStream, sync::Semaphore, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -17,7 +12,7 @@ use super::{
     message::{CLIENT, NODE, PATH, settings},
     socket::Bound,
 };
-use crate::status::Facts;
+use crate::{accepting::Accepting, status::Facts};
 
 /// Commands that may be connected at the same time; others wait for their turn.
 const MOST_CLIENTS: usize = 64;
@@ -26,8 +21,6 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// What a client's calls have to come to their end when the node ends; those of the node had their
 /// time before.
 const GRACE: Duration = Duration::from_secs(1);
-/// Between two attempts to accept, where one has failed: mostly there are too many open files.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// A control socket at work.
 #[derive(Debug)]
@@ -71,28 +64,20 @@ async fn run(bound: Bound, facts: Arc<Facts>, stop: CancellationToken) {
     let Bound { socket, file } = bound;
     let clients = TaskTracker::new();
     let places = Arc::new(Semaphore::new(MOST_CLIENTS));
+    let mut accepting = Accepting::on("the control socket");
     let accept = async {
-        loop {
-            // Never closed.
-            let Ok(place) = places.clone().acquire_owned().await else {
-                return;
+        // Never closed.
+        while let Ok(place) = places.clone().acquire_owned().await {
+            let Some((io, _)) = accepting.accepted(socket.accept().await).await else {
+                continue;
             };
-            match next(&socket).await {
-                Ok(io) => {
-                    let (facts, stop) = (facts.clone(), stop.clone());
-                    clients.spawn(async move {
-                        if let Err(error) = client(io, &facts, &stop).await {
-                            tracing::warn!("a command on the control socket: {error}");
-                        }
-                        drop(place);
-                    });
+            let (facts, stop) = (facts.clone(), stop.clone());
+            clients.spawn(async move {
+                if let Err(error) = client(io, &facts, &stop).await {
+                    tracing::warn!("a command on the control socket: {error}");
                 }
-                Err(error) => {
-                    tracing::warn!("the control socket accepts nothing: {error}");
-                    // tidy: sleep: what is missing comes back by itself or not at all
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
+                drop(place);
+            });
         }
     };
     tokio::select! {
@@ -103,11 +88,6 @@ async fn run(bound: Bound, facts: Arc<Facts>, stop: CancellationToken) {
     drop(file);
     clients.close();
     clients.wait().await;
-}
-
-async fn next(socket: &UnixListener) -> io::Result<UnixStream> {
-    let (stream, _) = socket.accept().await?;
-    Ok(stream)
 }
 
 /// Serves one command until it goes.

@@ -18,7 +18,7 @@ use super::{
     answer::Answers,
     args::StatusConfig,
 };
-use crate::failure::Failure;
+use crate::{accepting::Accepting, failure::Failure};
 
 /// Connections at one time; others wait for their turn.
 const MOST_CLIENTS: usize = 64;
@@ -30,8 +30,6 @@ const LIFE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(1);
 /// The largest head of a request; the least that hyper takes.
 const MOST_HEAD: usize = 8 * 1024;
-/// Between two attempts to accept, where one has failed: mostly there are too many open files.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound address that nobody serves yet.
 #[derive(Debug)]
@@ -47,27 +45,30 @@ pub(crate) async fn bind(config: &StatusConfig) -> Result<StatusSocket, Failure>
     let refused =
         |error: io::Error| Failure::bad(format!("--status: can't listen on '{address}': {error}"));
     let found: Vec<SocketAddr> = lookup_host(address).await.map_err(refused)?.collect();
-    let access = match &config.token {
-        Some(token) => Access::Token(token.clone()),
-        None => {
-            let open = |found: &&SocketAddr| !found.ip().to_canonical().is_loopback();
-            if let Some(open) = found.iter().find(open) {
-                return Err(Failure::bad(format!(
-                    "--status: '{address}' can be reached from other machines ({}): give \
-                     {TOKEN_OPTION} FILE, or an address of the loopback interface (example: \
-                     127.0.0.1:9100)",
-                    open.ip()
-                )));
-            }
-            Access::Local(address.to_owned())
-        }
-    };
+    let access = access(config, &found)?;
     let listener = TcpListener::bind(&*found).await.map_err(refused)?;
     Ok(StatusSocket {
         address: listener.local_addr().map_err(refused)?,
         listener,
         access,
     })
+}
+
+/// Who may read a status whose address leads to these.
+fn access(config: &StatusConfig, found: &[SocketAddr]) -> Result<Access, Failure> {
+    let address = &config.address;
+    if let Some(token) = &config.token {
+        return Ok(Access::Token(token.clone()));
+    }
+    let open = |found: &&SocketAddr| !found.ip().to_canonical().is_loopback();
+    match found.iter().find(open) {
+        Some(open) => Err(Failure::bad(format!(
+            "--status: '{address}' can be reached from other machines ({}): give {TOKEN_OPTION} \
+             FILE, or an address of the loopback interface (example: 127.0.0.1:9100)",
+            open.ip()
+        ))),
+        None => Ok(Access::Local(address.clone())),
+    }
 }
 
 /// The server of the status at work.
@@ -102,26 +103,18 @@ impl StatusServer {
 async fn run(listener: TcpListener, answers: Arc<Answers>, stop: CancellationToken) {
     let clients = TaskTracker::new();
     let places = Arc::new(Semaphore::new(MOST_CLIENTS));
+    let mut accepting = Accepting::on("the status address");
     let accept = async {
-        loop {
-            // Never closed.
-            let Ok(place) = places.clone().acquire_owned().await else {
-                return;
+        // Never closed.
+        while let Ok(place) = places.clone().acquire_owned().await {
+            let Some((io, _)) = accepting.accepted(listener.accept().await).await else {
+                continue;
             };
-            match listener.accept().await {
-                Ok((io, _)) => {
-                    let (answers, stop) = (answers.clone(), stop.clone());
-                    clients.spawn(async move {
-                        client(io, &answers, &stop).await;
-                        drop(place);
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!("the status address accepts nothing: {error}");
-                    // tidy: sleep: what is missing comes back by itself or not at all
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
+            let (answers, stop) = (answers.clone(), stop.clone());
+            clients.spawn(async move {
+                client(io, &answers, &stop).await;
+                drop(place);
+            });
         }
     };
     tokio::select! {
@@ -156,4 +149,37 @@ async fn client(io: TcpStream, answers: &Answers, stop: &CancellationToken) {
         }
     };
     let _ = timeout(LIFE, life).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::Token;
+
+    #[test]
+    fn every_address_that_a_name_leads_to_has_to_be_of_this_machine() {
+        let of = |token: Option<&str>, found: &[&str]| {
+            let found: Vec<_> = found.iter().map(|found| found.parse().unwrap()).collect();
+            let config = StatusConfig {
+                address: "node:9100".to_owned(),
+                token: token.map(Token::new),
+            };
+            access(&config, &found).map_err(|failure| failure.to_string())
+        };
+        let local = ["127.0.0.1:9100", "[::1]:9100", "[::ffff:127.0.0.1]:9100"];
+        assert!(matches!(of(None, &local), Ok(Access::Local(own)) if own == "node:9100"));
+        for open in ["10.0.0.1", "[2001:db8::1]", "[::ffff:10.0.0.1]", "0.0.0.0"] {
+            let last = format!("{open}:9100");
+            let found = [&local[..], &[&*last]].concat();
+            let refused = of(None, &found).unwrap_err();
+            let open = open.trim_matches(['[', ']']);
+            assert!(
+                refused.contains(&format!(
+                    "'node:9100' can be reached from other machines ({open})"
+                )),
+                "{refused}"
+            );
+            assert!(matches!(of(Some("s3cret"), &found), Ok(Access::Token(_))));
+        }
+    }
 }
