@@ -88,9 +88,7 @@ impl TokenSource {
             });
         }
         if let Some(path) = self.file {
-            let token = read_token_file("--token-file", &path)?;
-            let place = format!("--token-file: '{}'", path.display());
-            return carried(&place, token.text);
+            return read_token_file("--token-file", &path);
         }
         match self.env.map(OsString::into_string) {
             Some(Ok(text)) if !text.is_empty() => {
@@ -119,7 +117,8 @@ fn carried(place: &str, text: String) -> Result<Token, Failure> {
 
 /// Reads the token in the file that `option` names.
 pub(crate) fn read_token_file(option: &str, path: &Path) -> Result<Token, Failure> {
-    Ok(Token::new(credentials::from_file(option, path)?))
+    let text = credentials::from_file(option, path)?;
+    carried(&format!("{option}: '{}'", path.display()), text)
 }
 
 #[cfg(test)]

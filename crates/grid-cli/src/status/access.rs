@@ -108,13 +108,7 @@ pub(crate) fn read_token(file: &Path) -> Result<Token, Failure> {
             file.display()
         )));
     }
-    if token.text().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Ok(token);
-    }
-    Err(Failure::bad(format!(
-        "{TOKEN_OPTION}: '{}' holds a space, or another character that no header can carry",
-        file.display()
-    )))
+    Ok(token)
 }
 
 #[cfg(test)]

@@ -2,29 +2,33 @@
 
 use std::fmt::{self, Display, Write};
 
-/// The most of it, in bytes.
-const MOST: usize = 256;
-
 /// What stands where the rest was.
 const CUT: char = '…';
 
-/// At most 256 bytes of a value, and never half a character. No more than that is formatted.
-pub(super) fn brief(value: &impl Display) -> String {
-    let mut room = Room(String::new());
+/// At most so many bytes of a value, and never half a character. No more than that is formatted.
+pub(super) fn brief(value: impl Display, most: usize) -> String {
+    let mut room = Room {
+        text: String::new(),
+        most,
+    };
     if write!(room, "{value}").is_err() {
-        let end = room.0.floor_char_boundary(MOST - CUT.len_utf8());
-        room.0.truncate(end);
-        room.0.push(CUT);
+        let end = most.saturating_sub(CUT.len_utf8());
+        room.text.truncate(room.text.floor_char_boundary(end));
+        room.text.push(CUT);
     }
-    room.0
+    room.text
 }
 
-struct Room(String);
+struct Room {
+    text: String,
+    most: usize,
+}
 
 impl Write for Room {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let fits = text.floor_char_boundary(MOST.saturating_sub(self.0.len()));
-        self.0.push_str(text.get(..fits).unwrap_or_default());
+        let room = self.most.saturating_sub(self.text.len());
+        let fits = text.floor_char_boundary(room);
+        self.text.push_str(text.get(..fits).unwrap_or_default());
         if fits < text.len() {
             return Err(fmt::Error);
         }
@@ -38,16 +42,27 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_between_characters() {
-        assert_eq!(brief(&"no link"), "no link");
-        let fits = "x".repeat(MOST);
-        assert_eq!(brief(&fits), fits);
-        let cut = brief(&format_args!(
-            "{}{}",
-            "é".repeat(1_000),
-            "x".repeat(1 << 20)
-        ));
-        assert_eq!(cut, format!("{}…", "é".repeat(126)));
-        let cut = brief(&"x".repeat(MOST + 1));
-        assert_eq!(cut, format!("{}…", "x".repeat(MOST - 3)));
+        assert_eq!(brief("no link", 256), "no link");
+        let fits = "x".repeat(256);
+        assert_eq!(brief(&fits, 256), fits);
+        let long = format_args!("{}{}", "é".repeat(1_000), "x".repeat(1 << 20)).to_string();
+        assert_eq!(brief(long, 256), format!("{}…", "é".repeat(126)));
+        let cut = brief("x".repeat(257), 256);
+        assert_eq!(cut, format!("{}…", "x".repeat(253)));
+    }
+
+    #[test]
+    fn no_more_is_formatted_than_is_kept() {
+        struct Endless;
+
+        impl Display for Endless {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                loop {
+                    f.write_str("ab")?;
+                }
+            }
+        }
+
+        assert_eq!(brief(Endless, 9), "ababab…");
     }
 }

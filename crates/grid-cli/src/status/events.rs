@@ -20,6 +20,8 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
+use super::brief::brief;
+
 /// How many are kept.
 pub(crate) const MOST_EVENTS: usize = 50;
 
@@ -123,11 +125,11 @@ struct Fields {
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.keep(field.name(), cut(format_args!("{value}")));
+        self.keep(field.name(), brief(value, MOST_TEXT));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.keep(field.name(), cut(format_args!("{value:?}")));
+        self.keep(field.name(), brief(format_args!("{value:?}"), MOST_TEXT));
     }
 }
 
@@ -146,16 +148,6 @@ impl Fields {
             }
         }
     }
-}
-
-/// The text, no more of it than is kept.
-fn cut(text: fmt::Arguments<'_>) -> String {
-    let mut kept = text.to_string();
-    if kept.len() > MOST_TEXT {
-        kept.truncate(kept.floor_char_boundary(MOST_TEXT));
-        kept.push('…');
-    }
-    kept
 }
 
 #[cfg(test)]

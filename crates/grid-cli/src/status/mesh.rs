@@ -44,6 +44,9 @@ const TOLD: Duration = Duration::from_secs(1);
 /// Questions that are answered at one time; others are refused.
 const MOST_ASKERS: usize = 2;
 
+/// What is kept of the words in which a peer refuses, in bytes.
+const MOST_WORDS: usize = 256;
+
 /// How many nodes the matrix has; others are only counted.
 pub(super) const MOST_NODES: usize = 64;
 
@@ -210,7 +213,7 @@ async fn ask(
     let row = match call.await {
         Ok(answer) => Row::decode(&answer, names).map_err(NoRow::from),
         Err(CallError::UnknownHandler(_)) => Err(NoRow::Other),
-        Err(error) => Err(NoRow::Failed(brief(&error))),
+        Err(error) => Err(NoRow::Failed(brief(error, MOST_WORDS))),
     };
     (Some(instance), row)
 }
