@@ -163,7 +163,7 @@ impl Connection {
     }
 
     /// Whether the remote is a node of this project, as it said when the link came up (protocol section 10), and not one
-    /// of MinIO. Of a link that is down it is what was said last, and false where it never was up.
+    /// of MinIO. False of a link that is down: another may come up in its place.
     #[must_use]
     pub fn remote_is_ours(&self) -> bool {
         self.link.is_ours()
