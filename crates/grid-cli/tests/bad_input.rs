@@ -4,7 +4,7 @@ mod common;
 
 use std::net::TcpListener;
 
-use common::{Ended, Grid, PATIENCE, TempDir};
+use common::{Grid, PATIENCE, TempDir};
 
 const A: &str = "http://127.0.0.1:1";
 const B: &str = "http://127.0.0.1:2";
@@ -13,19 +13,7 @@ const BOTH: &str = "http://127.0.0.1:1,http://127.0.0.1:2";
 /// Runs `grid`, and asserts that it refuses in one line that has these parts.
 #[track_caller]
 fn refused(arguments: &[&str], parts: &[&str]) {
-    assert_refused(Grid::start(arguments).ended(PATIENCE), parts);
-}
-
-#[track_caller]
-fn assert_refused(ended: Ended, parts: &[&str]) {
-    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
-    assert_eq!(ended.stdout, "", "{ended:?}");
-    let [line] = ended.stderr.as_slice() else {
-        panic!("not one line: {ended:?}")
-    };
-    for part in parts {
-        assert!(line.contains(part), "{part:?} is not in {line:?}");
-    }
+    Grid::start(arguments).ended(PATIENCE).is_refusal(parts);
 }
 
 #[test]
@@ -108,10 +96,8 @@ fn a_port_in_use() {
 #[test]
 fn a_missing_token() {
     let arguments = ["node", "--local", A, "--peers", BOTH];
-    assert_refused(
-        Grid::start_with(&arguments, &[]).ended(PATIENCE),
-        &["no token", "GRID_TOKEN"],
-    );
+    let ended = Grid::start_with(&arguments, &[]).ended(PATIENCE);
+    ended.is_refusal(&["no token", "GRID_TOKEN"]);
     let file = "/nowhere/token";
     refused(
         &["node", "--local", A, "--peers", BOTH, "--token-file", file],

@@ -1,9 +1,10 @@
 //! Half of a grid is restarted, a node after the other, while all nodes call each other.
 
+#[path = "common/places.rs"]
+mod places;
+
 use std::{
-    collections::{BTreeMap, HashMap},
-    io,
-    net::SocketAddr,
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -11,17 +12,12 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
 use grid_transport::{
-    BoxIo, CallError, Dialer, HandlerId, LinkCause, Manager, NoAuth, Request, Serving, Settings,
-    Target,
+    CallError, HandlerId, LinkCause, Manager, NoAuth, Request, Serving, Settings,
 };
 use parking_lot::Mutex;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::JoinSet,
-};
+use places::{Places, name};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 const ECHO: HandlerId = HandlerId::new(200);
 const NODES: usize = 6;
@@ -29,26 +25,6 @@ const NODES: usize = 6;
 const CALLS: u64 = 200;
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-fn name(node: usize) -> String {
-    format!("http://node{node}:9000")
-}
-
-/// Where each node listens now: a port that was given back may be somebody else's at once.
-#[derive(Clone, Default)]
-struct Places(Arc<Mutex<HashMap<String, SocketAddr>>>);
-
-impl Dialer for Places {
-    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>> {
-        let place = self.0.lock().get(target.name()).copied();
-        Box::pin(async move {
-            let place = place.ok_or(io::ErrorKind::ConnectionRefused)?;
-            let stream = TcpStream::connect(place).await?;
-            stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as BoxIo)
-        })
-    }
-}
 
 /// What the callers have seen.
 #[derive(Default)]
@@ -99,10 +75,7 @@ struct Node {
 impl Node {
     async fn start(node: usize, places: &Places, seen: &Arc<Seen>) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        places
-            .0
-            .lock()
-            .insert(name(node), socket.local_addr().unwrap());
+        places.set(name(node), socket.local_addr().unwrap());
         let settings = Settings::new()
             .redial_interval(Duration::from_millis(5))
             .redial_at_once_after(Duration::ZERO);
@@ -192,7 +165,7 @@ async fn roll() -> Arc<Seen> {
     }
     for restarted in (0..NODES).step_by(2) {
         nodes[restarted].take().unwrap().end().await;
-        places.0.lock().remove(&name(restarted));
+        places.forget(&name(restarted));
         for node in nodes.iter_mut().flatten() {
             node.goes_on().await;
         }

@@ -2,20 +2,21 @@
 
 #[path = "common/node.rs"]
 mod node;
+#[path = "common/places.rs"]
+mod places;
 #[path = "common/raw.rs"]
 mod raw;
 
-use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 #[cfg(feature = "jwt")]
 use grid_transport::Jwt;
 use grid_transport::{
-    Auth, BoxIo, CallError, Capacity, Connection, Dialer, HandlerId, LinkCause, Manager, Request,
-    SharedSecret, StreamCall, Target,
+    Auth, CallError, Capacity, Connection, HandlerId, LinkCause, Manager, Request, SharedSecret,
+    StreamCall,
 };
-use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
+use places::{Places, name};
+use tokio::net::TcpListener;
 
 const ECHO: HandlerId = HandlerId::new(200);
 const ECHOES: HandlerId = HandlerId::new(201);
@@ -65,24 +66,6 @@ impl Proof for Jwt {
     fn change_to(&self, secrets: &[&str]) {
         self.change(secrets).unwrap();
     }
-}
-
-/// Where each node listens now.
-#[derive(Clone, Default)]
-struct Places(Arc<Mutex<HashMap<String, SocketAddr>>>);
-
-impl Dialer for Places {
-    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>> {
-        let place = self.0.lock().get(target.name()).copied();
-        Box::pin(async move {
-            let place = place.ok_or(io::ErrorKind::ConnectionRefused)?;
-            Ok(Box::new(TcpStream::connect(place).await?) as BoxIo)
-        })
-    }
-}
-
-fn name(index: usize) -> String {
-    format!("http://node{index}:9000")
 }
 
 /// A link that its other end has lost already may be up still on this one.
@@ -141,7 +124,7 @@ impl<P: Proof> Grid<P> {
             .build()
             .unwrap();
         manager.serve(socket).unwrap();
-        self.places.0.lock().insert(name(index), address);
+        self.places.set(name(index), address);
         (manager, proof)
     }
 

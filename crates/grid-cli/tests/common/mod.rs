@@ -45,6 +45,22 @@ pub(crate) struct Ended {
     pub(crate) stderr: Vec<String>,
 }
 
+impl Ended {
+    /// Asserts that it has refused its input in one line, which has these parts, and done nothing.
+    #[track_caller]
+    pub(crate) fn is_refusal(&self, parts: &[&str]) -> &str {
+        assert_eq!(self.status.code(), Some(2), "{self:?}");
+        assert_eq!(self.stdout, "", "{self:?}");
+        let [line] = self.stderr.as_slice() else {
+            panic!("not one line: {self:?}")
+        };
+        for part in parts {
+            assert!(line.contains(part), "{part:?} is not in {line:?}");
+        }
+        line
+    }
+}
+
 impl Grid {
     /// Starts `grid` with these arguments, and with a token in its environment.
     pub(crate) fn start(arguments: &[&str]) -> Self {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::common::{Grid, PATIENCE};
+use crate::common::{Grid, PATIENCE, cluster::reserve};
 
 pub(crate) struct Nodes {
     pub(crate) names: Vec<String>,
@@ -49,16 +49,6 @@ pub(crate) fn word_after(node: &mut Grid, words: &str) -> String {
     let (_, rest) = line.split_once(words).expect("the words are there");
     let word = rest.split_whitespace().next();
     word.expect("a word").to_owned()
-}
-
-/// A port that is taken, but for one who listens on it.
-fn reserve() -> socket2::Socket {
-    let socket =
-        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-    socket.set_reuse_address(true).expect("an option");
-    let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-    socket.bind(&any.into()).expect("a port");
-    socket
 }
 
 fn address(socket: &socket2::Socket) -> SocketAddr {

@@ -1,6 +1,6 @@
 //! A grid under a route of a server of the application that speaks TLS.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
 use grid_transport::{BoxIo, LinkCause, tls::Tls};
@@ -15,6 +15,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    task::{JoinHandle, JoinSet},
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
@@ -59,9 +60,27 @@ fn dialer_of(acceptor: &str) -> String {
         .unwrap()
 }
 
-/// Speaks TLS on what a server has accepted.
-async fn greeted(tls: &Tls, stream: TcpStream) -> Option<BoxIo> {
-    tls.greeted(Box::new(stream)).await.ok()
+/// Speaks TLS on what comes to the socket, and has `each` serve it; all of that ends with the server.
+fn serves<F>(
+    socket: TcpListener,
+    tls: Tls,
+    each: impl Fn(BoxIo) -> F + Clone + Send + 'static,
+) -> JoinHandle<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, _) = socket.accept().await.unwrap();
+            let (tls, each) = (tls.clone(), each.clone());
+            connections.spawn(async move {
+                if let Ok(stream) = tls.greeted(Box::new(stream)).await {
+                    each(stream).await;
+                }
+            });
+        }
+    })
 }
 
 #[tokio::test]
@@ -82,18 +101,12 @@ async fn a_grid_is_mounted_on_a_server_that_speaks_tls_and_knows_names() {
     let app = Router::new()
         .route("/health", get(|| async { "fine" }))
         .route_service(acceptor.path(), acceptor.service());
-    let server = tokio::spawn(async move {
-        loop {
-            let (stream, _) = socket.accept().await.unwrap();
-            let (tls, app) = (of_acceptor.clone(), app.clone());
-            tokio::spawn(async move {
-                if let Some(stream) = greeted(&tls, stream).await {
-                    let http = auto::Builder::new(TokioExecutor::new());
-                    let service = TowerToHyperService::new(app);
-                    let served = http.serve_connection_with_upgrades(TokioIo::new(stream), service);
-                    drop(served.await);
-                }
-            });
+    let server = serves(socket, of_acceptor, move |stream| {
+        let service = TowerToHyperService::new(app.clone());
+        async move {
+            let http = auto::Builder::new(TokioExecutor::new());
+            let served = http.serve_connection_with_upgrades(TokioIo::new(stream), service);
+            drop(served.await);
         }
     });
     let dialed_by = |host: &str| {
@@ -152,29 +165,23 @@ async fn hyper_alone_serves_a_grid_over_tls_beside_what_else_it_has() {
         .build()
         .unwrap();
     let (grid, path) = (acceptor.service(), acceptor.path().to_owned());
-    let server = tokio::spawn(async move {
-        loop {
-            let (stream, _) = socket.accept().await.unwrap();
-            let (tls, grid, path) = (of_acceptor.clone(), grid.clone(), path.clone());
-            tokio::spawn(async move {
-                let Some(stream) = greeted(&tls, stream).await else {
-                    return;
-                };
-                let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-                    let (mut grid, is_grid) = (grid.clone(), request.uri().path() == path);
-                    async move {
-                        if is_grid {
-                            return grid.call(request).await;
-                        }
-                        let beside = Full::new(Bytes::from_static(b"beside the grid"));
-                        Ok::<_, Infallible>(Response::new(beside))
-                    }
-                });
-                let mut http = hyper::server::conn::http1::Builder::new();
-                http.timer(TokioTimer::new());
-                let connection = http.serve_connection(TokioIo::new(stream), service);
-                drop(connection.with_upgrades().await);
-            });
+    let server = serves(socket, of_acceptor, move |stream| {
+        let (grid, path) = (grid.clone(), path.clone());
+        let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+            let (mut grid, is_grid) = (grid.clone(), request.uri().path() == path);
+            async move {
+                if is_grid {
+                    return grid.call(request).await;
+                }
+                let beside = Full::new(Bytes::from_static(b"beside the grid"));
+                Ok::<_, Infallible>(Response::new(beside))
+            }
+        });
+        async move {
+            let mut http = hyper::server::conn::http1::Builder::new();
+            http.timer(TokioTimer::new());
+            let connection = http.serve_connection(TokioIo::new(stream), service);
+            drop(connection.with_upgrades().await);
         }
     });
     let of_dialer = tls(&authority.certify(&[DIALER]), &authority)
