@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
     peer_list::{PeerListArgs, PeerSet, check_names},
     tls::{NodeTls, Renewal, TlsArgs},
-    values::{NodeUrl, parse_dial, parse_listen},
+    values::{NodeUrl, parse_dial, parse_listen, parse_seconds},
 };
 
 /// The options of a place beside the names.
@@ -28,6 +28,10 @@ pub(crate) struct PlaceArgs {
     /// Dial a peer at this address instead of the one in its name.
     #[arg(long, value_name = "NAME=IP:PORT")]
     pub(crate) dial: Vec<String>,
+    /// How often the files that are followed are looked at: that of --peers-file, and certificates, in
+    /// seconds [default: 5].
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub(crate) reread: Option<String>,
     #[command(flatten)]
     pub(crate) credentials: CredentialArgs,
     #[command(flatten)]
@@ -41,6 +45,7 @@ impl PlaceArgs {
             ("--listen", self.listen.is_some()),
             ("--path", self.path.is_some()),
             ("--dial", !self.dial.is_empty()),
+            ("--reread", self.reread.is_some()),
         ];
         let own = own.iter().find(|(_, given)| *given);
         let given = own
@@ -70,6 +75,8 @@ pub(crate) struct Place {
     tls: Option<NodeTls>,
     pub(crate) path: String,
     pub(crate) dial: HashMap<String, SocketAddr>,
+    /// How often files that are followed are looked at.
+    reread: Duration,
 }
 
 impl Place {
@@ -89,6 +96,10 @@ impl Place {
         Ok(Self {
             path: check_path(args.path.unwrap_or_else(|| DEFAULT_PATH.to_owned()))?,
             dial: check_dial(&list, &peers, &args.dial)?,
+            reread: match &args.reread {
+                Some(text) => parse_seconds("--reread", text)?,
+                None => REREAD,
+            },
             credentials: args.credentials.check(environment)?,
             tls: args.tls.check(&local, &peers)?,
             local,
@@ -134,12 +145,13 @@ impl Place {
 
     /// Reads certificates again as their files change.
     pub(crate) fn renew(&self) -> Option<Renewal> {
-        self.tls.as_ref().and_then(Renewal::start)
+        let tls = self.tls.as_ref()?;
+        Renewal::start(tls, self.reread)
     }
 
     /// Has the node follow the list of its peers, where that changes.
     pub(crate) fn follow(&self, manager: &Manager) -> Result<Option<Following>, Failure> {
-        self.list.follow(manager, self.tls.is_some())
+        self.list.follow(manager, self.tls.is_some(), self.reread)
     }
 
     /// The place with all names, for who needs them now and follows no list.
@@ -160,6 +172,9 @@ impl Place {
         self.peers.iter().filter(|peer| **peer != self.local)
     }
 }
+
+/// How often files that are followed are looked at where nobody says: as the library looks at lists.
+const REREAD: Duration = Duration::from_secs(5);
 
 /// The route path where none is given.
 const DEFAULT_PATH: &str = "/minio/grid/v1";

@@ -131,6 +131,7 @@ fn values_that_are_none() {
     for (option, value) in [
         ("--ping", "fast"),
         ("--stream-ping", "-1"),
+        ("--reread", "0"),
         ("--path", "grid"),
         ("--path", "/a?b"),
         ("--listen", "here"),

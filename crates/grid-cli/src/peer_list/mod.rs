@@ -42,16 +42,20 @@ impl PeerSet {
         !matches!(self, Self::Given)
     }
 
-    /// Has the node follow the list, where there is one that changes. `speaks_tls` says whether names for TLS are of use to
-    /// it.
+    /// Has the node follow the list, where there is one that changes: a file is looked at in this interval, DNS says itself
+    /// when. `speaks_tls` says whether names for TLS are of use to the node.
     pub(crate) fn follow(
         &self,
         manager: &Manager,
         speaks_tls: bool,
+        interval: Duration,
     ) -> Result<Option<Following>, Failure> {
         let following = match self {
             Self::Given => return Ok(None),
-            Self::File(path) => manager.follow(Checked::new(PeersFile::new(path), speaks_tls)),
+            Self::File(path) => {
+                let file = PeersFile::new(path).interval(interval);
+                manager.follow(Checked::new(file, speaks_tls))
+            }
             Self::Dns(list) => manager.follow(Checked::new(list.source()?, speaks_tls)),
         };
         match following {

@@ -106,18 +106,22 @@ mod tests {
         let reach = via.clone().check(Environment::default()).unwrap();
         assert!(matches!(reach.way, Way::Via(path) if path.to_str() == Some("/a")));
         assert_eq!(reach.within, CONNECT);
-        let with = ReachArgs {
-            place: PlaceArgs {
-                listen: Some("127.0.0.1:1".into()),
-                ..PlaceArgs::default()
-            },
-            ..via.clone()
+        let listens = PlaceArgs {
+            listen: Some("127.0.0.1:1".into()),
+            ..PlaceArgs::default()
         };
-        let line = check(with).unwrap_err().line();
-        assert!(
-            line.contains("--listen") && line.contains("--via"),
-            "{line}"
-        );
+        let follows = PlaceArgs {
+            reread: Some("1".into()),
+            ..PlaceArgs::default()
+        };
+        for (option, place) in [("--listen", listens), ("--reread", follows)] {
+            let with = ReachArgs {
+                place,
+                ..via.clone()
+            };
+            let line = check(with).unwrap_err().line();
+            assert!(line.contains(option) && line.contains("--via"), "{line}");
+        }
         let with = ReachArgs {
             list: PeerListArgs {
                 peers_dns_server: vec!["127.0.0.1:53".into()],

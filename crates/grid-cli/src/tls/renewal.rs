@@ -10,9 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{NodeTls, files::Prints};
 
-/// How often the files are looked at: as often as a list of peers is.
-const INTERVAL: Duration = Duration::from_secs(5);
-/// How long they have to stand still: a certificate and its key are two files.
+/// How long the files have to stand still, where they are not looked at more often: a certificate and its key are two.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// The task that looks at the files.
@@ -23,13 +21,13 @@ pub(crate) struct Renewal {
 }
 
 impl Renewal {
-    /// Looks at the files from now on; `None` where there is none.
-    pub(crate) fn start(tls: &NodeTls) -> Option<Self> {
+    /// Looks at the files in this interval from now on; `None` where there is none.
+    pub(crate) fn start(tls: &NodeTls, interval: Duration) -> Option<Self> {
         if tls.prints.is_empty() {
             return None;
         }
         let stop = CancellationToken::new();
-        let task = tokio::spawn(run(tls.clone(), stop.clone()));
+        let task = tokio::spawn(run(tls.clone(), interval, stop.clone()));
         Some(Self { stop, task })
     }
 
@@ -45,11 +43,11 @@ impl Renewal {
     }
 }
 
-async fn run(tls: NodeTls, stop: CancellationToken) {
+async fn run(tls: NodeTls, interval: Duration, stop: CancellationToken) {
     tokio::select! {
         biased;
         () = stop.cancelled() => {}
-        () = follow(&tls) => {}
+        () = follow(&tls, interval) => {}
     }
 }
 
@@ -58,17 +56,17 @@ async fn run(tls: NodeTls, stop: CancellationToken) {
 /// # Cancel safety
 ///
 /// What was begun to be read is read to its end.
-async fn follow(tls: &NodeTls) {
+async fn follow(tls: &NodeTls, interval: Duration) {
     let mut watch = Watch::new(tls.prints.clone());
-    let mut pause = INTERVAL;
+    let mut pause = interval;
     loop {
         // tidy: sleep: files say nothing of when they change
         sleep(pause).await;
         let now = look(tls).await;
-        pause = INTERVAL;
+        pause = interval;
         match watch.sees(&now) {
             Step::Nothing => {}
-            Step::Settle => pause = SETTLE,
+            Step::Settle => pause = SETTLE.min(interval),
             Step::Reload => match watch.reloaded(now, reload(tls).await) {
                 Told::Read => {
                     tracing::info!(target: "grid::tls", "the certificates were read again");

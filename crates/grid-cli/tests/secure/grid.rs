@@ -42,6 +42,8 @@ impl Secure {
         let node = |who: &str, local: &str, dial: &[&str]| {
             let control = format!("unix:{}/{who}.sock", dir.text());
             let mut words = words(&["node", "--local", local, "--listen", LISTEN]);
+            // The changes are what is tested, not the wait for them.
+            words.extend(["--reread".to_owned(), "1".to_owned()]);
             words.extend(options(&dir, &names, who));
             words.extend(["--control".to_owned(), control]);
             for dial in dial {

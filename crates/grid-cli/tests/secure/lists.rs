@@ -11,7 +11,9 @@ use crate::{
 };
 
 fn node(local: &str, more: &[&str]) -> Grid {
-    Grid::start(&[&["node", "--local", local][..], more].concat())
+    // Looked at far more often than by default: what is tested are the changes, not the wait.
+    let node = ["node", "--local", local, "--reread", "0.2"];
+    Grid::start(&[&node[..], more].concat())
 }
 
 #[test]
