@@ -52,11 +52,13 @@ pub(crate) fn run() -> Outcome {
 }
 
 /// The workspace's own profile, so that what was compiled for it fits.
-pub(crate) const PROFILE: [&str; 4] = [
+pub(crate) const PROFILE: [&str; 6] = [
     "--config",
     "profile.dev.debug=\"line-tables-only\"",
     "--config",
     "profile.dev.package.\"*\".opt-level=1",
+    "--config",
+    "profile.dev.package.\"*\".debug=false",
 ];
 
 fn copy_out(from: &Path, to: &Path, root: &Path) -> Result<(), Stop> {

@@ -5,10 +5,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::outside::PROFILE;
 use crate::process;
 use crate::report::{Done, Outcome, Stop};
 use crate::workspace::{self, Metadata, Package};
+
+/// Where the packages stand in the workspace that they are built in, as they do in ours.
+const CRATES: &str = "crates";
 
 /// What must travel with a crate when it is there.
 const TRAVELS: [&str; 5] = ["src", "tests", "benches", "examples", "fuzz-seeds"];
@@ -21,8 +23,8 @@ const READS: [&str; 4] = [
     "fuzz-seeds",
 ];
 
-/// Packs them, builds them from what was unpacked, and runs the tests that read files. That each builds with
-/// its own features is for `features` and `outside`: by themselves they would have all dependencies built four times more.
+/// Packs them, builds them from what was unpacked, and runs the tests that read files. In a workspace like ours, so that
+/// nothing else is built again; that each builds with its own features is for `features` and `outside`.
 pub(crate) fn run() -> Outcome {
     let metadata = Metadata::load()?;
     let libraries = metadata.libraries();
@@ -39,20 +41,21 @@ pub(crate) fn run() -> Outcome {
 
     let unpacked = metadata.target_directory.join("unpacked");
     let (mut tested, mut tests) = (Vec::new(), BTreeSet::new());
+    join(&metadata, &libraries, &unpacked)?;
     for library in &libraries {
-        unpack(library, &packing.join("package"), &unpacked)?;
+        unpack(library, &packing.join("package"), &unpacked.join(CRATES))?;
         let readers = tests_that_read(library)?;
         if !readers.is_empty() {
             tested.push(format!("{} ({})", library.name, readers.join(", ")));
             tests.extend(readers);
         }
     }
-    let manifest = join(&libraries, &unpacked)?;
+    let manifest = unpacked.join("Cargo.toml");
     // All of them, whether a test reads or not.
     for task in [&["build"][..], &["test"]] {
         let mut command = process::cargo(task);
         command.args(["--workspace", "--all-features", "--manifest-path"]);
-        command.arg(&manifest).args(PROFILE);
+        command.arg(&manifest);
         // With the workspace's target folder: what is compiled alike is compiled once.
         command.arg("--target-dir").arg(&metadata.target_directory);
         if task == ["test"] {
@@ -79,24 +82,37 @@ pub(crate) fn run() -> Outcome {
     )))
 }
 
-/// Makes the unpacked packages one workspace, in which each finds the others where a registry would have them. Gives its
-/// manifest.
-fn join(libraries: &[&Package], unpacked: &Path) -> Result<PathBuf, Stop> {
-    let manifest = unpacked.join("Cargo.toml");
-    let names = || libraries.iter().map(|library| &library.name);
-    let members: Vec<_> = names().map(|name| format!("{name:?}")).collect();
-    let patches: String = names()
-        .map(|name| format!("{name} = {{ path = {name:?} }}\n"))
+/// Makes a workspace like ours around what will be unpacked, in which each package finds the others where a registry would
+/// have them. All else of ours is in it too, so that dependencies are asked for the same features.
+fn join(metadata: &Metadata, libraries: &[&Package], unpacked: &Path) -> Result<(), Stop> {
+    let root = workspace::root();
+    let manifest = root.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).map_err(failed(&manifest))?;
+    let patches: String = libraries
+        .iter()
+        .map(|library| format!("{0} = {{ path = \"{CRATES}/{0}\" }}\n", library.name))
         .collect();
-    let text = format!(
-        "[workspace]\nresolver = \"3\"\nmembers = [{}]\n\n[patch.crates-io]\n{patches}",
-        members.join(", ")
-    );
-    fs::write(&manifest, text).map_err(failed(&manifest))?;
-    // The same versions as ours; cargo strikes out what is not used.
+    let manifest = unpacked.join("Cargo.toml");
+    fs::create_dir_all(unpacked)
+        .and_then(|()| fs::write(&manifest, format!("{text}\n[patch.crates-io]\n{patches}")))
+        .map_err(failed(&manifest))?;
     let lock = unpacked.join("Cargo.lock");
-    fs::copy(workspace::root().join("Cargo.lock"), &lock).map_err(failed(&lock))?;
-    Ok(manifest)
+    fs::copy(root.join("Cargo.lock"), &lock).map_err(failed(&lock))?;
+    let is_packed = |package: &&Package| libraries.iter().any(|other| other.name == package.name);
+    for other in metadata.packages.iter().filter(|other| !is_packed(other)) {
+        let folder = other.folder();
+        let copy = unpacked.join(folder.strip_prefix(&root).unwrap_or(folder));
+        if copy.exists() {
+            fs::remove_dir_all(&copy).map_err(failed(&copy))?;
+        }
+        for file in files_below(folder).map_err(failed(folder))? {
+            let to = copy.join(file.strip_prefix(folder).unwrap_or(&file));
+            fs::create_dir_all(to.parent().unwrap_or(&copy))
+                .and_then(|()| fs::copy(&file, &to))
+                .map_err(failed(&to))?;
+        }
+    }
+    Ok(())
 }
 
 fn failed(what: &Path) -> impl FnOnce(io::Error) -> Stop {

@@ -33,6 +33,15 @@ pub(crate) fn run(runner_args: &[String]) -> Outcome {
     let mut runner = if nextest {
         let mut command = process::cargo(["nextest", "run", "--no-fail-fast"]);
         command.args(EVERYTHING).args(runner_args);
+        // Most of them wait for something else than a processor. Those that must have the machine to themselves say so in
+        // its configuration.
+        if !runner_args
+            .iter()
+            .any(|arg| arg.starts_with("--test-threads") || arg == "-j")
+        {
+            let processors = std::thread::available_parallelism().map_or(1, usize::from);
+            command.arg(format!("--test-threads={}", 2 * processors));
+        }
         command
     } else {
         let mut command = process::cargo(["test", "--no-fail-fast", "--lib", "--bins", "--tests"]);
