@@ -130,6 +130,22 @@ fn structs_are_maps_by_name() {
         }),
         "with defaults"
     );
+    let without_b = Sample {
+        a: 1,
+        c: vec![2],
+        ..Sample::default()
+    };
+    for text in [
+        "82a16101a163c40102",
+        "82d9016101a163c40102",
+        "83a16101a27a7a01a163c40102",
+    ] {
+        assert_eq!(read(text).as_ref().ok(), Some(&without_b), "{text}");
+    }
+    assert_eq!(
+        error::<Sample>("82a16101a2"),
+        "the value is cut short at byte 5"
+    );
     let with_unknown_fields = "82a16101a17a9281a16101c7010102";
     assert_eq!(
         read::<Sample>(with_unknown_fields).ok(),

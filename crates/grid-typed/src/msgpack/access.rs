@@ -13,11 +13,25 @@ const RESERVE: usize = 256;
 
 /// The elements of an array, or the pairs of a map.
 pub(super) struct Items<'a, 'de> {
-    pub(super) de: &'a mut Deserializer<'de>,
-    pub(super) left: u32,
+    de: &'a mut Deserializer<'de>,
+    left: u32,
+    /// The names of a struct's fields that have not come yet, in their order.
+    fields: &'static [&'static str],
 }
 
-impl Items<'_, '_> {
+impl<'a, 'de> Items<'a, 'de> {
+    pub(super) fn new(
+        de: &'a mut Deserializer<'de>,
+        len: u32,
+        fields: &'static [&'static str],
+    ) -> Self {
+        Self {
+            de,
+            left: len,
+            fields,
+        }
+    }
+
     pub(super) fn end(self) -> Result<(), DecodeError> {
         match self.left {
             0 => Ok(()),
@@ -64,9 +78,9 @@ impl<'de> de::MapAccess<'de> for Items<'_, 'de> {
             return Ok(None);
         };
         self.left = left;
-        self.de.at_key = true;
+        self.de.begin_key(&mut self.fields);
         let key = seed.deserialize(&mut *self.de).map(Some);
-        self.de.at_key = false;
+        self.de.end_key();
         key
     }
 
@@ -151,10 +165,10 @@ impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
 
     fn struct_variant<V: Visitor<'de>>(
         self,
-        _fields: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        de::Deserializer::deserialize_map(self.de, visitor)
+        de::Deserializer::deserialize_struct(self.de, "", fields, visitor)
     }
 }
 

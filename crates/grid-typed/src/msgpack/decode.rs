@@ -14,6 +14,8 @@ pub(super) struct Deserializer<'de> {
     levels_left: usize,
     /// A map's key comes next, and may be a bin where a str is asked for.
     pub(super) at_key: bool,
+    /// The name of the field that comes next, as a short str, where its struct told it: it needs no look at its bytes.
+    known: Option<&'static str>,
 }
 
 impl<'de> Deserializer<'de> {
@@ -22,6 +24,7 @@ impl<'de> Deserializer<'de> {
             reader: Reader::new(input),
             levels_left: MAX_DEPTH,
             at_key: false,
+            known: None,
         }
     }
 
@@ -36,6 +39,25 @@ impl<'de> Deserializer<'de> {
     pub(super) fn header(&mut self) -> Result<Header, DecodeError> {
         self.at_key = false;
         self.reader.header()
+    }
+
+    /// A map's key comes next; it may be that of one of these fields, which are left without it and those before it.
+    #[inline]
+    pub(super) fn begin_key(&mut self, fields: &mut &'static [&'static str]) {
+        self.at_key = true;
+        // Most come in the order in which the struct has them.
+        if let Some(at) = self.reader.next_of(fields)
+            && let Some((name, rest)) = fields.get(at..).and_then(<[_]>::split_first)
+        {
+            self.known = Some(name);
+            *fields = rest;
+        }
+    }
+
+    #[inline]
+    pub(super) fn end_key(&mut self) {
+        self.at_key = false;
+        self.known = None;
     }
 
     /// The bytes of a str, or of a bin if that is a map's key.
@@ -71,7 +93,7 @@ impl<'de> Deserializer<'de> {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         self.nested(|de| {
-            let mut items = Items { de, left: len };
+            let mut items = Items::new(de, len, &[]);
             let value = visitor.visit_seq(&mut items)?;
             items.end().map(|()| value)
         })
@@ -80,10 +102,11 @@ impl<'de> Deserializer<'de> {
     fn visit_map<V: Visitor<'de>>(
         &mut self,
         len: u32,
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         self.nested(|de| {
-            let mut items = Items { de, left: len };
+            let mut items = Items::new(de, len, fields);
             let value = visitor.visit_map(&mut items)?;
             items.end().map(|()| value)
         })
@@ -135,7 +158,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
             }
             Header::Bin(len) => visitor.visit_borrowed_bytes(self.reader.take(len)?),
             Header::Array(len) => self.visit_array(len, visitor),
-            Header::Map(len) => self.visit_map(len, visitor),
+            Header::Map(len) => self.visit_map(len, &[], visitor),
             Header::Ext(kind, len) => self.visit_extension(kind, len, visitor),
         }
     }
@@ -155,8 +178,14 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         self.deserialize_str(visitor)
     }
 
+    #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.deserialize_str(visitor)
+        let Some(name) = self.known.take() else {
+            return self.deserialize_str(visitor);
+        };
+        self.at_key = false;
+        self.reader.pass(name);
+        visitor.visit_borrowed_str(name)
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -217,19 +246,19 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.header()? {
-            Header::Map(len) => self.visit_map(len, visitor),
-            other => Err(mismatch(other, &visitor)),
-        }
+        self.deserialize_struct("", &[], visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
-        _fields: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        self.deserialize_map(visitor)
+        match self.header()? {
+            Header::Map(len) => self.visit_map(len, fields, visitor),
+            other => Err(mismatch(other, &visitor)),
+        }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(

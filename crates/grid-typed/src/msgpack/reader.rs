@@ -104,6 +104,23 @@ impl<'de> Reader<'de> {
         Some(text)
     }
 
+    /// Which of `names` comes next as a short str, if one does; nothing is read.
+    #[inline]
+    pub(super) fn next_of(&self, names: &[&str]) -> Option<usize> {
+        let (&first, rest) = self.rest.split_first()?;
+        if first & 0xe0 != 0xa0 {
+            return None;
+        }
+        let text = rest.get(..usize::from(first & 0x1f))?;
+        names.iter().position(|name| name.as_bytes() == text)
+    }
+
+    /// Reads past a short str, which [comes next](Self::next_of).
+    #[inline]
+    pub(super) fn pass(&mut self, text: &str) {
+        self.rest = self.rest.get(1 + text.len()..).unwrap_or_default();
+    }
+
     #[inline]
     pub(super) fn take(&mut self, len: u32) -> Result<&'de [u8], DecodeError> {
         let split = usize::try_from(len)
