@@ -51,20 +51,15 @@ pub(crate) fn run() -> Outcome {
         }
     }
     let manifest = unpacked.join("Cargo.toml");
-    // All of them, whether a test reads or not.
-    for task in [&["build"][..], &["test"]] {
-        let mut command = process::cargo(task);
-        command.args(["--workspace", "--all-features", "--manifest-path"]);
-        command.arg(&manifest);
+    // All of them, whether a test reads or not; with the tests at once, as what these depend on counts for all.
+    for (task, targets) in [("build", &["--lib", "--bins"][..]), ("test", &[])] {
+        let mut command = process::cargo([task, "--workspace", "--all-features"]);
+        command.arg("--manifest-path").arg(&manifest).args(targets);
         // With the workspace's target folder: what is compiled alike is compiled once.
         command.arg("--target-dir").arg(&metadata.target_directory);
-        if task == ["test"] {
-            tests.iter().for_each(|test| {
-                command.args(["--test", test]);
-            });
-        } else {
-            command.args(["--lib", "--bins"]);
-        }
+        tests.iter().for_each(|test| {
+            command.args(["--test", test]);
+        });
         process::run(&mut command)?;
     }
     let names: Vec<_> = libraries
@@ -177,9 +172,10 @@ fn unpack(library: &Package, packages: &Path, unpacked: &Path) -> Result<(), Sto
     }
     fs::create_dir_all(unpacked).map_err(failed(unpacked))?;
     let archive = packages.join(format!("{named}.crate"));
+    // With the times of now: all files of a package have the same one, by which cargo would not see that one has changed.
     process::run(
         process::program("tar")
-            .arg("xzf")
+            .arg("xzmf")
             .arg(archive)
             .arg("-C")
             .arg(unpacked),
