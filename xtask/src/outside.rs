@@ -52,11 +52,9 @@ pub(crate) fn run() -> Outcome {
 }
 
 /// The workspace's own profile, so that what was compiled for it fits.
-pub(crate) const PROFILE: [&str; 6] = [
+const PROFILE: [&str; 4] = [
     "--config",
     "profile.dev.debug=\"line-tables-only\"",
-    "--config",
-    "profile.dev.package.\"*\".opt-level=1",
     "--config",
     "profile.dev.package.\"*\".debug=false",
 ];

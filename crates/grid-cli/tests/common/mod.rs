@@ -110,18 +110,26 @@ impl Grid {
     /// Waits for a line on stderr that has all of these parts.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, parts: &[&str], within: Duration) -> String {
+        self.wait_for_all(&[parts], within)
+    }
+
+    /// Waits for a line for each of these, in whatever order they come; gives the last.
+    #[track_caller]
+    pub(crate) fn wait_for_all(&mut self, lines: &[&[&str]], within: Duration) -> String {
         let deadline = Instant::now() + within;
+        let mut missing = lines.to_vec();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
                 Ok(line) => {
                     self.seen.push(line.clone());
-                    if parts.iter().all(|part| line.contains(part)) {
+                    missing.retain(|parts| !parts.iter().all(|part| line.contains(part)));
+                    if missing.is_empty() {
                         return line;
                     }
                 }
                 Err(error) => panic!(
-                    "no line with {parts:?} within {within:?} ({error}): {:#?}",
+                    "no line with {missing:?} within {within:?} ({error}): {:#?}",
                     self.seen
                 ),
             }

@@ -41,8 +41,10 @@ fn a_link_comes_and_goes_as_a_file_says() {
     a.address();
 
     dir.write("a", format!("{}\n{}\n", names.a, names.b));
-    a.wait_for(&["grid::peers", "has changed", &names.b], PATIENCE);
-    a.wait_for(&["link state", &names.b, "connected to"], PATIENCE);
+    // The list and its link tell of it in either order.
+    let changed = ["grid::peers", "has changed", &names.b];
+    let connected = ["link state", &names.b, "connected to"];
+    a.wait_for_all(&[&changed, &connected], PATIENCE);
     b.wait_for(&["link state", &names.a, "connected to"], PATIENCE);
 
     // What is wrong changes nothing.
@@ -73,8 +75,9 @@ fn a_link_comes_and_goes_as_a_file_says() {
     );
 
     dir.write("a", format!("{}\n{}\n", names.a, names.listener));
-    a.wait_for(&["grid::peers", "has changed", &names.listener], PATIENCE);
-    a.wait_for(&["link state", &names.b, "no peer any more"], PATIENCE);
+    let changed = ["grid::peers", "has changed", &names.listener];
+    let gone = ["link state", &names.b, "no peer any more"];
+    a.wait_for_all(&[&changed, &gone], PATIENCE);
 }
 
 /// A port that is free on all of these addresses.
