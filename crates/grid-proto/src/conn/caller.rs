@@ -238,6 +238,18 @@ impl Connection {
     }
 
     /// Gives up a call of ours: its mux is free at once, no event follows, and the remote is told where it listens.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, Payload, conn::{Config, Connection, NewRequest}};
+    ///
+    /// let now = Instant::now();
+    /// let mut connection = Connection::new(Config::default(), now);
+    /// let mux = connection.request(now, NewRequest::new(HandlerId::new(9), Payload::from("hello")))?;
+    /// connection.cancel(mux);
+    /// assert_eq!(connection.open_requests(), 0);
+    /// # Ok::<(), grid_proto::conn::SubmitError>(())
+    /// ```
     pub fn cancel(&mut self, mux: MuxId) {
         let Some(call) = self.remove_call(mux.get()) else {
             return;
