@@ -14,6 +14,7 @@ mod places;
 mod rates;
 mod row;
 mod seen;
+mod told;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -29,7 +30,7 @@ pub(crate) use self::{
     document::{HandlerStatus, LinkStatus, ProcessStatus, Status, parse_status},
     events::Events,
     http::{StatusServer, bind},
-    mesh::RowSource,
+    told::RowSource,
 };
 use crate::probe::Usage;
 
