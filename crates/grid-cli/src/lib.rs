@@ -36,6 +36,7 @@ mod target;
 mod tls;
 mod token;
 mod top;
+mod unruly;
 mod values;
 
 use std::{ffi::OsString, future::Future, io::Write, num::NonZeroUsize, process::ExitCode};

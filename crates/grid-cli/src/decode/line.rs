@@ -1,11 +1,12 @@
 //! A record as one line of text.
 
-use std::fmt::{self, Display, Formatter, Write};
+use std::fmt::{self, Display, Formatter};
 
 use super::record::{
     ControlRecord, DamageRecord, HttpRecord, MessageRecord, PayloadRecord, Place, Record,
     Structure, What, time,
 };
+use crate::unruly::tame;
 
 /// The line as text or as JSON, its end included.
 ///
@@ -17,24 +18,9 @@ pub(super) fn of(record: &Record, json: bool) -> String {
     } else {
         record.to_string()
     };
-    let mut tame = String::with_capacity(line.len() + 1);
-    for c in line.chars() {
-        if is_unruly(c) {
-            // Writing to a string does not fail.
-            let _ = write!(tame, "\\u{:04x}", u32::from(c));
-        } else {
-            tame.push(c);
-        }
-    }
+    let mut tame = tame(&line);
     tame.push('\n');
     tame
-}
-
-fn is_unruly(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 impl Display for Record {

@@ -12,18 +12,26 @@ use hyper::{
     },
 };
 
+use tokio::task::JoinError;
+
 use super::{
     Facts,
     access::{Access, Denied},
+    brief::brief,
     mesh::Mesh,
     page::{self, View},
     rates::Rates,
+    seen::MeshStatus,
 };
+use crate::unruly::tame;
 
 /// Where the document is.
 pub(crate) const STATUS_PATH: &str = "/status";
 /// Where the page is.
 const PAGE_PATH: &str = "/";
+
+/// What is repeated of a query, in bytes.
+const MOST_QUERY: usize = 256;
 
 /// What pages that only have a text may do.
 const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
@@ -64,7 +72,8 @@ impl Answers {
         }
     }
 
-    /// Measures what the page shows curves of, and forgets what nobody looks at, for as long as it is polled.
+    /// Measures what the page shows curves of, and asks the others for what somebody wants to see of them, for as long as
+    /// it is polled.
     ///
     /// # Cancel safety
     ///
@@ -72,19 +81,16 @@ impl Answers {
     pub(super) async fn measure(&self) -> Infallible {
         tokio::select! {
             never = self.rates.keep(self.facts.manager()) => never,
-            never = self.mesh.forget() => never,
+            never = self.mesh.keep() => never,
         }
     }
 
-    /// The answer to a request.
+    /// The answer to a request that is [admitted](Self::admit).
     ///
     /// # Cancel safety
     ///
     /// Safe.
     pub(super) async fn answer<B>(&self, request: &Request<B>) -> Answer {
-        if let Err(answer) = self.admit(request.headers()) {
-            return *answer;
-        }
         let path = request.uri().path();
         if !matches!(path, STATUS_PATH | PAGE_PATH) {
             return text(
@@ -102,14 +108,19 @@ impl Answers {
                 methods,
             );
         }
-        if path == PAGE_PATH {
-            self.page().await
-        } else {
-            self.document()
+        let query = request.uri().query().unwrap_or_default();
+        if path == PAGE_PATH && query.is_empty() {
+            return self.page().await;
+        }
+        match (path, query) {
+            (STATUS_PATH, "" | "mesh=false") => self.document(false).await,
+            (STATUS_PATH, "mesh=true") => self.document(true).await,
+            _ => bad_query(path, query),
         }
     }
 
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Box<Answer>> {
+    /// Whether whoever asks with this head is answered; else the refusal.
+    pub(super) fn admit(&self, headers: &HeaderMap) -> Result<(), Box<Answer>> {
         let Err(denied) = self.access.check(headers) else {
             return Ok(());
         };
@@ -146,15 +157,14 @@ impl Answers {
     async fn page(&self) -> Answer {
         let rows = self.mesh.rows().await;
         let (status, curves) = (self.facts.status(), self.rates.curves());
-        // Links share the threads on which this is asked.
-        let rendered = tokio::task::spawn_blocking(move || {
+        let html = made(move || {
             page::render(&View {
+                mesh: &MeshStatus::of(&status, &rows),
                 status: &status,
-                rows: &rows,
                 curves: &curves,
             })
         });
-        let html = match rendered.await {
+        let html = match html.await {
             Ok(html) => html,
             Err(error) => {
                 tracing::warn!("the page can't be made: {error}");
@@ -170,10 +180,24 @@ impl Answers {
         answer
     }
 
-    fn document(&self) -> Answer {
-        match serde_json::to_vec(&self.facts.status()) {
+    /// With who sees whom only where it is asked for: it costs questions to all peers.
+    async fn document(&self, with_mesh: bool) -> Answer {
+        let rows = match with_mesh {
+            true => Some(self.mesh.rows().await),
+            false => None,
+        };
+        let mut status = self.facts.status();
+        let json = made(move || {
+            status.mesh = rows.map(|rows| MeshStatus::of(&status, &rows));
+            serde_json::to_string(&status).map(|json| tame(&json))
+        });
+        let told = match json.await {
+            Ok(json) => json.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match told {
             Ok(mut json) => {
-                json.push(b'\n');
+                json.push('\n');
                 response(StatusCode::OK, "application/json", json.into())
             }
             Err(error) => {
@@ -187,17 +211,36 @@ impl Answers {
     }
 }
 
+/// Makes an answer beside the threads on which it is asked for, as links share these.
+///
+/// # Cancel safety
+///
+/// It is made, and dropped.
+async fn made<T: Send + 'static>(
+    make: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    tokio::task::spawn_blocking(make).await
+}
+
+fn bad_query(path: &str, query: &str) -> Answer {
+    let query = brief(query, MOST_QUERY);
+    let takes = match path {
+        STATUS_PATH => "the status takes ?mesh=true or ?mesh=false",
+        _ => "the page takes none",
+    };
+    text(
+        StatusCode::BAD_REQUEST,
+        format!("'?{query}' is no query that is known here: {takes}\n"),
+    )
+}
+
 fn with(mut answer: Answer, (name, value): (HeaderName, HeaderValue)) -> Answer {
     answer.headers_mut().append(name, value);
     answer
 }
 
-fn text(code: StatusCode, text: &'static str) -> Answer {
-    response(
-        code,
-        "text/plain; charset=utf-8",
-        Bytes::from_static(text.as_bytes()),
-    )
+fn text(code: StatusCode, text: impl Into<Bytes>) -> Answer {
+    response(code, "text/plain; charset=utf-8", text.into())
 }
 
 fn response(code: StatusCode, kind: &'static str, body: Bytes) -> Answer {

@@ -4,7 +4,7 @@
 use grid_transport::{HandlerStats, LinkState, LinkStats};
 use serde::{Deserialize, Serialize};
 
-use super::events::EventStatus;
+use super::{events::EventStatus, seen::MeshStatus};
 
 /// The version of the document.
 pub(crate) const VERSION: u32 = 1;
@@ -25,6 +25,9 @@ pub(crate) struct Status {
     /// Not there in the first documents of this version, as others that have a default.
     #[serde(default)]
     pub(crate) events: Vec<EventStatus>,
+    /// Only where somebody asks for it, as the others have to be asked then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mesh: Option<MeshStatus>,
 }
 
 /// The process that a node runs in.
@@ -233,5 +236,6 @@ pub(crate) fn sample_status<'a>(remotes: impl IntoIterator<Item = &'a str>) -> S
             cause: None,
             detail: String::new(),
         }],
+        mesh: None,
     }
 }

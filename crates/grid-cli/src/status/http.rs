@@ -6,7 +6,6 @@ use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream, lookup_host},
-    sync::Semaphore,
     task::JoinHandle,
     time::timeout,
 };
@@ -17,11 +16,10 @@ use super::{
     access::{Access, TOKEN_OPTION},
     answer::Answers,
     args::StatusConfig,
+    places::{Place, Places},
 };
 use crate::{accepting::Accepting, failure::Failure};
 
-/// Connections at one time; others wait for their turn.
-const MOST_CLIENTS: usize = 64;
 /// A client that hasn't asked by then is let go.
 const HEAD: Duration = Duration::from_secs(5);
 /// A connection is for one request, and no client takes longer to read its answer.
@@ -102,35 +100,50 @@ impl StatusServer {
 
 async fn run(listener: TcpListener, answers: Arc<Answers>, stop: CancellationToken) {
     let clients = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(MOST_CLIENTS));
-    let mut accepting = Accepting::on("the status address");
-    let accept = async {
-        // Never closed.
-        while let Ok(place) = places.clone().acquire_owned().await {
-            let Some((io, _)) = accepting.accepted(listener.accept().await).await else {
-                continue;
-            };
-            let (answers, stop) = (answers.clone(), stop.clone());
-            clients.spawn(async move {
-                client(io, &answers, &stop).await;
-                drop(place);
-            });
+    let work = async {
+        tokio::select! {
+            never = accept(listener, &answers, &clients, &stop) => match never {},
+            () = stop.cancelled() => {}
         }
+        clients.close();
+        clients.wait().await;
     };
     tokio::select! {
-        () = accept => {}
+        () = work => {}
         never = answers.measure() => match never {},
-        () = stop.cancelled() => {}
     }
-    drop(listener);
-    clients.close();
-    clients.wait().await;
+}
+
+/// Takes in whoever connects, as long as it is polled.
+async fn accept(
+    listener: TcpListener,
+    answers: &Arc<Answers>,
+    clients: &TaskTracker,
+    stop: &CancellationToken,
+) -> Infallible {
+    let places = Places::new();
+    let mut accepting = Accepting::on("the status address");
+    loop {
+        let room = places.room().await;
+        let Some((io, from)) = accepting.accepted(listener.accept().await).await else {
+            continue;
+        };
+        let place = places.enter(room, from.ip());
+        let (answers, stop) = (answers.clone(), stop.clone());
+        clients.spawn(async move { client(io, &answers, &place, &stop).await });
+    }
 }
 
 /// Answers one request. What goes wrong with it is the client's loss and nobody else's concern.
-async fn client(io: TcpStream, answers: &Answers, stop: &CancellationToken) {
+async fn client(io: TcpStream, answers: &Answers, place: &Place, stop: &CancellationToken) {
     let service = service_fn(|request: Request<Incoming>| async move {
-        Ok::<_, Infallible>(answers.answer(&request).await)
+        Ok::<_, Infallible>(match answers.admit(request.headers()) {
+            Ok(()) => {
+                place.keep().await;
+                answers.answer(&request).await
+            }
+            Err(refusal) => *refusal,
+        })
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
@@ -142,6 +155,7 @@ async fn client(io: TcpStream, answers: &Answers, stop: &CancellationToken) {
     let life = async {
         tokio::select! {
             _ = connection.as_mut() => {}
+            () = place.taken() => {}
             () = stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 let _ = timeout(GRACE, connection).await;

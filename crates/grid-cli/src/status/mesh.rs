@@ -3,31 +3,23 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     convert::Infallible,
-    sync::{Arc, OnceLock, Weak},
+    sync::Arc,
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures_util::future::join_all;
-use grid_transport::{
-    CallError, Connection, HandlerError, HandlerId, InstanceId, LinkState, Payload, Registration,
-    SingleHandler,
-};
+use grid_transport::{CallError, Connection, InstanceId, LinkState, Payload};
 use tokio::{
-    sync::Mutex,
-    time::{Instant, MissedTickBehavior, interval},
+    sync::{Notify, watch},
+    time::{Instant, timeout},
 };
 
 use super::{
     Facts,
     brief::brief,
     row::{BadRow, Row},
+    told::{ROUTE, ROW},
 };
-
-/// A node's links. The subroute is what makes sure that nobody else is meant: a node that runs another program, such as
-/// one of MinIO, refuses it as unknown.
-const ROW: HandlerId = HandlerId::new(79);
-const ROUTE: &str = "grid/status/row/v1";
 
 /// How long a node may take to tell its row.
 const WITHIN: Duration = Duration::from_secs(1);
@@ -38,12 +30,6 @@ const FRESH: Duration = Duration::from_millis(1_500);
 /// Rows that nobody has looked at for as long are forgotten.
 const KEPT: Duration = Duration::from_secs(30);
 
-/// For how long one row is told to everybody, so that asking often costs next to nothing.
-const TOLD: Duration = Duration::from_secs(1);
-
-/// Questions that are answered at one time; others are refused.
-const MOST_ASKERS: usize = 2;
-
 /// What is kept of the words in which a peer refuses, in bytes.
 const MOST_WORDS: usize = 256;
 
@@ -53,83 +39,82 @@ pub(super) const MOST_NODES: usize = 64;
 /// What is known of the others' rows, by name: the row, or why there is none.
 pub(super) type Rows = BTreeMap<String, Result<Row, String>>;
 
-/// The handler that tells peers the row of a node. It is registered before the node is there.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RowSource(Arc<Source>);
-
-#[derive(Debug, Default)]
-struct Source {
-    facts: OnceLock<Weak<Facts>>,
-    told: parking_lot::Mutex<Option<(Instant, Bytes)>>,
-}
-
-impl RowSource {
-    /// From now on it tells of this node, which it does not keep.
-    pub(crate) fn tell_of(&self, facts: &Arc<Facts>) {
-        // Whoever calls it again means the same node.
-        let _ = self.0.facts.set(Arc::downgrade(facts));
-    }
-
-    pub(crate) fn handler(&self) -> Registration {
-        let source = self.clone();
-        SingleHandler::new(ROW, move |_| {
-            let row = source.row();
-            async move { row.map(Payload::from) }
-        })
-        .subroute(ROUTE)
-        .limit(MOST_ASKERS)
-        .into()
-    }
-
-    fn row(&self) -> Result<Bytes, HandlerError> {
-        let facts = self.0.facts.get().and_then(Weak::upgrade);
-        let facts = facts.ok_or_else(|| HandlerError::new("the node is not up"))?;
-        let mut told = self.0.told.lock();
-        match &*told {
-            Some((when, row)) if when.elapsed() < TOLD => Ok(row.clone()),
-            _ => {
-                let row = Bytes::from(Row::of(&facts.manager().stats()).encode()?);
-                *told = Some((Instant::now(), row.clone()));
-                Ok(row)
-            }
-        }
-    }
-}
-
 /// The rows of the others, asked for when somebody looks.
 #[derive(Debug)]
 pub(super) struct Mesh {
     facts: Arc<Facts>,
-    known: Mutex<Known>,
+    /// Somebody waits for rows.
+    wanted: Notify,
+    known: watch::Sender<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     asked: Option<Instant>,
     rows: Arc<Rows>,
-    /// Runs of nodes that have no such handler, and will have none.
-    others: HashMap<String, InstanceId>,
 }
+
+impl Known {
+    /// Whether they are what somebody is told who came at this time.
+    fn is_for(&self, came: Instant) -> bool {
+        self.asked.is_some_and(|asked| asked + FRESH > came)
+    }
+}
+
+/// Runs of nodes that have no such handler, and will have none.
+type Others = HashMap<String, InstanceId>;
 
 impl Mesh {
     pub(super) fn new(facts: Arc<Facts>) -> Self {
         Self {
             facts,
-            known: Mutex::default(),
+            wanted: Notify::new(),
+            known: watch::Sender::default(),
         }
     }
 
-    /// The rows of the first nodes by name that this one has a link to. Takes no longer than the slowest of them may.
+    /// The rows of the first nodes by name that this one has a link to. Takes no longer than the slowest of them may, as
+    /// long as [`keep`](Self::keep) is polled.
     ///
     /// # Cancel safety
     ///
-    /// Safe: what was asked for is asked for again.
+    /// Safe: others who wait are told, and who comes again is told the same.
     pub(super) async fn rows(&self) -> Arc<Rows> {
-        // Who comes while others are asking waits for the same rows.
-        let mut known = self.known.lock().await;
-        if known.asked.is_some_and(|asked| asked.elapsed() < FRESH) {
-            return known.rows.clone();
+        let came = Instant::now();
+        let mut known = self.known.subscribe();
+        if !known.borrow().is_for(came) {
+            self.wanted.notify_one();
         }
+        match known.wait_for(|known| known.is_for(came)).await {
+            Ok(known) => known.rows.clone(),
+            // It fails only where the sender has gone, which is here.
+            Err(_) => Arc::default(),
+        }
+    }
+
+    /// Asks when somebody wants to know, and forgets what nobody looks at any more, for as long as it is polled. Clients
+    /// don't ask themselves: if one that goes took its questions along, the next would ask all of them once more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Who waits is told once it is polled again.
+    pub(super) async fn keep(&self) -> Infallible {
+        let mut others = Others::new();
+        loop {
+            if timeout(KEPT, self.wanted.notified()).await.is_err() {
+                self.known.send_replace(Known::default());
+                continue;
+            }
+            // Who came while the last ones were asked has been told already.
+            if !self.known.borrow().is_for(Instant::now()) {
+                let rows = Arc::new(self.ask_all(&mut others).await);
+                let asked = Some(Instant::now());
+                self.known.send_replace(Known { asked, rows });
+            }
+        }
+    }
+
+    async fn ask_all(&self, others: &mut Others) -> Rows {
         let manager = self.facts.manager();
         let peers = manager.connections();
         let names: BTreeSet<&str> = peers.iter().map(Connection::name).collect();
@@ -137,48 +122,22 @@ impl Mesh {
         let names = names.into_iter().take(MOST_NODES);
         let names: BTreeSet<&str> = names.chain([manager.local()]).collect();
         let asked = peers.iter().take(MOST_NODES).map(|peer| {
-            let other = known.others.get(peer.name());
+            let other = others.get(peer.name());
             ask(peer, other.copied(), &names)
         });
         let answers = join_all(asked).await;
-        let mut rows = Rows::new();
-        let mut others = std::mem::take(&mut known.others);
         others.retain(|name, _| names.contains(&**name));
-        for (peer, (instance, row)) in peers.iter().zip(answers) {
+        let rows = peers.iter().zip(answers).map(|(peer, (instance, row))| {
             let name = peer.name().to_owned();
-            rows.insert(
-                name.clone(),
-                row.map_err(|why| {
-                    if let (NoRow::Other, Some(instance)) = (&why, instance) {
-                        others.insert(name, instance);
-                    }
-                    why.to_string()
-                }),
-            );
-        }
-        *known = Known {
-            asked: Some(Instant::now()),
-            rows: Arc::new(rows),
-            others,
-        };
-        known.rows.clone()
-    }
-
-    /// Forgets rows that nobody looks at any more, for as long as it is polled.
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe.
-    pub(super) async fn forget(&self) -> Infallible {
-        let mut pace = interval(KEPT);
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            pace.tick().await;
-            let mut known = self.known.lock().await;
-            if known.asked.is_some_and(|asked| asked.elapsed() >= KEPT) {
-                known.rows = Arc::default();
-            }
-        }
+            let row = row.map_err(|why| {
+                if let (NoRow::Other, Some(instance)) = (&why, instance) {
+                    others.insert(name.clone(), instance);
+                }
+                why.to_string()
+            });
+            (name, row)
+        });
+        rows.collect()
     }
 }
 
@@ -220,9 +179,13 @@ async fn ask(
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
+    use std::{
+        future::pending,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
 
-    use grid_transport::testing;
+    use futures_util::FutureExt;
+    use grid_transport::{HandlerError, SingleHandler, testing};
 
     use super::*;
     use crate::status::Events;
@@ -269,16 +232,61 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_row_is_made_once_a_second_for_all() {
-        let pair = testing::pair(|node| node).await.unwrap();
-        let source = RowSource::default();
-        assert!(source.row().is_err());
+    async fn all_who_look_cost_one_question_and_who_goes_takes_none_along() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = asked.clone();
+        let answers = Arc::new(tokio::sync::Semaphore::new(0));
+        let gate = answers.clone();
+        let pair = testing::pair(move |node| {
+            let (counted, gate) = (counted.clone(), gate.clone());
+            let handler = SingleHandler::new(ROW, move |_| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let gate = gate.clone();
+                async move {
+                    gate.acquire().await?.forget();
+                    Ok(Payload::from(Row::default().encode()?))
+                }
+            });
+            node.register(handler.subroute(ROUTE))
+        });
+        let pair = pair.await.unwrap();
         let facts = Arc::new(Facts::new(pair.a.clone(), Events::of(testing::NAMES[0])));
-        source.tell_of(&facts);
-        let first = source.row().unwrap();
-        assert_eq!(source.row().unwrap().as_ptr(), first.as_ptr());
-        tokio::time::advance(TOLD).await;
-        assert_ne!(source.row().unwrap().as_ptr(), first.as_ptr());
+        let mesh = Arc::new(Mesh::new(facts));
+        let keeper = mesh.clone();
+        let keeper = tokio::spawn(async move { keeper.keep().await });
+        let look = || {
+            let mesh = mesh.clone();
+            tokio::spawn(async move { mesh.rows().await })
+        };
+        let count = || asked.load(Ordering::Relaxed);
+
+        // The peer has been asked, and the one who wanted to know goes.
+        let gone = look();
+        while count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        gone.abort();
+        assert!(gone.await.is_err());
+        let many: Vec<_> = (0..8).map(|_| look()).collect();
+        answers.add_permits(1);
+        for rows in join_all(many).await {
+            assert!(rows.unwrap()[testing::NAMES[1]].is_ok());
+        }
+        assert_eq!(count(), 1);
+        // They are told for a while, without a question; then there is another one.
+        assert_eq!(mesh.rows().now_or_never().map(|rows| rows.len()), Some(1));
+        tokio::time::advance(FRESH).await;
+        answers.add_permits(1);
+        assert_eq!(mesh.rows().await.len(), 1);
+        assert_eq!(count(), 2);
+        // What nobody looks at is forgotten, and nobody asks by himself.
+        tokio::time::advance(KEPT).await;
+        while !mesh.known.borrow().rows.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::advance(10 * KEPT).await;
+        assert_eq!(count(), 2);
+        keeper.abort();
         pair.shutdown(Duration::ZERO).await;
     }
 }

@@ -10,8 +10,11 @@ mod events;
 mod http;
 mod mesh;
 mod page;
+mod places;
 mod rates;
 mod row;
+mod seen;
+mod told;
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -27,7 +30,7 @@ pub(crate) use self::{
     document::{HandlerStatus, LinkStatus, ProcessStatus, Status, parse_status},
     events::Events,
     http::{StatusServer, bind},
-    mesh::RowSource,
+    told::RowSource,
 };
 use crate::probe::Usage;
 
@@ -79,6 +82,7 @@ impl Facts {
                 .map(HandlerStatus::from)
                 .collect(),
             events: self.events.newest(),
+            mesh: None,
         }
     }
 }
@@ -89,7 +93,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::*;
+    use super::{seen::MeshStatus, *};
 
     /// The paths of all fields, as in `links[].remote`.
     fn fields(value: &Value, path: &str, into: &mut BTreeSet<String>) {
@@ -137,7 +141,12 @@ mod tests {
     #[test]
     fn the_page_has_every_field_and_no_other() {
         let Some(page) = page() else { return };
-        let status = serde_json::to_value(sample_status(["http://a:1"])).unwrap();
+        let mut status = sample_status(["http://a:1"]);
+        let mut mesh = MeshStatus::of(&status, &mesh::Rows::new());
+        // What one tells, so that every field is there.
+        mesh.rows.retain(|row| row.unknown.is_none());
+        status.mesh = Some(mesh);
+        let status = serde_json::to_value(status).unwrap();
         let mut told = BTreeSet::new();
         fields(&status, "", &mut told);
         assert_eq!(documented(&page, "", "| status field |"), told);
@@ -173,6 +182,7 @@ mod tests {
             handler.remove(later).unwrap();
         }
         status.as_object_mut().unwrap().remove("events").unwrap();
+        assert!(status.get("mesh").is_none());
         let mut wanted = sample_status(["http://a:1"]);
         wanted.events.clear();
         (wanted.handlers[0].p50_s, wanted.handlers[0].p99_s) = (None, None);

@@ -29,15 +29,15 @@ pub(super) struct Row {
 
 /// How a node sees another one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Sight {
-    pub(super) remote: String,
-    pub(super) state: State,
-    pub(super) round_trip_s: Option<f64>,
+pub(crate) struct Sight {
+    pub(crate) remote: String,
+    pub(crate) state: State,
+    pub(crate) round_trip_s: Option<f64>,
 }
 
 /// The state of a link, as far as it has a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     Connected,
     Connecting,
     Waiting,

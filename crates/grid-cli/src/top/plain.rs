@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{report, sample::Sample, source::Source};
-use crate::{failure::Failure, output};
+use crate::{failure::Failure, output, unruly::tame};
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,9 @@ fn json(sample: &Sample) -> Result<String, Failure> {
             }
         }
     }
-    Ok(format!("{document}\n"))
+    let mut json = tame(&document.to_string());
+    json.push('\n');
+    Ok(json)
 }
 
 #[cfg(test)]

@@ -1,10 +1,5 @@
 //! Who may read the status, and in which wrapping.
 
-use std::{
-    io::{ErrorKind, Read},
-    net::TcpStream,
-};
-
 use crate::{
     common::{Grid, PATIENCE, TempDir},
     http::{get, get_with},
@@ -119,18 +114,33 @@ fn with_a_token_nothing_is_told_without_it() {
 }
 
 #[test]
-fn who_says_nothing_holds_all_places_for_a_while() {
+fn a_query_that_is_not_known_is_named() {
     let nodes = Nodes::start(1, 0, &[]);
-    let mut idle: Vec<TcpStream> = (0..64)
-        .map(|_| TcpStream::connect(&*nodes.status).expect("it listens"))
-        .collect();
-    // It comes after them, and has its answer all the same.
-    get(&nodes.status, "/status").is(200);
-    let let_go = |io: &mut TcpStream| {
-        io.set_nonblocking(true).expect("a socket");
-        !matches!(io.read(&mut [0; 1]), Err(error) if error.kind() == ErrorKind::WouldBlock)
-    };
-    assert!(idle.iter_mut().any(let_go), "there was another place");
+    let long = format!("/status?{}", "x".repeat(4_000));
+    for (path, query, takes) in [
+        ("/status?mesh=yes", "'?mesh=yes'", "?mesh=true or"),
+        ("/status?mesh", "'?mesh'", "?mesh=true or"),
+        (
+            "/status?all=1&mesh=true",
+            "'?all=1&mesh=true'",
+            "?mesh=true or",
+        ),
+        (&long, "'?xxx", "?mesh=true or"),
+        ("/?mesh=true", "'?mesh=true'", "the page takes none"),
+    ] {
+        let refused = get(&nodes.status, path);
+        refused.is(400);
+        let told = refused.body.contains(query) && refused.body.contains(takes);
+        assert!(told && refused.body.len() < 400, "{}", refused.body);
+        assert!(
+            refused.head.contains("content-type: text/plain"),
+            "{}",
+            refused.head
+        );
+    }
+    for path in ["/?", "/status?", "/status?mesh=false", "/status?mesh=true"] {
+        get(&nodes.status, path).is(200);
+    }
 }
 
 #[test]

@@ -5,8 +5,12 @@ mod common;
 
 mod access;
 mod browser;
+mod hostile;
 mod http;
 mod mesh;
 mod nodes;
+mod places;
+mod rounds;
 mod screens;
 mod usage;
+mod watched;

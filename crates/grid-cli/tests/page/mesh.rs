@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use grid_cli::probe::single;
 use grid_transport::{Manager, StaticToken};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// The row of a node in the page.
-fn row<'a>(page: &'a str, name: &str) -> &'a str {
+pub(crate) fn row<'a>(page: &'a str, name: &str) -> &'a str {
     let start = page.find(&format!("data-name=\"{name}\"")).expect("a row");
     let rest = &page[start..];
     rest.split("</tr>").next().expect("its end")
@@ -52,6 +53,36 @@ fn each_node_tells_its_own_row() {
     let away = row(&page, away);
     assert_eq!(away.matches("class=\"unknown\"").count(), 3, "{away}");
     assert!(away.contains("title=\"no link to it\""), "{away}");
+
+    // The document has the same where it is asked for it.
+    let status = get(&nodes.status, "/status");
+    assert!(!status.body.contains("\"mesh\""), "{}", status.body);
+    let status = get(&nodes.status, "/status?mesh=true");
+    let status: Value = serde_json::from_str(&status.body).expect("JSON");
+    let mesh = &status["mesh"];
+    assert_eq!(mesh["more"], 0);
+    let mut names = nodes.names.clone();
+    names.sort();
+    let rows = mesh["rows"].as_array().expect("rows");
+    let told: Vec<&Value> = rows.iter().map(|row| &row["node"]).collect();
+    assert_eq!(told, names.iter().collect::<Vec<_>>());
+    for row in rows {
+        let links = row["links"].as_array().expect("links");
+        if row["node"] == *nodes.names[3] {
+            assert_eq!((&row["unknown"], links.len()), (&json!("no link to it"), 0));
+            continue;
+        }
+        assert!(row["unknown"].is_null(), "{row}");
+        let others = names.iter().filter(|name| row["node"] != **name);
+        let seen: Vec<&Value> = links.iter().map(|link| &link["remote"]).collect();
+        assert_eq!(seen, others.collect::<Vec<_>>());
+        for link in links {
+            let up = link["state"] == "connected";
+            assert_eq!(up, link["remote"] != *nodes.names[3], "{row}");
+            let time = &link["round_trip_s"];
+            assert!(time.is_null() || up && time.as_f64() >= Some(0.0), "{row}");
+        }
+    }
 }
 
 /// A node of another program, which has the probe's handlers by hand.

@@ -51,7 +51,7 @@ pub(crate) fn word_after(node: &mut Grid, words: &str) -> String {
     word.expect("a word").to_owned()
 }
 
-fn address(socket: &socket2::Socket) -> SocketAddr {
+pub(crate) fn address(socket: &socket2::Socket) -> SocketAddr {
     let address = socket.local_addr().ok();
     let address = address.and_then(|address| address.as_socket());
     address.expect("an address")

@@ -94,6 +94,22 @@ impl Connection {
     ///
     /// # Errors
     /// As [`request`](Self::request); the payload is still in `new`.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, Payload, conn::{Config, Connection, NewRequest, SubmitError}};
+    ///
+    /// let now = Instant::now();
+    /// let mut config = Config::default();
+    /// config.max_requests = 1;
+    /// let mut connection = Connection::new(config, now);
+    /// let hello = || NewRequest::new(HandlerId::new(9), Payload::from("hello"));
+    /// let (mut first, mut second) = (hello(), hello());
+    /// assert!(connection.try_request(now, &mut first).is_ok() && first.payload.is_absent());
+    /// let refused = connection.try_request(now, &mut second);
+    /// assert_eq!(refused, Err(SubmitError::TooManyOpen { limit: 1 }));
+    /// assert_eq!(second.payload.as_slice(), b"hello");
+    /// ```
     pub fn try_request(
         &mut self,
         now: Instant,
@@ -222,6 +238,18 @@ impl Connection {
     }
 
     /// Gives up a call of ours: its mux is free at once, no event follows, and the remote is told where it listens.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, Payload, conn::{Config, Connection, NewRequest}};
+    ///
+    /// let now = Instant::now();
+    /// let mut connection = Connection::new(Config::default(), now);
+    /// let mux = connection.request(now, NewRequest::new(HandlerId::new(9), Payload::from("hello")))?;
+    /// connection.cancel(mux);
+    /// assert_eq!(connection.open_requests(), 0);
+    /// # Ok::<(), grid_proto::conn::SubmitError>(())
+    /// ```
     pub fn cancel(&mut self, mux: MuxId) {
         let Some(call) = self.remove_call(mux.get()) else {
             return;

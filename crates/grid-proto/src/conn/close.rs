@@ -16,6 +16,21 @@ impl Connection {
     /// Ends the connection: every call of ours fails, every handler is told to stop, nothing more is sent.
     ///
     /// The first reason counts.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, Payload, conn::{CallError, CloseReason, Config, Connection, Event, NewRequest}};
+    ///
+    /// let now = Instant::now();
+    /// let mut connection = Connection::new(Config::default(), now);
+    /// connection.request(now, NewRequest::new(HandlerId::new(9), Payload::from("hello")))?;
+    /// connection.close(CloseReason::ShuttingDown);
+    /// connection.close(CloseReason::Local);
+    /// assert_eq!(connection.close_reason(), Some(&CloseReason::ShuttingDown));
+    /// let Some(Event::Answered { outcome, .. }) = connection.poll_event() else { panic!("no end") };
+    /// assert_eq!(outcome, Err(CallError::Closed));
+    /// # Ok::<(), grid_proto::conn::SubmitError>(())
+    /// ```
     pub fn close(&mut self, reason: CloseReason) {
         if self.closed.is_some() {
             return;

@@ -46,6 +46,34 @@ impl Connection {
     ///
     /// # Errors
     /// As [`respond`](Self::respond); what was not sent is still in `answer`.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, MuxId, Payload, SubrouteId, wire::{Message, MuxRejection, Op, Text}};
+    /// use grid_proto::conn::{Capacity, Config, Connection, Event, RespondError, Routes};
+    ///
+    /// # struct Served;
+    /// # impl Routes for Served {
+    /// #     fn single(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<u32, MuxRejection> { Ok(0) }
+    /// #     fn stream(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<(u32, Capacity), MuxRejection> {
+    /// #         Ok((0, Capacity::new(1, 1)))
+    /// #     }
+    /// # }
+    /// let now = Instant::now();
+    /// let mut config = Config::default();
+    /// config.max_message = 1_000;
+    /// let mut connection = Connection::new(config, now);
+    /// let request = Message { handler: HandlerId::new(9), ..Message::new(Op::Request, MuxId::new(1)) };
+    /// connection.handle_message(now, request, &Served);
+    /// let Some(Event::Request(request)) = connection.poll_event() else { panic!("no request") };
+    /// let mut large = Ok(Payload::from(vec![0; 5_000]));
+    /// let refused = connection.try_respond(request.ticket, &mut large, false);
+    /// assert!(matches!(refused, Err(RespondError::TooLarge { limit: 1_000, .. })));
+    /// // It is here still, and the ticket good for another one.
+    /// assert_eq!(large.map(|answer| answer.len()), Ok(5_000));
+    /// let mut why = Err(Text::from("too large"));
+    /// assert_eq!(connection.try_respond(request.ticket, &mut why, false), Ok(()));
+    /// ```
     pub fn try_respond(
         &mut self,
         ticket: Ticket,

@@ -18,6 +18,30 @@ impl Connection {
     ///
     /// # Errors
     /// Why nothing was sent; on [`SendError::NoCredit`] wait for [`Event::Writable`](super::Event::Writable).
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, Payload, SubrouteId, wire::{Message, MuxRejection, Op}};
+    /// use grid_proto::conn::{Capacity, Config, Connection, NewStream, Routes, SendError};
+    ///
+    /// # struct Served;
+    /// # impl Routes for Served {
+    /// #     fn single(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<u32, MuxRejection> { Ok(0) }
+    /// #     fn stream(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<(u32, Capacity), MuxRejection> {
+    /// #         Ok((0, Capacity::new(1, 1)))
+    /// #     }
+    /// # }
+    /// let now = Instant::now();
+    /// let mut connection = Connection::new(Config::default(), now);
+    /// let new = NewStream::new(HandlerId::new(9), Capacity::new(1, 1), Payload::Absent);
+    /// let mux = connection.open(now, new)?;
+    /// connection.poll_transmit(now, &mut Vec::new(), 64 << 10);
+    /// // The handler is there, and takes one item before it returns a credit.
+    /// connection.handle_message(now, Message::new(Op::AckMux, mux), &Served);
+    /// assert_eq!(connection.send(mux, Payload::from("one")), Ok(()));
+    /// assert_eq!(connection.send(mux, Payload::from("two")), Err(SendError::NoCredit));
+    /// # Ok::<(), grid_proto::conn::SubmitError>(())
+    /// ```
     pub fn send(&mut self, mux: MuxId, mut item: Payload) -> Result<(), SendError> {
         self.try_send(mux, &mut item)
     }
@@ -27,6 +51,33 @@ impl Connection {
     ///
     /// # Errors
     /// As [`send`](Self::send); what was not sent is still in `item`.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, Payload, SubrouteId, wire::{Message, MuxRejection, Op}};
+    /// use grid_proto::conn::{Capacity, Config, Connection, NewStream, Routes, SendError};
+    ///
+    /// # struct Served;
+    /// # impl Routes for Served {
+    /// #     fn single(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<u32, MuxRejection> { Ok(0) }
+    /// #     fn stream(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<(u32, Capacity), MuxRejection> {
+    /// #         Ok((0, Capacity::new(1, 1)))
+    /// #     }
+    /// # }
+    /// let now = Instant::now();
+    /// let mut connection = Connection::new(Config::default(), now);
+    /// let new = NewStream::new(HandlerId::new(9), Capacity::new(1, 1), Payload::Absent);
+    /// let mux = connection.open(now, new)?;
+    /// connection.poll_transmit(now, &mut Vec::new(), 64 << 10);
+    /// // The handler is there, and takes one item before it returns a credit.
+    /// connection.handle_message(now, Message::new(Op::AckMux, mux), &Served);
+    /// let (mut one, mut two) = (Payload::from("one"), Payload::from("two"));
+    /// assert_eq!(connection.try_send(mux, &mut one), Ok(()));
+    /// assert_eq!(connection.try_send(mux, &mut two), Err(SendError::NoCredit));
+    /// assert!(one.is_absent());
+    /// assert_eq!(two.as_slice(), b"two");
+    /// # Ok::<(), grid_proto::conn::SubmitError>(())
+    /// ```
     pub fn try_send(&mut self, mux: MuxId, item: &mut Payload) -> Result<(), SendError> {
         let head = self.item(Op::MuxClientMsg, mux, item);
         let (len, limit) = (numbered_len(&head, item.len()), self.config.max_message);
@@ -63,6 +114,28 @@ impl Connection {
     /// # Errors
     /// Why nothing was sent; on [`SendError::NoCredit`] wait for
     /// [`Event::ServeWritable`](super::Event::ServeWritable).
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, MuxId, Payload, SubrouteId, wire::{Message, MuxRejection, Op}};
+    /// use grid_proto::conn::{Capacity, Config, Connection, Event, Routes, SendError};
+    ///
+    /// # struct Served;
+    /// # impl Routes for Served {
+    /// #     fn single(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<u32, MuxRejection> { Ok(0) }
+    /// #     fn stream(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<(u32, Capacity), MuxRejection> {
+    /// #         Ok((0, Capacity::new(1, 1)))
+    /// #     }
+    /// # }
+    /// let now = Instant::now();
+    /// let mut connection = Connection::new(Config::default(), now);
+    /// let open = Message { handler: HandlerId::new(9), ..Message::new(Op::ConnectMux, MuxId::new(1)) };
+    /// // `Served` gives its handler room for one item on the way.
+    /// connection.handle_message(now, open, &Served);
+    /// let Some(Event::Opened(opened)) = connection.poll_event() else { panic!("no stream") };
+    /// assert_eq!(connection.serve_send(opened.stream, Payload::from("one")), Ok(()));
+    /// assert_eq!(connection.serve_send(opened.stream, Payload::from("two")), Err(SendError::NoCredit));
+    /// ```
     pub fn serve_send(&mut self, stream: ServeId, mut item: Payload) -> Result<(), SendError> {
         self.try_serve_send(stream, &mut item)
     }
@@ -72,6 +145,31 @@ impl Connection {
     ///
     /// # Errors
     /// As [`serve_send`](Self::serve_send); what was not sent is still in `item`.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, MuxId, Payload, SubrouteId, wire::{Message, MuxRejection, Op}};
+    /// use grid_proto::conn::{Capacity, Config, Connection, Event, Routes, SendError};
+    ///
+    /// # struct Served;
+    /// # impl Routes for Served {
+    /// #     fn single(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<u32, MuxRejection> { Ok(0) }
+    /// #     fn stream(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<(u32, Capacity), MuxRejection> {
+    /// #         Ok((0, Capacity::new(1, 1)))
+    /// #     }
+    /// # }
+    /// let now = Instant::now();
+    /// let mut connection = Connection::new(Config::default(), now);
+    /// let open = Message { handler: HandlerId::new(9), ..Message::new(Op::ConnectMux, MuxId::new(1)) };
+    /// // `Served` gives its handler room for one item on the way.
+    /// connection.handle_message(now, open, &Served);
+    /// let Some(Event::Opened(opened)) = connection.poll_event() else { panic!("no stream") };
+    /// let (mut one, mut two) = (Payload::from("one"), Payload::from("two"));
+    /// assert_eq!(connection.try_serve_send(opened.stream, &mut one), Ok(()));
+    /// assert_eq!(connection.try_serve_send(opened.stream, &mut two), Err(SendError::NoCredit));
+    /// assert!(one.is_absent());
+    /// assert_eq!(two.as_slice(), b"two");
+    /// ```
     pub fn try_serve_send(&mut self, stream: ServeId, item: &mut Payload) -> Result<(), SendError> {
         let head = self.item(Op::MuxServerMsg, stream.mux, item);
         let (len, limit) = (numbered_len(&head, item.len()), self.config.max_message);

@@ -21,6 +21,21 @@ impl Connection {
     ///
     /// No more than 1,000 leave in a ping period, whoever asks: a peer takes many for a flood and ends the connection.
     /// One more is the next of those that are sent in any case. Once the connection has ended nothing is sent.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{MuxId, conn::{Config, Connection}, wire::Op};
+    ///
+    /// let now = Instant::now();
+    /// let mut connection = Connection::new(Config::default(), now);
+    /// let ping = connection.ping();
+    /// assert_eq!(connection.ping(), ping);
+    /// let mut out = Vec::new();
+    /// connection.poll_transmit(now, &mut out, 64 << 10);
+    /// assert_eq!(out.len(), 1);
+    /// assert_eq!((out[0].op, out[0].mux), (Op::Ping, MuxId::CONNECTION));
+    /// assert!(connection.ping() > ping);
+    /// ```
     pub fn ping(&mut self) -> PingId {
         let ping = self.keepalive.next_id();
         if self.closed.is_none() {

@@ -13,6 +13,22 @@ use super::{
 impl Connection {
     /// Does what is due by now; see [`poll_timeout`](Self::poll_timeout). Calling it early or late does no harm:
     /// one that is late by a whole ping period was asleep, and gives the peer time to be heard.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use grid_proto::{HandlerId, Payload, conn::{CallError, Config, Connection, Event, NewRequest}};
+    ///
+    /// let now = Instant::now();
+    /// let mut connection = Connection::new(Config::default(), now);
+    /// let mut hello = NewRequest::new(HandlerId::new(9), Payload::from("hello"));
+    /// hello.deadline = Some(now + Duration::from_millis(20));
+    /// connection.request(now, hello)?;
+    /// let Some(due) = connection.poll_timeout() else { panic!("it has ended") };
+    /// connection.handle_timeout(due);
+    /// let Some(Event::Answered { outcome, .. }) = connection.poll_event() else { panic!("no end") };
+    /// assert_eq!(outcome, Err(CallError::Deadline));
+    /// # Ok::<(), grid_proto::conn::SubmitError>(())
+    /// ```
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.closed.is_some() {
             return;

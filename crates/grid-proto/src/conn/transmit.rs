@@ -58,6 +58,24 @@ impl Connection {
     /// What a mux owes goes first, because it is small and somebody waits for it; then what waits: in order of submission
     /// while it is little, and else streams take turns, each followed by one of the single requests and answers. It may
     /// leave events behind.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, Payload, conn::{Config, Connection, NewRequest}};
+    ///
+    /// let now = Instant::now();
+    /// let mut connection = Connection::new(Config::default(), now);
+    /// for _ in 0..3 {
+    ///     connection.request(now, NewRequest::new(HandlerId::new(9), Payload::from("hello")))?;
+    /// }
+    /// let mut out = Vec::new();
+    /// // One at least, however little may be sent.
+    /// let bytes = connection.poll_transmit(now, &mut out, 1);
+    /// assert_eq!((out.len(), bytes), (1, out[0].encoded_len()));
+    /// connection.poll_transmit(now, &mut out, 64 << 10);
+    /// assert_eq!((out.len(), connection.wants_transmit()), (3, false));
+    /// # Ok::<(), grid_proto::conn::SubmitError>(())
+    /// ```
     pub fn poll_transmit(
         &mut self,
         now: Instant,
@@ -75,6 +93,23 @@ impl Connection {
 
     /// As [`poll_transmit`](Self::poll_transmit), and appends the [encoded length](Message::encoded_len) of each message to
     /// `lens`: it is known here already, and who puts them together needs it.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, Payload, conn::{Config, Connection, NewRequest}};
+    ///
+    /// let now = Instant::now();
+    /// let mut connection = Connection::new(Config::default(), now);
+    /// for _ in 0..3 {
+    ///     connection.request(now, NewRequest::new(HandlerId::new(9), Payload::from("hello")))?;
+    /// }
+    /// let (mut out, mut lens) = (Vec::new(), Vec::new());
+    /// let bytes = connection.poll_transmit_measured(now, &mut out, &mut lens, 64 << 10);
+    /// let measured: Vec<usize> = out.iter().map(|message| message.encoded_len()).collect();
+    /// assert_eq!(lens, measured);
+    /// assert_eq!((lens.len(), lens.iter().sum::<usize>()), (3, bytes));
+    /// # Ok::<(), grid_proto::conn::SubmitError>(())
+    /// ```
     pub fn poll_transmit_measured(
         &mut self,
         now: Instant,

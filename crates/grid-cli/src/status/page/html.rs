@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use crate::unruly::is_unruly;
+
 /// A piece of HTML. What is not a part of this program gets into it as text only, so that no name or cause that a peer
 /// gives is ever taken for anything else.
 #[derive(Debug, Default)]
@@ -54,17 +56,12 @@ impl Write for Escaped<'_> {
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
                 // These are not for showing: some end a line, some turn around what stands beside them.
-                c if c.is_control() || moves(c) => self.0.extend(c.escape_unicode()),
+                c if is_unruly(c) => self.0.extend(c.escape_unicode()),
                 c => self.0.push(c),
             }
         }
         Ok(())
     }
-}
-
-/// Characters that change the direction of what follows, or end a line.
-const fn moves(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

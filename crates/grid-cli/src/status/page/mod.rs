@@ -11,7 +11,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
 
 use self::html::Html;
-use super::{Status, mesh::Rows, rates::Curves};
+use super::{Status, rates::Curves, seen::MeshStatus};
 use crate::table::{age, bytes};
 
 const FRAME: &str = include_str!("page.html");
@@ -22,7 +22,7 @@ const SCRIPT: &str = include_str!("page.js");
 #[derive(Debug)]
 pub(super) struct View<'a> {
     pub(super) status: &'a Status,
-    pub(super) rows: &'a Rows,
+    pub(super) mesh: &'a MeshStatus,
     pub(super) curves: &'a Curves,
 }
 
@@ -72,7 +72,7 @@ fn main(view: &View<'_>) -> Html {
     fact(&mut html, "Program", &status.program);
     fact(&mut html, "Instance", &status.instance);
     html.raw("</dl>\n");
-    html.piece(&matrix::matrix(status, view.rows));
+    html.piece(&matrix::matrix(&status.node, view.mesh));
     html.piece(&links::links(status, view.curves));
     html.piece(&handlers::handlers(status));
     html.piece(&events::events(status));
@@ -87,12 +87,12 @@ fn fact(html: &mut Html, name: &'static str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::sample_status;
+    use crate::status::{mesh::Rows, sample_status};
 
     fn page(status: &Status) -> String {
         render(&View {
             status,
-            rows: &Rows::new(),
+            mesh: &MeshStatus::of(status, &Rows::new()),
             curves: &Curves::new(),
         })
     }
