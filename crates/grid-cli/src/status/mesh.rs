@@ -222,10 +222,14 @@ async fn ask(
 mod tests {
     use std::future::pending;
 
-    use grid_transport::testing;
+    use grid_transport::{Builder, testing};
+    use tokio::{task::JoinSet, time::timeout};
 
     use super::*;
     use crate::status::Events;
+
+    /// Far longer than anything here takes.
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     /// Why there is no row of a peer whose handler answers so.
     async fn refusal(answer: Result<Payload, HandlerError>) -> String {
@@ -280,5 +284,97 @@ mod tests {
         tokio::time::advance(TOLD).await;
         assert_ne!(source.row().unwrap().as_ptr(), first.as_ptr());
         pair.shutdown(Duration::ZERO).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rows_serve_all_who_look_for_a_while_and_are_forgotten_when_nobody_does() {
+        let pair = testing::pair(|node| node).await.unwrap();
+        let mesh = Mesh::new(Arc::new(Facts::new(
+            pair.a.clone(),
+            Events::of(testing::NAMES[0]),
+        )));
+        let first = mesh.rows().await;
+        assert_eq!(first.len(), 1);
+        tokio::time::advance(FRESH / 2).await;
+        assert!(Arc::ptr_eq(&mesh.rows().await, &first));
+        tokio::time::advance(FRESH / 2).await;
+        let second = mesh.rows().await;
+        assert!(!Arc::ptr_eq(&second, &first));
+        assert!(timeout(KEPT / 2, mesh.forget()).await.is_err());
+        assert!(Arc::ptr_eq(&mesh.known.lock().await.rows, &second));
+        assert!(timeout(2 * KEPT, mesh.forget()).await.is_err());
+        assert!(mesh.known.lock().await.rows.is_empty());
+        pair.shutdown(Duration::ZERO).await;
+    }
+
+    /// Not either when its link was lost in between: only another run of it may have an answer.
+    #[tokio::test(start_paused = true)]
+    async fn who_runs_another_program_is_asked_once() {
+        let pair = testing::pair(|node| node).await.unwrap();
+        let [a, b] = testing::NAMES;
+        let mesh = Mesh::new(Arc::new(Facts::new(pair.a.clone(), Events::of(a))));
+        let refused = || pair.b.stats().iter().map(|link| link.refused).sum::<u64>();
+        mesh.rows().await;
+        assert_eq!(refused(), 1);
+        pair.net.refuse(a, b, true);
+        pair.cut();
+        let mut states = pair.a_to_b().watch();
+        let lost = states.wait_for(|state| !matches!(state, LinkState::Connected { .. }));
+        drop(lost.await.unwrap());
+        tokio::time::advance(FRESH).await;
+        let rows = mesh.rows().await;
+        assert_eq!(rows[b].as_ref().unwrap_err(), "no link to it");
+        pair.net.refuse(a, b, false);
+        pair.connected().await.unwrap();
+        tokio::time::advance(FRESH).await;
+        let rows = mesh.rows().await;
+        let why = rows[b].as_ref().unwrap_err();
+        assert!(why.contains("another program"), "{why}");
+        assert_eq!(refused(), 1);
+        pair.shutdown(Duration::ZERO).await;
+    }
+
+    /// So asking in crowds takes no more threads than these from the links.
+    #[test]
+    fn of_three_who_ask_at_once_one_is_refused() {
+        let runtime = || {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(4).enable_all().build().unwrap()
+        };
+        // Those who ask are not on the threads that are held up.
+        let (own, others) = (runtime(), runtime());
+        let names = ["http://a:1", "http://b:2", "http://c:3", "http://d:4"];
+        let (net, source) = (testing::Net::new(), RowSource::default());
+        let node = |name| testing::node_on(&net, name, &names, |node| node).unwrap();
+        let asked = {
+            let _inside = own.enter();
+            let registered = |node: Builder| node.register(source.handler());
+            testing::node_on(&net, names[0], &names, registered).unwrap()
+        };
+        let facts = Arc::new(Facts::new(asked.clone(), Events::of(names[0])));
+        source.tell_of(&facts);
+        let askers = {
+            let _inside = others.enter();
+            [node(names[1]), node(names[2]), node(names[3])]
+        };
+        let links = askers
+            .each_ref()
+            .map(|asker| asker.connection(names[0]).unwrap());
+        others.block_on(join_all(links.iter().map(Connection::connected)));
+        let mut answers = JoinSet::new();
+        let held = source.0.told.lock();
+        for link in &links {
+            let link = link.subroute(ROUTE);
+            let row = async move { link.request(ROW, Payload::Absent).await };
+            answers.spawn_on(row, others.handle());
+        }
+        let first = others.block_on(async { timeout(PATIENCE, answers.join_next()).await });
+        drop(held);
+        let refused = first.expect("one is refused").unwrap().unwrap();
+        assert!(matches!(refused, Err(CallError::Refused(_))), "{refused:?}");
+        for answer in others.block_on(answers.join_all()) {
+            answer.unwrap();
+        }
+        own.block_on(asked.shutdown(Duration::ZERO));
     }
 }
