@@ -116,8 +116,11 @@
 //! # Under an HTTP server
 //!
 //! A node has a socket of its own by [`Manager::serve`], or shares one with other grids by a [`Listener`]. Where the
-//! application has an HTTP server anyway, the feature `http` brings `Manager::service`, which hyper, axum and tonic route
-//! to like to any other service; [`Manager::serve_upgraded`] takes what was upgraded by other means.
+//! application has an HTTP server anyway, the feature `http` brings `Manager::service`, which hyper and axum route to
+//! like to any other service, also beside services of tonic; [a table][mount] has the servers that hand the connection over.
+//! [`Manager::serve_upgraded`] takes what was upgraded by other means.
+//!
+//! [mount]: https://github.com/grid-rs/grid/blob/main/docs/operations.md#under-an-http-server
 //!
 //! # TLS
 //!
