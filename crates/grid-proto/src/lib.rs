@@ -45,9 +45,22 @@
 //! # Ok::<(), grid_proto::wire::DecodeError>(())
 //! ```
 //!
-//! # Trust
+//! # Threading, waiting, ending
 //!
-//! Nothing a peer sends makes this crate panic, recurse, or reserve memory by a length that was only declared.
+//! A connection is a plain value: [`Send`], without locks, used by one thread at a time as `&mut` says. Several may share a
+//! [`Budget`](conn::Budget), and that alone. No function waits, so there is nothing to cancel; a connection is told the time,
+//! and says when it wants to be told again. [`close`](conn::Connection::close) ends its calls with a reason, and where it is
+//! dropped nothing is left of it.
+//!
+//! # Limits
+//!
+//! [`conn::Config`] bounds what a connection holds, and the decoders of [`wire`] what they read. What goes beyond that is an error
+//! that says whose fault it is.
+//!
+//! # Trust and panics
+//!
+//! Nothing a peer sends makes this crate panic, recurse, or reserve memory by a length that was only declared. Encoding panics
+//! where a payload has 4 GiB or more, for which the wire has no form; [`conn`] refuses it before.
 //!
 //! # Features
 //!

@@ -107,6 +107,46 @@
 //! [`abort_on_cancel`](SingleHandler::abort_on_cancel); a stream is a conversation and its
 //! handler is dropped unless it is registered as [`detached`](StreamHandler::detached).
 //!
+//! # Threading
+//!
+//! [`Manager`] and [`Connection`] are handles: clones are the same node and the same remote, and any thread may use them. A
+//! [`Stream`] is [split](Stream::split) where one task sends and another receives. A node runs on the tokio runtime in which
+//! it is [built](Builder::build), of either flavour, and ends with it;
+//! [`Settings::own_worker`](Settings#structfield.own_worker) gives its links a thread of their own.
+//!
+//! A handler is polled first by the task that reads its link, and has a task of its own once it waits. So one that blocks before
+//! its first await holds up the link: register it as [`blocking`](SingleHandler::blocking), which gives it a thread. No code
+//! of the application runs under a lock of this crate, so that a handler may call back over the link on which it was called.
+//!
+//! # Limits
+//!
+//! Every queue, table and wait has a bound, which is a field of [`Settings`]: messages, requests, streams and handlers at
+//! one time, bytes that wait to be written or to be read, by link and by node. [What a peer can make a node hold][held] is
+//! known from them. A call that meets a limit of either node was not executed ([`CallError::Refused`]), one that is larger than a
+//! message is not sent ([`CallError::TooLarge`]), the stream of which most is unread ends ([`CallError::Overrun`]), and a peer
+//! that goes beyond what an honest one sends loses its connection, with the reason in [`LinkState::last_cause`]. Handlers may have a [limit](SingleHandler::limit) of their own. A single
+//! request without a deadline has that of [`Settings::default_deadline`](Settings#structfield.default_deadline), which is a
+//! minute; a stream has only one that it is given.
+//!
+//! [held]: https://github.com/grid-rs/grid/blob/main/docs/operations.md#what-a-peer-can-make-a-node-hold
+//!
+//! # Shutdown
+//!
+//! [`Manager::shutdown`] takes a time of grace. From then on new calls are refused, at this node
+//! ([`CallError::ShuttingDown`]) and from others ([`Refusal::ShuttingDown`], which is safe to try elsewhere); those under way
+//! may end, then the remotes are told goodbye. When it returns all bytes are flushed, all sockets closed and all tasks gone,
+//! and [`Drained`] tells what was cut short. A program that is told to end by a signal awaits it and calls this.
+//! [`Serving::stop`] closes one listening socket and leaves links alone. Dropping the last [`Manager`] closes the links
+//! and waits for nothing.
+//!
+//! # Panics
+//!
+//! Nothing that a peer sends or a caller passes makes this crate panic. Code of the application may, and harms nothing but
+//! what it was run for: a handler's panic is an error of its call, whose caller gets the text ([`CallError::Remote`]), and is
+//! counted in [`HandlerStats`]; that of a dialer, token source or byte stream fails the attempt or ends the connection
+//! ([`LinkCause::Panicked`]), which is then made again. It is for programs that unwind: with `panic = "abort"` the process
+//! ends.
+//!
 //! # Large bodies
 //!
 //! A message is held whole at both ends, up to [`Settings::max_message`](Settings#structfield.max_message). What may be
@@ -116,8 +156,11 @@
 //! # Under an HTTP server
 //!
 //! A node has a socket of its own by [`Manager::serve`], or shares one with other grids by a [`Listener`]. Where the
-//! application has an HTTP server anyway, the feature `http` brings `Manager::service`, which hyper, axum and tonic route
-//! to like to any other service; [`Manager::serve_upgraded`] takes what was upgraded by other means.
+//! application has an HTTP server anyway, the feature `http` brings `Manager::service`, which hyper and axum route to
+//! like to any other service, also beside services of tonic; [a table][mount] has the servers that hand the connection over.
+//! [`Manager::serve_upgraded`] takes what was upgraded by other means.
+//!
+//! [mount]: https://github.com/grid-rs/grid/blob/main/docs/operations.md#under-an-http-server
 //!
 //! # TLS
 //!
@@ -169,6 +212,7 @@
 //! | `test-util` | `testing`: nodes on a network in memory, which can be cut, frozen and refused |
 //!
 //! None is on by default, and none changes how another part behaves.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod auth;
 mod build_error;

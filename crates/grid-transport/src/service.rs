@@ -36,7 +36,7 @@ impl Manager {
     /// This grid as a service that an HTTP server routes to, so that it stands beside whatever else is served there.
     ///
     /// Works with whatever hands over the connections of hyper 1: hyper itself (`with_upgrades`), axum (`route_service`),
-    /// and tonic where its routes are part of an axum router. Route the [path](Manager::path) of the grid to it; the
+    /// and services of tonic whose routes are part of an axum router. The `Server` of tonic hands none over. Route the [path](Manager::path) of the grid to it; the
     /// service does not look at the path itself. Once an upgrade is granted the byte stream belongs to the grid, and no
     /// timeout of the server or of a layer of it acts on it. What the server has read behind the request is not lost.
     /// A `TcpStream` gets `TCP_NODELAY` and keep-alive probes; of a byte stream that wraps one that is the server's

@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use grid_transport::{CallError, Connection, HandlerId, Payload, Settings, SingleHandler, testing};
 use probe::*;
 use tokio::{
@@ -52,6 +53,19 @@ async fn handlers_see_who_calls_and_for_how_long() {
         "{deadline:?}"
     );
     assert!(!context.is_cancelled());
+}
+
+/// They come with one read, where what is kept of a call serves the next one of the same handler, and of no other.
+#[tokio::test(start_paused = true)]
+async fn calls_at_once_run_each_its_own_handler() {
+    let pair = testing::pair(probe).await.unwrap();
+    let handlers = [ECHO, EMPTY, ECHO, ECHO, EMPTY, EMPTY, ECHO];
+    let calls = handlers.map(|handler| pair.a_to_b().request(handler, "x").into_future());
+    let answers = ends(join_all(calls)).await;
+    for (handler, answer) in handlers.into_iter().zip(answers) {
+        let wanted: &[u8] = if handler == ECHO { b"x" } else { b"" };
+        assert_eq!(answer.unwrap().as_slice(), wanted, "{handler}");
+    }
 }
 
 /// A payload whose owner asks the link for its numbers when it is dropped, which takes the lock.

@@ -85,6 +85,26 @@
 //! As with the transport, dropping a future or stream cancels; [`TypedCall`], [`TypedStream`] and
 //! each async function say what is lost.
 //!
+//! # Threading
+//!
+//! Definitions are constants, and nothing here has a task or a thread of its own. A value is encoded and decoded by whoever
+//! makes the call or awaits its answer, and for handlers where the [transport](grid_transport#threading) runs them: one whose
+//! requests take long to decode is registered as `blocking`, like one that blocks.
+//!
+//! # Limits
+//!
+//! What the transport limits holds for typed calls too; a value whose encoding is larger than a message is not sent
+//! ([`CallError::TooLarge`]). [`msgpack`] bounds how deep values nest, and believes no length that was only declared.
+//!
+//! # Shutdown
+//!
+//! It is that of the node, [`Manager::shutdown`](grid_transport::Manager::shutdown): typed calls end as others do.
+//!
+//! # Panics
+//!
+//! No function here panics. A panic in the `Serialize` or `Deserialize` of a message is an error of its call, and so is that of a
+//! handler.
+//!
 //! # Messages
 //!
 //! A message is any type that [`Serialize`](serde::Serialize)s and
@@ -150,6 +170,7 @@
 //! - `macros`: the attribute `service`.
 //! - `json`: `Json<T>`.
 //! - `value`: `Value`, any msgpack value (by rmpv).
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod call_error;
 mod client_stream;

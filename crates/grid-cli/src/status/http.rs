@@ -167,8 +167,31 @@ async fn client(io: TcpStream, answers: &Answers, place: &Place, stop: &Cancella
 
 #[cfg(test)]
 mod tests {
+    use grid_transport::testing;
+    use tokio::time::Instant;
+
     use super::*;
-    use crate::token::Token;
+    use crate::{status::Events, token::Token};
+
+    /// Sooner than one that has asked and reads slowly.
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_ask_is_let_go() {
+        let pair = testing::pair(|node| node).await.unwrap();
+        let events = Events::of(testing::NAMES[0]);
+        let facts = Arc::new(Facts::new(pair.a.clone(), events));
+        let answers = Answers::new(facts, Access::Local("127.0.0.1:9100".to_owned()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let _silent = TcpStream::connect(address).await.unwrap();
+        let (io, _) = listener.accept().await.unwrap();
+        let began = Instant::now();
+        let places = Places::new();
+        let place = places.enter(places.room().await, address.ip());
+        client(io, &answers, &place, &CancellationToken::new()).await;
+        let held = began.elapsed();
+        assert!((HEAD..LIFE).contains(&held), "{held:?}");
+        pair.shutdown(Duration::ZERO).await;
+    }
 
     #[test]
     fn every_address_that_a_name_leads_to_has_to_be_of_this_machine() {

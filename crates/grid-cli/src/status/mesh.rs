@@ -289,4 +289,37 @@ mod tests {
         keeper.abort();
         pair.shutdown(Duration::ZERO).await;
     }
+
+    /// Not either when its link was lost in between: only another run of it may have an answer.
+    #[tokio::test(start_paused = true)]
+    async fn who_runs_another_program_is_asked_once() {
+        let pair = testing::pair(|node| node).await.unwrap();
+        let [a, b] = testing::NAMES;
+        let mesh = Arc::new(Mesh::new(Arc::new(Facts::new(
+            pair.a.clone(),
+            Events::of(a),
+        ))));
+        let keeper = mesh.clone();
+        let keeper = tokio::spawn(async move { keeper.keep().await });
+        let refused = || pair.b.stats().iter().map(|link| link.refused).sum::<u64>();
+        mesh.rows().await;
+        assert_eq!(refused(), 1);
+        pair.net.refuse(a, b, true);
+        pair.cut();
+        let mut states = pair.a_to_b().watch();
+        let lost = states.wait_for(|state| !matches!(state, LinkState::Connected { .. }));
+        drop(lost.await.unwrap());
+        tokio::time::advance(FRESH).await;
+        let rows = mesh.rows().await;
+        assert_eq!(rows[b].as_ref().unwrap_err(), "no link to it");
+        pair.net.refuse(a, b, false);
+        pair.connected().await.unwrap();
+        tokio::time::advance(FRESH).await;
+        let rows = mesh.rows().await;
+        let why = rows[b].as_ref().unwrap_err();
+        assert!(why.contains("another program"), "{why}");
+        assert_eq!(refused(), 1);
+        keeper.abort();
+        pair.shutdown(Duration::ZERO).await;
+    }
 }

@@ -67,10 +67,15 @@ impl RowSource {
 
 #[cfg(test)]
 mod tests {
-    use grid_transport::testing;
+    use futures_util::future::join_all;
+    use grid_transport::{Builder, CallError, Connection, testing};
+    use tokio::{task::JoinSet, time::timeout};
 
     use super::*;
     use crate::status::Events;
+
+    /// Far longer than anything here takes.
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     #[tokio::test(start_paused = true)]
     async fn a_row_is_made_once_a_second_for_all() {
@@ -84,5 +89,49 @@ mod tests {
         tokio::time::advance(TOLD).await;
         assert_ne!(source.row().unwrap().as_ptr(), first.as_ptr());
         pair.shutdown(Duration::ZERO).await;
+    }
+
+    /// So asking in crowds takes no more threads than these from the links.
+    #[test]
+    fn of_three_who_ask_at_once_one_is_refused() {
+        let runtime = || {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(4).enable_all().build().unwrap()
+        };
+        // Those who ask are not on the threads that are held up.
+        let (own, others) = (runtime(), runtime());
+        let names = ["http://a:1", "http://b:2", "http://c:3", "http://d:4"];
+        let (net, source) = (testing::Net::new(), RowSource::default());
+        let node = |name| testing::node_on(&net, name, &names, |node| node).unwrap();
+        let asked = {
+            let _inside = own.enter();
+            let registered = |node: Builder| node.register(source.handler());
+            testing::node_on(&net, names[0], &names, registered).unwrap()
+        };
+        let facts = Arc::new(Facts::new(asked.clone(), Events::of(names[0])));
+        source.tell_of(&facts);
+        let askers = {
+            let _inside = others.enter();
+            [node(names[1]), node(names[2]), node(names[3])]
+        };
+        let links = askers
+            .each_ref()
+            .map(|asker| asker.connection(names[0]).unwrap());
+        others.block_on(join_all(links.iter().map(Connection::connected)));
+        let mut answers = JoinSet::new();
+        let held = source.0.told.lock();
+        for link in &links {
+            let link = link.subroute(ROUTE);
+            let row = async move { link.request(ROW, Payload::Absent).await };
+            answers.spawn_on(row, others.handle());
+        }
+        let first = others.block_on(async { timeout(PATIENCE, answers.join_next()).await });
+        drop(held);
+        let refused = first.expect("one is refused").unwrap().unwrap();
+        assert!(matches!(refused, Err(CallError::Refused(_))), "{refused:?}");
+        for answer in others.block_on(answers.join_all()) {
+            answer.unwrap();
+        }
+        own.block_on(asked.shutdown(Duration::ZERO));
     }
 }

@@ -2,9 +2,10 @@
 //! A grid under a route of an HTTP server, by `Manager::service`: what is granted, what is refused, and whose the byte
 //! stream is then.
 
-#[path = "common/node.rs"]
+mod beside_tonic;
+#[path = "../common/node.rs"]
 mod node;
-#[path = "common/raw.rs"]
+#[path = "../common/raw.rs"]
 mod raw;
 
 use std::{
