@@ -36,7 +36,7 @@ use self::service::Service;
 /// A method with `input` or `output`, the capacities of both directions, is a stream, and others are single requests. The
 /// types are those of messages: what serde can write and read. The other options are those of
 /// `grid_transport::SingleHandler` (`abort_on_cancel`, `blocking`, `limit = N`, `urgent`) and
-/// `grid_transport::StreamHandler` (`blocking`, `detached`, `limit = N`).
+/// `grid_transport::StreamHandler` (`blocking`, `detached`, `limit = N`, `urgent`).
 ///
 /// For `Locks` it writes, with the visibility of the trait:
 ///

@@ -16,7 +16,7 @@ pub(crate) struct Options {
 }
 
 const SINGLE: [&str; 3] = ["abort_on_cancel", "blocking", "urgent"];
-const STREAM: [&str; 2] = ["blocking", "detached"];
+const STREAM: [&str; 3] = ["blocking", "detached", "urgent"];
 
 impl Options {
     /// Reads the attribute of the method with this name, and takes it out.

@@ -1,7 +1,8 @@
-//! What marking a call as urgent is worth beside bulk data: calls of 100 bytes, urgent and not in turn, while sixteen
-//! callers fetch answers of 1 MiB over the same connection.
+//! What marking a call or a stream as urgent is worth beside bulk data: calls of 100 bytes, urgent and not in turn, while
+//! sixteen callers fetch answers of 1 MiB over the same connection; and items of 100 bytes there and back, on a stream that
+//! is urgent and one that isn't in turn, while sixteen streams bring items of 1 MiB.
 //!
-//! `cargo bench -p grid-transport --bench urgent` prints both times and their ratio. Both nodes are in this process, joined
+//! `cargo bench -p grid-transport --bench urgent` prints both times and their ratio, of each. Both nodes are in this process, joined
 //! over loopback.
 #![allow(
     clippy::print_stdout,
@@ -13,7 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use grid_transport::{Connection, HandlerId, Manager, NoAuth, Payload, Serving, SingleHandler};
+use grid_transport::{
+    Capacity, Connection, HandlerId, Manager, NoAuth, Payload, Serving, SingleHandler, Stream,
+    StreamHandler,
+};
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
@@ -23,6 +27,10 @@ use tokio::{
 const BULK: HandlerId = HandlerId::new(200);
 const PLAIN: HandlerId = HandlerId::new(201);
 const URGENT: HandlerId = HandlerId::new(202);
+const BULK_STREAM: HandlerId = HandlerId::new(210);
+const PLAIN_STREAM: HandlerId = HandlerId::new(211);
+const URGENT_STREAM: HandlerId = HandlerId::new(212);
+const CAPACITY: Capacity = Capacity::new(1, 1);
 const LARGE: usize = 1 << 20;
 const CALLERS: usize = 16;
 const CALLS: usize = 1_000;
@@ -39,7 +47,16 @@ async fn nodes() -> Result<(Vec<Manager>, Vec<Serving>), Box<dyn Error>> {
     let (mut nodes, mut serving) = (Vec::new(), Vec::new());
     for (socket, name) in sockets.into_iter().zip(&names) {
         let large = Payload::from(vec![7; LARGE]);
+        let item = large.clone();
         let echo = |id| SingleHandler::new(id, |request| async move { Ok(request.into_payload()) });
+        let echo_items = |id| {
+            StreamHandler::new(id, CAPACITY, |mut call| async move {
+                while let Some(item) = call.recv().await {
+                    call.send(item?).await?;
+                }
+                Ok(())
+            })
+        };
         let node = Manager::builder(name)
             .peers(names.clone())
             .auth(NoAuth)
@@ -49,6 +66,16 @@ async fn nodes() -> Result<(Vec<Manager>, Vec<Serving>), Box<dyn Error>> {
             })
             .register(echo(PLAIN))
             .register(echo(URGENT).urgent())
+            .register(StreamHandler::new(BULK_STREAM, CAPACITY, move |call| {
+                let item = item.clone();
+                async move {
+                    loop {
+                        call.send(item.clone()).await?;
+                    }
+                }
+            }))
+            .register(echo_items(PLAIN_STREAM))
+            .register(echo_items(URGENT_STREAM).urgent())
             .build()?;
         serving.push(node.serve(socket)?);
         nodes.push(node);
@@ -56,14 +83,16 @@ async fn nodes() -> Result<(Vec<Manager>, Vec<Serving>), Box<dyn Error>> {
     Ok((nodes, serving))
 }
 
-/// The times of plain and of urgent calls.
-async fn measure(peer: &Connection) -> Result<[Vec<Duration>; 2], Box<dyn Error>> {
+/// The times of what is plain and of what is urgent.
+type Times = [Vec<Duration>; 2];
+
+async fn calls(peer: &Connection) -> Result<Times, Box<dyn Error>> {
     let mut bulk = JoinSet::new();
     for _ in 0..CALLERS {
         let peer = peer.clone();
         bulk.spawn(async move { while peer.request(BULK, "").await.is_ok() {} });
     }
-    let mut times = [Vec::new(), Vec::new()];
+    let mut times = Times::default();
     for _ in 0..CALLS {
         for (urgent, times) in times.iter_mut().enumerate() {
             let began = Instant::now();
@@ -76,8 +105,52 @@ async fn measure(peer: &Connection) -> Result<[Vec<Duration>; 2], Box<dyn Error>
         }
     }
     bulk.shutdown().await;
-    times.iter_mut().for_each(|times| times.sort_unstable());
     Ok(times)
+}
+
+async fn items(peer: &Connection) -> Result<Times, Box<dyn Error>> {
+    let plain = peer.stream(PLAIN_STREAM, CAPACITY, "").await?;
+    let urgent = peer.stream(URGENT_STREAM, CAPACITY, "").urgent().await?;
+    let mut bulk = JoinSet::new();
+    for _ in 0..CALLERS {
+        let mut stream = peer.stream(BULK_STREAM, CAPACITY, "").await?;
+        bulk.spawn(async move { while let Some(Ok(_)) = stream.recv().await {} });
+    }
+    let mut streams = [plain, urgent];
+    let mut times = Times::default();
+    for _ in 0..CALLS {
+        for (stream, times) in streams.iter_mut().zip(&mut times) {
+            let began = Instant::now();
+            exchange(stream).await?;
+            times.push(began.elapsed());
+        }
+    }
+    bulk.shutdown().await;
+    Ok(times)
+}
+
+/// An item there and back.
+async fn exchange(stream: &mut Stream) -> Result<(), Box<dyn Error>> {
+    stream.send(vec![1; 100]).await?;
+    stream.recv().await.ok_or("the stream has ended")??;
+    Ok(())
+}
+
+fn print(name: &str, times: Times) {
+    let [plain, urgent] = times.map(|mut times| {
+        times.sort_unstable();
+        times
+    });
+    for (quantile, at) in [("p50", CALLS / 2), ("p99", CALLS * 99 / 100)] {
+        let [plain, urgent] =
+            [&plain, &urgent].map(|times| times.get(at).map_or(0.0, Duration::as_secs_f64));
+        println!(
+            "{name}, {quantile}: {:.2} ms, urgent {:.2} ms, which is {:.3} of it",
+            plain * 1e3,
+            urgent * 1e3,
+            urgent / plain,
+        );
+    }
 }
 
 fn run(name: &str, runtime: &Runtime) -> Result<(), Box<dyn Error>> {
@@ -88,17 +161,8 @@ fn run(name: &str, runtime: &Runtime) -> Result<(), Box<dyn Error>> {
         };
         let peer = near.connection(far.local())?;
         peer.connected().await?;
-        let [plain, urgent] = measure(&peer).await?;
-        for (quantile, at) in [("p50", CALLS / 2), ("p99", CALLS * 99 / 100)] {
-            let [plain, urgent] =
-                [&plain, &urgent].map(|times| times.get(at).map_or(0.0, Duration::as_secs_f64));
-            println!(
-                "{name}, {quantile}: {:.2} ms, urgent {:.2} ms, which is {:.3} of it",
-                plain * 1e3,
-                urgent * 1e3,
-                urgent / plain,
-            );
-        }
+        print(&format!("calls {name}"), calls(&peer).await?);
+        print(&format!("items {name}"), items(&peer).await?);
         for node in &nodes {
             node.shutdown(Duration::ZERO).await;
         }

@@ -198,6 +198,14 @@ impl StreamHandler {
         self
     }
 
+    /// Has its items, and the end of its streams, written before all that waits on the same link and isn't urgent; see
+    /// [`StreamBuilder::urgent`](crate::StreamBuilder::urgent).
+    #[must_use]
+    pub fn urgent(mut self) -> Self {
+        self.options.urgent = true;
+        self
+    }
+
     /// Runs at most `limit` at the same time, over all links; further streams are refused with
     /// [`Refusal::Overloaded`](crate::Refusal::Overloaded).
     #[must_use]

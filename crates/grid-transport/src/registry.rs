@@ -255,6 +255,11 @@ impl Routes for Frozen {
             _ => Err(unknown(handler, subroute)),
         }
     }
+
+    fn stream_is_urgent(&self, route: u32) -> bool {
+        self.stream_at(route)
+            .is_some_and(|entry| entry.options.urgent)
+    }
 }
 
 impl fmt::Debug for Frozen {

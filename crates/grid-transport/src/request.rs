@@ -45,7 +45,6 @@ pub(crate) struct Call {
     pub(crate) payload: Payload,
     pub(crate) deadline: Option<Instant>,
     pub(crate) wait_ready: bool,
-    /// Of single requests.
     pub(crate) urgent: bool,
 }
 
@@ -85,8 +84,12 @@ impl RequestBuilder {
     /// For small requests that others wait for, as a lock's or a heartbeat's, on links that carry bulk data. What is being
     /// written already goes before it: up to [`merge_limit`](crate::Settings#structfield.merge_limit) of small messages or
     /// one large one, on Linux and over TCP 256 KiB that the system has not sent, and what the remote's system has received
-    /// and the remote not read. Of more than 256 KiB of urgent messages in a row one other goes between. Where the queue is
-    /// full there is room for 256 KiB of urgent messages besides, so for none that is larger.
+    /// and the remote not read. Urgent requests and answers are written in their order, and one turn (16 KiB and the rest of
+    /// a message) of an [urgent stream](crate::StreamBuilder::urgent) goes between those of each 16 KiB.
+    ///
+    /// While others wait, all that is urgent has 256 KiB at once, and of what is written besides four fifths at the most:
+    /// for each four bytes of it one of others follows, in whole messages. Where the queue is full there is room for 256 KiB
+    /// of urgent requests and answers besides, so for none that is larger.
     pub fn urgent(mut self) -> Self {
         self.0.urgent = true;
         self

@@ -164,6 +164,11 @@ impl<In, Out> TypedOpen<In, Out> {
         self.with(StreamBuilder::wait_ready)
     }
 
+    /// Has what is sent on it written before what is not urgent; see [`StreamBuilder::urgent`].
+    pub fn urgent(self) -> Self {
+        self.with(StreamBuilder::urgent)
+    }
+
     fn with(self, change: impl FnOnce(StreamBuilder) -> StreamBuilder) -> Self {
         Self {
             open: self.open.map(change),

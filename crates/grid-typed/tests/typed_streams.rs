@@ -9,7 +9,7 @@ use futures_util::{SinkExt as _, StreamExt as _, TryStreamExt as _, stream};
 use grid_transport::testing::{self, Pair};
 use grid_transport::{Builder, SendError};
 use grid_typed::{
-    Capacity, HandlerError, HandlerId, ManagerBuilderExt as _, Streaming, TypedError,
+    Capacity, HandlerError, HandlerId, ManagerBuilderExt as _, Streaming, TypedError, TypedOpen,
     TypedStreamCall,
 };
 use serde::{Deserialize, Serialize};
@@ -131,6 +131,23 @@ async fn items_go_both_ways_in_order() {
             );
         }
     }
+    well(&pair).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_urgent_stream_is_opened_as_one() {
+    let pair = pair().await;
+    let peer = pair.a_to_b();
+    let is_urgent = |opening: &TypedOpen<_, _>| format!("{opening:?}").contains("urgent: true");
+    let opening = COUNT.open(&peer, &()).timeout(LONG);
+    assert!(!is_urgent(&opening));
+    let opening = opening.urgent();
+    assert!(is_urgent(&opening));
+    let mut counting = opening.await.unwrap();
+    counting.send(&entry(1)).await.unwrap();
+    counting.finish();
+    assert_eq!(counting.recv().await.unwrap().unwrap(), 1);
+    assert!(counting.recv().await.is_none());
     well(&pair).await;
 }
 

@@ -12,7 +12,7 @@ trait Options {
     #[handler(id = 2, detached)]
     async fn of_streams(&self, name: String, context: Context) -> Result<u8, HandlerError>;
 
-    #[handler(id = 3, output = 4, urgent)]
+    #[handler(id = 3, output = 4, abort_on_cancel)]
     async fn of_requests(
         &self,
         name: String,

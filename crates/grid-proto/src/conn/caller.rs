@@ -64,6 +64,9 @@ pub struct NewStream {
     pub capacity: Capacity,
     /// When to give up; `None` means never.
     pub deadline: Option<Instant>,
+    /// Its opening and what is sent on it is written before all that waits and isn't, in its order. What the handler sends
+    /// is where [its node says so](super::Routes::stream_is_urgent).
+    pub urgent: bool,
 }
 
 impl NewStream {
@@ -76,6 +79,7 @@ impl NewStream {
             payload,
             capacity,
             deadline: None,
+            urgent: false,
         }
     }
 }
@@ -153,7 +157,7 @@ impl Connection {
         self.calls.insert(mux, Call::Request(request));
         self.open_requests += 1;
         self.late_calls.allow(LATE_ANSWERS);
-        self.queue.push_single(message, len, new.urgent);
+        self.queue.push_measured(message, len, 0, new.urgent);
         Ok(MuxId::new(mux))
     }
 
@@ -178,7 +182,7 @@ impl Connection {
         message.deadline_ms = new
             .deadline
             .map_or(0, |deadline| millis_left(deadline, now));
-        let len = self.admit(&message, new.deadline, false)?;
+        let len = self.admit(&message, new.deadline, new.urgent)?;
         let mux = self.take_mux();
         let mut stream = OutStream::new(
             new.capacity,
@@ -186,6 +190,7 @@ impl Connection {
             now,
             self.config.stream_ping_interval,
         );
+        stream.urgent = new.urgent;
         #[cfg(feature = "__faults")]
         if self.faulty(Fault::DeadlineIgnored) {
             stream.deadline = None;
@@ -195,7 +200,7 @@ impl Connection {
         self.calls.insert(mux, Call::Stream(Box::new(stream)));
         self.late_calls
             .allow(LATE_STREAM + u64::from(new.capacity.input) + u64::from(new.capacity.output));
-        self.queue.push_measured(message, len, 0);
+        self.queue.push_measured(message, len, 0, new.urgent);
         Ok(MuxId::new(mux))
     }
 
@@ -208,7 +213,7 @@ impl Connection {
             && !stream.finished
         {
             stream.finished = true;
-            self.queue.push(message, 0);
+            self.queue.push(message, 0, stream.urgent);
             #[cfg(feature = "__faults")]
             if self.faulty(Fault::EofOvertakesItem) {
                 self.queue.swap_last();

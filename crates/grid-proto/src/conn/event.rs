@@ -214,4 +214,11 @@ pub trait Routes {
         handler: HandlerId,
         subroute: Option<&SubrouteId>,
     ) -> Result<(u32, Capacity), MuxRejection>;
+
+    /// Whether what the handler of a stream with this route sends is urgent: its items and its end are written before all
+    /// that waits and isn't, in their order. None is unless this says so.
+    fn stream_is_urgent(&self, route: u32) -> bool {
+        let _ = route;
+        false
+    }
 }

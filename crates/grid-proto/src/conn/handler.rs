@@ -114,7 +114,7 @@ impl Connection {
             RespondError::QueueFull
         } else {
             self.abandon(ticket);
-            self.queue.push_single(message, len, urgent);
+            self.queue.push_measured(message, len, 0, urgent);
             return Ok(());
         };
         *answer = if message.flags.contains(Flags::PAYLOAD_IS_ERR) {
@@ -264,7 +264,9 @@ impl Connection {
             message.flags |= Flags::PAYLOAD_IS_ERR;
             message = message.with_content(Payload::Present(text.into_bytes()));
         }
-        self.queue.push(message, stream.serial);
+        let open = open_stream(&mut self.incoming, stream);
+        let urgent = open.is_some_and(|open| open.urgent);
+        self.queue.push(message, stream.serial, urgent);
     }
 
     /// Ends a served stream at once: what waits for it is dropped, its handler is told to stop, its caller gets a

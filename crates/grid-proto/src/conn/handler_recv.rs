@@ -106,6 +106,7 @@ impl Connection {
             head: Head::of(&message),
             serial,
             capacity,
+            urgent: routes.stream_is_urgent(route),
             deadline,
             send_seq: message.seq,
             recv_seq: message.seq.wrapping_add(1),

@@ -83,6 +83,8 @@ pub(super) struct Incoming {
     pub(super) head: Head,
     pub(super) serial: u64,
     pub(super) capacity: Capacity,
+    /// What its handler sends goes before what isn't urgent.
+    pub(super) urgent: bool,
     pub(super) deadline: Option<Instant>,
     pub(super) send_seq: u32,
     pub(super) recv_seq: u32,

@@ -81,8 +81,6 @@ impl Connection {
     pub fn try_send(&mut self, mux: MuxId, item: &mut Payload) -> Result<(), SendError> {
         let head = self.item(Op::MuxClientMsg, mux, item);
         let (len, limit) = (numbered_len(&head, item.len()), self.config.max_message);
-        let room = self.queue.has_room();
-        let enough = self.queue.is_full_of(Lane::Caller(mux));
         let Some(Call::Stream(stream)) = self.calls.get_mut(&mux.get()) else {
             return Err(SendError::Ended);
         };
@@ -95,13 +93,18 @@ impl Connection {
         if len > limit {
             return Err(SendError::TooLarge { len, limit });
         }
-        if !room {
+        let (lane, urgent) = (Lane::Caller(mux), stream.urgent);
+        if urgent {
+            self.queue.admit_urgent(lane, item.len())?;
+        } else if !self.queue.has_room() {
             return Err(SendError::QueueFull);
-        }
-        if enough || !stream.credits.take() {
+        } else if self.queue.is_full_of(lane) {
             return Err(SendError::NoCredit);
         }
-        self.push_item(head, item, len, 0);
+        if !stream.credits.take() {
+            return Err(SendError::NoCredit);
+        }
+        self.push_item(head, item, len, 0, urgent);
         #[cfg(feature = "__faults")]
         if self.faulty(Fault::ItemsSwapped) {
             self.queue.swap_last();
@@ -173,8 +176,7 @@ impl Connection {
     pub fn try_serve_send(&mut self, stream: ServeId, item: &mut Payload) -> Result<(), SendError> {
         let head = self.item(Op::MuxServerMsg, stream.mux, item);
         let (len, limit) = (numbered_len(&head, item.len()), self.config.max_message);
-        let room = self.queue.has_room();
-        let enough = self.queue.is_full_of(Lane::Handler(stream));
+        let lane = Lane::Handler(stream);
         #[cfg(feature = "__faults")]
         let stream = self.misled(stream);
         #[cfg(feature = "__faults")]
@@ -188,16 +190,21 @@ impl Connection {
         if len > limit {
             return Err(SendError::TooLarge { len, limit });
         }
-        if !room {
+        let urgent = open.urgent;
+        if urgent {
+            self.queue.admit_urgent(lane, item.len())?;
+        } else if !self.queue.has_room() {
             return Err(SendError::QueueFull);
+        } else if self.queue.is_full_of(lane) {
+            return Err(SendError::NoCredit);
         }
-        let credit = !enough && open.credits.take();
+        let credit = open.credits.take();
         #[cfg(feature = "__faults")]
         let credit = credit || (over && open.send_seq.is_multiple_of(5));
         if !credit {
             return Err(SendError::NoCredit);
         }
-        self.push_item(head, item, len, stream.serial);
+        self.push_item(head, item, len, stream.serial, urgent);
         Ok(())
     }
 
@@ -209,10 +216,17 @@ impl Connection {
     }
 
     /// `len` is the [numbered length](numbered_len).
-    fn push_item(&mut self, mut message: Message, item: &mut Payload, len: usize, serial: u64) {
+    fn push_item(
+        &mut self,
+        mut message: Message,
+        item: &mut Payload,
+        len: usize,
+        serial: u64,
+        urgent: bool,
+    ) {
         message.payload = mem::take(item).into_bytes();
         self.queue
-            .push_measured(message, len - NUMBER_GROWS, serial);
+            .push_measured(message, len - NUMBER_GROWS, serial, urgent);
     }
 }
 

@@ -106,13 +106,18 @@ pub(super) struct Lanes {
 
 impl Lanes {
     pub(super) fn new(hash_seed: u64, limit: usize) -> Self {
+        Self::with_share(hash_seed, limit, SHARE)
+    }
+
+    /// As [`new`](Self::new), where one stream has at most so much in its lane.
+    pub(super) fn with_share(hash_seed: u64, limit: usize, share: usize) -> Self {
         Self {
             singles: Waiting::default(),
             singles_next: true,
             waiting: HashMap::with_hasher(Seeded(hash_seed)),
             turns: VecDeque::new(),
             turn: TURN.min(limit / 16),
-            share: SHARE.min(limit / 4),
+            share: share.min(limit / 4),
         }
     }
 
@@ -120,14 +125,24 @@ impl Lanes {
         self.singles.entries.is_empty() && self.waiting.is_empty()
     }
 
+    /// What all that waits of single requests and answers counts.
+    pub(super) fn cost_of_singles(&self) -> usize {
+        self.singles.cost
+    }
+
     pub(super) fn is_full(&mut self, lane: Lane) -> bool {
+        self.has_more_than(self.share, lane)
+    }
+
+    /// Whether more than this waits in a lane, whose sender waits then until it has [some room](Self::pop).
+    pub(super) fn has_more_than(&mut self, most: usize, lane: Lane) -> bool {
         if self.waiting.is_empty() {
             return false;
         }
         let Some(waiting) = self.waiting.get_mut(&lane) else {
             return false;
         };
-        let full = waiting.cost > self.share;
+        let full = waiting.cost > most;
         waiting.refused |= full;
         full
     }

@@ -62,6 +62,7 @@ mod time;
 mod timers;
 mod transmit;
 mod unread;
+mod urgent;
 
 use std::{
     collections::VecDeque,

@@ -68,6 +68,8 @@ pub(super) struct OutStream {
     pub(super) acked: bool,
     /// The caller sends no more items; the message that says so waits or has left.
     pub(super) finished: bool,
+    /// What the caller sends on it goes before what isn't urgent.
+    pub(super) urgent: bool,
     pub(super) send_seq: u32,
     pub(super) recv_seq: u32,
     pub(super) credits: Credits,
@@ -99,6 +101,7 @@ impl OutStream {
             opened: false,
             acked: false,
             finished: false,
+            urgent: false,
             send_seq: 0,
             recv_seq: 0,
             credits: Credits::new(0, capacity.input),

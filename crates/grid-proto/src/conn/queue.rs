@@ -7,19 +7,13 @@ use crate::wire::Message;
 
 use super::{
     budget::Budget,
+    error::SendError,
     lanes::{Lane, Lanes},
+    urgent::Urgent,
 };
 
 /// What is written in order of submission before anybody has to wait for a turn: about what a writer takes at once.
 const FIRST: usize = 64 << 10;
-
-/// What is urgent and waits may take beyond the limits of the queue and the node, whole: where bulk data fills these, a call
-/// that others wait for must not wait with it. What is more, or larger, has no other rights than all else.
-const URGENT_RESERVE: usize = 256 << 10;
-
-/// Urgent bytes that leave in a row while others wait; then one message of these has its turn, as what is urgent must not
-/// keep all else waiting for ever.
-const URGENT_ROW: usize = 256 << 10;
 
 /// A message that waits. It gets its sequence number and its deadline when it leaves, so that what a mux owes may go
 /// before it and what was cancelled meanwhile leaves no gap.
@@ -49,23 +43,21 @@ impl Queued {
 /// to grow.
 pub const QUEUED_COST: usize = 2 * size_of::<Queued>();
 
-fn cost(message: &Message) -> usize {
-    message.payload.len() + QUEUED_COST
+/// What a message counts with a payload of this length.
+pub(super) fn cost(payload: usize) -> usize {
+    payload + QUEUED_COST
 }
 
 /// A stream with much to send must not make others wait for all of it: beyond [`FIRST`] each waits in a lane of its own.
 #[derive(Debug)]
 pub(super) struct OutQueue {
-    urgent: VecDeque<Queued>,
-    /// What it counts.
-    urgent_cost: usize,
-    /// How many of it have left in a row.
-    urgent_row: usize,
+    urgent: Urgent,
     first: VecDeque<Queued>,
     first_bytes: usize,
     first_limit: usize,
     /// What came while much was waiting.
     lanes: Lanes,
+    relieved: Vec<Lane>,
     bytes: usize,
     /// What all of it takes in memory, which is what the limit is for: millions of small answers would fit by their
     /// bytes.
@@ -79,14 +71,13 @@ pub(super) struct OutQueue {
 impl OutQueue {
     pub(super) fn new(limit: usize, node: Option<Arc<Budget>>, hash_seed: u64) -> Self {
         Self {
-            urgent: VecDeque::new(),
-            urgent_cost: 0,
-            urgent_row: 0,
+            urgent: Urgent::new(hash_seed, limit),
             first: VecDeque::new(),
             first_bytes: 0,
             // A queue that holds little takes turns all the same.
             first_limit: FIRST.min(limit / 8),
             lanes: Lanes::new(hash_seed, limit),
+            relieved: Vec::new(),
             bytes: 0,
             cost: 0,
             limit,
@@ -99,25 +90,46 @@ impl OutQueue {
         self.cost < self.limit && self.node.as_ref().is_none_or(|node| node.has_room())
     }
 
-    /// As [`has_room`](Self::has_room), for a single request or an answer to one, which may be urgent.
+    /// As [`has_room`](Self::has_room), for a message that may be urgent and is no item.
     pub(super) fn has_room_for(&self, message: &Message, urgent: bool) -> bool {
-        self.has_room() || (urgent && self.urgent_cost + cost(message) <= URGENT_RESERVE)
+        self.has_room() || (urgent && self.urgent.has_reserve_for(message))
     }
 
-    /// Whether this stream has its share of the queue waiting. [`pop`](Self::pop) tells when it has no longer.
+    /// Whether this stream, which isn't urgent, has its share of the queue waiting. [`take_relieved`](Self::take_relieved)
+    /// tells when it has no longer.
     pub(super) fn is_full_of(&mut self, stream: Lane) -> bool {
         self.lanes.is_full(stream)
     }
 
+    /// Whether an item may wait of a stream that is urgent, with a payload of this length.
+    ///
+    /// # Errors
+    /// As [`Urgent::admit_item`].
+    // As all that is for urgent messages it stays out of what most messages go through.
+    #[inline(never)]
+    pub(super) fn admit_urgent(&mut self, stream: Lane, payload: usize) -> Result<(), SendError> {
+        let room = self.has_room();
+        self.urgent.admit_item(stream, cost(payload), room)
+    }
+
     /// Adds a message. Whoever adds one of a user's asks [`has_room`](Self::has_room) first; what ends a stream always
     /// goes in, one at the most for each.
-    pub(super) fn push(&mut self, message: Message, serial: u64) {
+    pub(super) fn push(&mut self, message: Message, serial: u64, urgent: bool) {
         let bytes = message.encoded_len();
-        self.push_measured(message, bytes, serial);
+        self.push_measured(message, bytes, serial, urgent);
     }
 
     /// As [`push`](Self::push), where the encoded length is known already.
-    pub(super) fn push_measured(&mut self, message: Message, bytes: usize, serial: u64) {
+    pub(super) fn push_measured(
+        &mut self,
+        message: Message,
+        bytes: usize,
+        serial: u64,
+        urgent: bool,
+    ) {
+        if urgent {
+            return self.push_urgent(message, bytes, serial);
+        }
         let queued = self.count(message, bytes, serial);
         if self.lanes.is_empty() && self.first_bytes < self.first_limit {
             self.first_bytes += bytes;
@@ -127,20 +139,15 @@ impl OutQueue {
         }
     }
 
-    /// As [`push_measured`](Self::push_measured), for a single request or an answer to one, which may be urgent.
-    pub(super) fn push_single(&mut self, message: Message, bytes: usize, urgent: bool) {
-        if urgent {
-            let queued = self.count(message, bytes, 0);
-            self.urgent_cost += queued.cost;
-            self.urgent.push_back(queued);
-        } else {
-            self.push_measured(message, bytes, 0);
-        }
+    #[inline(never)]
+    fn push_urgent(&mut self, message: Message, bytes: usize, serial: u64) {
+        let queued = self.count(message, bytes, serial);
+        self.urgent.push(queued);
     }
 
     fn count(&mut self, message: Message, bytes: usize, serial: u64) -> Queued {
         debug_assert_eq!(bytes, message.encoded_len());
-        let cost = cost(&message);
+        let cost = cost(message.payload.len());
         if let Some(node) = &self.node {
             node.add(cost);
             self.charged += cost;
@@ -165,54 +172,84 @@ impl OutQueue {
         }
     }
 
-    /// The next to be written, and the lane that was found full and isn't any more. [`settle`](Self::settle) has to follow.
-    pub(super) fn pop(&mut self) -> Option<(Queued, Option<Lane>)> {
-        if !self.urgent.is_empty() {
-            if let Some(queued) = self.pop_urgent() {
-                return Some((queued, None));
-            }
-            self.urgent_row = 0;
+    /// The next to be written. [`settle`](Self::settle) and [`take_relieved`](Self::take_relieved) have to follow.
+    pub(super) fn pop(&mut self) -> Option<Queued> {
+        if !self.urgent.is_at_rest() {
+            return self.pop_by_rank();
         }
         let Some(queued) = self.first.pop_front() else {
-            let (queued, relieved) = self.lanes.pop()?;
-            self.bytes -= queued.bytes;
-            self.cost -= queued.cost;
-            return Some((queued, relieved));
+            if self.lanes.is_empty() {
+                return None;
+            }
+            return self.pop_by_turns();
         };
+        self.first_has_left(queued.bytes, queued.cost);
+        Some(queued)
+    }
+
+    /// The lanes that were found full and aren't any more.
+    pub(super) fn take_relieved(&mut self) -> Vec<Lane> {
+        std::mem::take(&mut self.relieved)
+    }
+
+    /// As [`pop`](Self::pop), where something is or was urgent.
+    #[inline(never)]
+    fn pop_by_rank(&mut self) -> Option<Queued> {
+        let others = self.has_others();
+        if let Some(popped) = self.urgent.pop(others) {
+            return Some(self.has_left(popped));
+        }
+        let queued = match self.first.pop_front() {
+            Some(queued) => {
+                self.first_has_left(queued.bytes, queued.cost);
+                queued
+            }
+            None => self.pop_by_turns()?,
+        };
+        let others = self.has_others();
+        self.urgent.other_left(queued.bytes, others);
+        Some(queued)
+    }
+
+    /// As [`pop`](Self::pop), where all that waits does so in lanes.
+    #[inline(never)]
+    fn pop_by_turns(&mut self) -> Option<Queued> {
+        let popped = self.lanes.pop()?;
+        Some(self.has_left(popped))
+    }
+
+    /// Counts what was in a lane.
+    fn has_left(&mut self, (queued, relieved): (Queued, Option<Lane>)) -> Queued {
         self.bytes -= queued.bytes;
         self.cost -= queued.cost;
-        self.first_bytes -= queued.bytes;
+        self.relieved.extend(relieved);
+        queued
+    }
+
+    /// Counts what was at the front of `first`.
+    #[inline]
+    fn first_has_left(&mut self, bytes: usize, cost: usize) {
+        self.bytes -= bytes;
+        self.cost -= cost;
+        self.first_bytes -= bytes;
         if self.first.is_empty() && self.first.capacity() > 1024 {
             // An idle link keeps no trace of its busiest moment.
             self.first = VecDeque::new();
         }
-        Some((queued, None))
     }
 
-    /// None where it is the turn of others.
-    fn pop_urgent(&mut self) -> Option<Queued> {
-        let others = !self.first.is_empty() || !self.lanes.is_empty();
-        if others && self.urgent_row >= URGENT_ROW {
-            return None;
-        }
-        let queued = self.urgent.pop_front()?;
-        self.bytes -= queued.bytes;
-        self.cost -= queued.cost;
-        self.urgent_cost -= queued.cost;
-        self.urgent_row += queued.bytes;
-        if self.urgent.is_empty() {
-            self.urgent_row = 0;
-            if self.urgent.capacity() > 64 {
-                self.urgent = VecDeque::new();
-            }
-        }
-        Some(queued)
+    /// Whether anything waits that isn't urgent.
+    fn has_others(&self) -> bool {
+        !self.first.is_empty() || !self.lanes.is_empty()
     }
 
     /// Takes out what waits in turns of a stream that has ended: nobody will read it. What is to be written in order of
     /// submission stays until its time comes, which is bounded by [`FIRST`].
     pub(super) fn remove(&mut self, stream: Lane) -> impl Iterator<Item = Message> + use<> {
-        let removed = self.lanes.remove(stream);
+        let mut removed = self.lanes.remove(stream);
+        if removed.is_empty() && !self.urgent.is_empty() {
+            removed = self.urgent.remove(stream);
+        }
         for queued in &removed {
             self.bytes -= queued.bytes;
             self.cost -= queued.cost;
@@ -222,7 +259,7 @@ impl OutQueue {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.urgent.is_empty() && self.first.is_empty() && self.lanes.is_empty()
+        self.urgent.is_empty() && !self.has_others()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -236,10 +273,9 @@ impl OutQueue {
     /// Empties the queue and gives what was in it.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Message> + use<> {
         (self.bytes, self.first_bytes, self.cost) = (0, 0, 0);
-        self.urgent_cost = 0;
         self.settle();
-        std::mem::take(&mut self.urgent)
-            .into_iter()
+        self.urgent
+            .drain()
             .chain(std::mem::take(&mut self.first))
             .chain(self.lanes.drain())
             .map(|queued| queued.message)
@@ -268,49 +304,10 @@ mod tests {
     use crate::{MuxId, wire::Op};
 
     /// A request of about so many bytes.
-    fn request(mux: u64, len: usize) -> Message {
+    fn push(queue: &mut OutQueue, mux: u64, len: usize, urgent: bool) {
         let mut message = Message::new(Op::Request, MuxId::new(mux));
         message.payload = vec![7; len].into();
-        message
-    }
-
-    fn push(queue: &mut OutQueue, mux: u64, len: usize, urgent: bool) {
-        let message = request(mux, len);
-        let bytes = message.encoded_len();
-        queue.push_single(message, bytes, urgent);
-    }
-
-    fn order(queue: &mut OutQueue) -> Vec<u64> {
-        let all = std::iter::from_fn(|| queue.pop());
-        all.map(|(queued, _)| queued.message.mux.get()).collect()
-    }
-
-    #[test]
-    fn what_is_urgent_goes_before_all_that_waits() {
-        let mut queue = OutQueue::new(1 << 30, None, 7);
-        // In order of submission, and by turns.
-        (0..4).for_each(|mux| push(&mut queue, mux, 1 << 20, false));
-        (10..13).for_each(|mux| push(&mut queue, mux, 100, true));
-        assert_eq!(order(&mut queue), [10, 11, 12, 0, 1, 2, 3]);
-        assert!(queue.is_empty());
-        assert_eq!((queue.bytes(), queue.cost()), (0, 0));
-    }
-
-    #[test]
-    fn others_have_a_turn_now_and_then() {
-        let mut queue = OutQueue::new(1 << 30, None, 7);
-        (0..2).for_each(|mux| push(&mut queue, mux, 100, false));
-        (10..20).for_each(|mux| push(&mut queue, mux, URGENT_ROW / 3, true));
-        assert_eq!(
-            order(&mut queue),
-            [10, 11, 12, 0, 13, 14, 15, 1, 16, 17, 18, 19]
-        );
-        // A row ends where nothing urgent is left.
-        push(&mut queue, 10, URGENT_ROW, true);
-        assert_eq!(order(&mut queue), [10]);
-        push(&mut queue, 0, 100, false);
-        push(&mut queue, 11, 100, true);
-        assert_eq!(order(&mut queue), [11, 0]);
+        queue.push(message, 0, urgent);
     }
 
     #[test]
@@ -321,29 +318,6 @@ mod tests {
         assert_eq!(queue.cost(), 900 + QUEUED_COST);
         assert_eq!(queue.drain().count(), 1);
         assert!(queue.has_room() && queue.is_empty());
-    }
-
-    #[test]
-    fn a_queue_that_is_full_has_a_reserve_for_what_is_urgent() {
-        let node = Budget::new(1_000);
-        let mut queue = OutQueue::new(1_000, Some(node.clone()), 7);
-        push(&mut queue, 1, 900, false);
-        let of = |len| request(2, len);
-        assert!(!queue.has_room() && !queue.has_room_for(&of(1), false));
-        let most = URGENT_RESERVE - QUEUED_COST;
-        assert!(queue.has_room_for(&of(most), true) && !queue.has_room_for(&of(most + 1), true));
-        let mut urgent = 0;
-        while queue.has_room_for(&of(10_000), true) {
-            push(&mut queue, 2, 10_000, true);
-            urgent += 1;
-        }
-        assert_eq!(urgent, URGENT_RESERVE / (10_000 + QUEUED_COST));
-        // It counts, also for the node.
-        assert_eq!(queue.cost(), node.used());
-        assert!(queue.pop().is_some() && queue.has_room_for(&of(10_000), true));
-        assert_eq!(order(&mut queue).len(), urgent);
-        queue.settle();
-        assert_eq!((queue.urgent_cost, queue.cost(), node.used()), (0, 0, 0));
     }
 
     #[test]

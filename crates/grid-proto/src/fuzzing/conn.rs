@@ -71,8 +71,24 @@ fn config(mode: u8, generation: u32) -> Config {
     config
 }
 
-/// Stream handlers by their number: IN is its low two bits, OUT the next two and 1.
-struct Handlers;
+/// Stream handlers by their number: IN is its low two bits, OUT the next two and 1. Those with the bit above these are
+/// urgent, where any are.
+struct Handlers {
+    urgent: bool,
+}
+
+impl Handlers {
+    fn new(mode: u8) -> Self {
+        Self {
+            urgent: mode & 1 != 0,
+        }
+    }
+
+    /// Whether calls with this number and their answers are urgent.
+    fn are_urgent(&self, number: u8) -> bool {
+        self.urgent && number & 16 != 0
+    }
+}
 
 fn capacity(handler: HandlerId) -> Capacity {
     let number = u32::from(handler.get());
@@ -94,6 +110,10 @@ impl Routes for Handlers {
     ) -> Result<(u32, Capacity), MuxRejection> {
         self.single(handler, subroute)
             .map(|route| (route, capacity(handler)))
+    }
+
+    fn stream_is_urgent(&self, route: u32) -> bool {
+        u8::try_from(route).is_ok_and(|number| self.are_urgent(number))
     }
 }
 

@@ -20,3 +20,4 @@ mod slow;
 mod stale;
 mod streams;
 mod tools;
+mod urgent;

@@ -15,6 +15,8 @@ use grid_proto::{
 /// The handler that nobody has.
 pub(crate) const NOBODY: HandlerId = HandlerId::new(99);
 pub(crate) const HANDLER: HandlerId = HandlerId::new(7);
+/// The one whose streams are urgent.
+pub(crate) const URGENT: HandlerId = HandlerId::new(8);
 
 /// Every handler but one; streams have these capacities.
 pub(crate) struct Handlers(pub(crate) Capacity);
@@ -33,6 +35,10 @@ impl Routes for Handlers {
         subroute: Option<&SubrouteId>,
     ) -> Result<(u32, Capacity), MuxRejection> {
         self.single(handler, subroute).map(|route| (route, self.0))
+    }
+
+    fn stream_is_urgent(&self, route: u32) -> bool {
+        route == u32::from(URGENT.get())
     }
 }
 

@@ -23,16 +23,18 @@ impl World {
         let submitted = if plan.stream {
             let mut new = NewStream::new(plan.handler_id(), plan.caller_capacity, plan.initial());
             (new.subroute, new.deadline) = (plan.subroute_id(), deadline);
+            new.urgent = plan.urgent;
             conn.open(now, new)
         } else {
             let mut new = NewRequest::new(plan.handler_id(), plan.initial());
             (new.subroute, new.deadline) = (plan.subroute_id(), deadline);
+            new.urgent = plan.urgent;
             conn.request(now, new)
         };
         let default = (!plan.stream).then_some(self.style.default_deadline);
         let after = plan.deadline.map(Duration::from_micros).or(default);
         let cancel_after = plan.cancel_after;
-        let stream = plan.stream;
+        let (stream, urgent) = (plan.stream, plan.urgent);
         *self.call(nonce) = Call::new(plan);
         let mux = match submitted {
             Ok(mux) => mux.get(),
@@ -49,6 +51,13 @@ impl World {
             ));
         }
         self.seen.saw(if stream { "streams" } else { "requests" });
+        if urgent {
+            self.seen.saw(if stream {
+                "urgent streams"
+            } else {
+                "urgent requests"
+            });
+        }
         self.deadlines
             .extend(deadline_at.map(|at| Reverse((at, nonce))));
         if let Some(after) = cancel_after {

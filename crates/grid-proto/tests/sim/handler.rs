@@ -5,14 +5,15 @@ use std::collections::VecDeque;
 use grid_proto::{
     Payload, SubrouteId,
     conn::{
-        CancelReason, Charge, InboundRequest, InboundStream, RespondError, SendError, ServeId,
-        Ticket,
+        CancelReason, Charge, InboundRequest, InboundStream, RespondError, Routes, SendError,
+        ServeId, Ticket,
     },
     wire::{MuxRejection, Text},
 };
 
 use crate::{
     caller::{expect_item, take_unread},
+    node::Registry,
     plan::{Answer, INPUT, OUTPUT, item, nonce_of},
     rng::mix,
     world::{Action, Handler, Outcome, Served, Wait, World},
@@ -29,6 +30,9 @@ impl World {
 
     pub(crate) fn on_opened(&mut self, end: usize, stream: InboundStream) -> Outcome {
         self.seen.saw("event: opened");
+        if Registry.stream_is_urgent(stream.route) {
+            self.seen.saw("event: opened, urgent");
+        }
         let nonce = self.identify(end, &stream.payload, stream.subroute, true)?;
         if stream.capacity != self.call(nonce).plan.capacity {
             return Err(format!("call {nonce} is opened with {:?}", stream.capacity));
@@ -114,7 +118,7 @@ impl World {
         end.dirty = true;
         let wanted = handler.epoch == end.epoch && handler.cancelled.is_none();
         let plan = &call.plan;
-        let answer = match plan.answer {
+        let mut answer = match plan.answer {
             Answer::Ok => Ok(plan.reply()),
             Answer::Error => Err(Text::from(plan.error_text())),
             Answer::Never | Answer::Refuse => {
@@ -130,7 +134,7 @@ impl World {
         };
         let good = answer.is_ok();
         let late = handler.epoch != end.epoch;
-        match end.conn.respond(ticket, answer) {
+        match end.conn.try_respond(ticket, &mut answer, plan.urgent) {
             Ok(()) => {
                 if wanted {
                     call.result = Some(good);

@@ -28,6 +28,8 @@ pub(crate) const INBOUND: usize = 32 << 10;
 const CONTROL: usize = 1 << 10;
 /// What waits to be written to it at the most, beside one message more and what refuses it.
 const QUEUED: usize = 16 << 10;
+/// What may be urgent and wait besides.
+const RESERVES: usize = 512 << 10;
 const REQUESTS: usize = 48;
 const STREAMS: usize = 24;
 /// More than the longest message of either side, as it waits or as it is held.
@@ -214,7 +216,10 @@ impl World {
             (conn.serving_requests(), REQUESTS),
             (conn.open_streams(), STREAMS),
             (conn.serving_streams(), STREAMS),
-            (conn.queued_bytes(), QUEUED + 4 * CONTROL + MESSAGE),
+            (
+                conn.queued_bytes(),
+                QUEUED + 4 * CONTROL + MESSAGE + RESERVES,
+            ),
             // Other peers of the node are honest, and keep to their credit.
             (node.inbound.used(), 1 << 22),
             (self.ends[end].inbound.used(), INBOUND + MESSAGE),

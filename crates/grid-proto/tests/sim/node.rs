@@ -302,6 +302,10 @@ impl Routes for Registry {
             None => Err(unknown(handler.get())),
         }
     }
+
+    fn stream_is_urgent(&self, route: u32) -> bool {
+        route % 2 == 1
+    }
 }
 
 fn unknown(handler: u8) -> MuxRejection {

@@ -65,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) nonce: u32,
     pub(crate) end: usize,
     pub(crate) stream: bool,
+    /// The call, and the answer of a single request.
+    pub(crate) urgent: bool,
     pub(crate) target: Target,
     pub(crate) carry: Carry,
     pub(crate) subroute: bool,
@@ -208,6 +210,7 @@ impl Plan {
             nonce,
             end,
             stream: false,
+            urgent: nonce % 3 == 1,
             target: Target::Known,
             carry: Carry::Full,
             subroute: false,

@@ -76,6 +76,23 @@ impl StreamBuilder {
         self.call.wait_ready = true;
         self
     }
+
+    /// Has its opening, the items that are sent on it and their end written before all that waits on the same link and isn't
+    /// urgent, in their order. The handler's items are, where the handler [says so](crate::StreamHandler::urgent): nothing on
+    /// the wire tells a remote. Credit goes before all that waits in any case, as does what cancels a stream.
+    ///
+    /// For streams of small items that others wait for, as a lock's, a heartbeat's or a log's, on links that carry bulk data.
+    /// Urgent streams take turns of 16 KiB and the rest of a message, and each is followed by one of the [urgent
+    /// requests](crate::RequestBuilder::urgent) and answers, so none of these waits for all of a stream. What is said there
+    /// of what goes before urgent messages, and of the fifth of the link that is left to all others, holds for streams too: one
+    /// whose items never end, however large, slows others down and stops nobody.
+    ///
+    /// Of one urgent stream 64 KiB wait, and the rest of an item, before its sender does. Where the queue is full there is
+    /// room for 256 KiB of urgent streams besides, of which 64 KiB are for one, so for no item that is larger.
+    pub fn urgent(mut self) -> Self {
+        self.call.urgent = true;
+        self
+    }
 }
 
 impl IntoFuture for StreamBuilder {
@@ -90,6 +107,7 @@ impl IntoFuture for StreamBuilder {
                     let mut new = NewStream::new(call.handler, capacity, call.payload.clone());
                     new.subroute = call.subroute;
                     new.deadline = call.deadline.map(Instant::into_std);
+                    new.urgent = call.urgent;
                     session.open(new)
                 };
             let mut measure = CallMeasure::begin(&call.link.measure, CallKind::Stream);

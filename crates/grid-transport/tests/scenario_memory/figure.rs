@@ -10,7 +10,7 @@ const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 /// What a connection, an open request and an open stream take beside what the limits count.
-const CONNECTION: usize = 768 * KIB;
+const CONNECTION: usize = MIB;
 const REQUEST: usize = 2 * KIB;
 const STREAM: usize = 4 * KIB;
 /// What the answers that count 1 byte of `max_control` take.

@@ -12,8 +12,8 @@ use std::{
 
 use grid_transport::{Connection, Manager, NoAuth, Serving};
 use grid_typed::{
-    CallError, Context, HandlerError, ManagerBuilderExt as _, NoPayload, Timestamp, TypedError,
-    TypedStreamCall, golden,
+    CallError, Context, HandlerError, ManagerBuilderExt as _, NoPayload, Service as _, Timestamp,
+    TypedError, TypedStreamCall, golden,
 };
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -58,7 +58,7 @@ pub trait Shelf {
     ) -> Result<(), HandlerError>;
 
     /// Adds what comes, and says how many there are with each.
-    #[handler(id = 213, input = 4, output = 4)]
+    #[handler(id = 213, input = 4, output = 4, urgent)]
     async fn fill(
         &self,
         nothing: NoPayload,
@@ -212,7 +212,7 @@ async fn every_method_is_a_handler_and_a_call() {
     assert_eq!(stream.recv().await.unwrap().unwrap(), page(2));
     assert!(stream.recv().await.is_none());
 
-    let mut stream = client.fill(&NoPayload).await.unwrap();
+    let mut stream = client.fill(&NoPayload).urgent().await.unwrap();
     for number in 3..6 {
         stream.send(&page(number)).await.unwrap();
         assert_eq!(stream.recv().await.unwrap().unwrap(), number as usize);
@@ -228,6 +228,16 @@ async fn every_method_is_a_handler_and_a_call() {
     assert_eq!(cellar.cleared.load(Ordering::Relaxed), 1);
     assert_eq!(shelf.cleared.load(Ordering::Relaxed), 0);
     nodes.end().await;
+}
+
+#[test]
+fn what_is_urgent_is_registered_so() {
+    let handlers = ShelfServer::new(Memory::default()).handlers();
+    let urgent: Vec<_> = handlers
+        .iter()
+        .map(|handler| format!("{handler:?}").contains("urgent: true"))
+        .collect();
+    assert_eq!(urgent, [true, false, false, true]);
 }
 
 #[test]

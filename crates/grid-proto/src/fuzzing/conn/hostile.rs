@@ -17,6 +17,7 @@ struct Game {
     conn: Connection,
     now: Instant,
     small: bool,
+    handlers: Handlers,
     inbound: Arc<Budget>,
     /// Streams of ours by number: their OUT, and what was delivered and not yet consumed.
     calls: BTreeMap<u64, (u32, u32)>,
@@ -39,6 +40,7 @@ pub(super) fn play(mode: u8, mut bytes: Bytes<'_>) {
         conn: Connection::new(config, now),
         now,
         small: mode & 8 != 0,
+        handlers: Handlers::new(mode),
         inbound,
         calls: BTreeMap::new(),
         requests: Vec::new(),
@@ -100,7 +102,7 @@ impl Game {
         if as_handler || counted || (message.op == Op::Ping && mux % 10 != 0) {
             *number = number.wrapping_add(1);
         }
-        self.conn.handle_message(self.now, message, &Handlers);
+        self.conn.handle_message(self.now, message, &self.handlers);
     }
 
     fn application(&mut self, op: u8, by: u8) {
@@ -108,13 +110,15 @@ impl Game {
         let calls: Vec<u64> = self.calls.keys().copied().collect();
         match op % 14 {
             0 => {
-                let new = NewRequest::new(HandlerId::new(by), payload());
+                let mut new = NewRequest::new(HandlerId::new(by), payload());
+                new.urgent = self.handlers.are_urgent(by);
                 self.requests
                     .extend(self.conn.request(self.now, new).map(MuxId::get));
             }
             1 | 2 => {
                 let capacity = Capacity::new(u32::from(by & 3), u32::from(by >> 2 & 7));
                 let mut new = NewStream::new(HandlerId::new(by), capacity, payload());
+                new.urgent = self.handlers.are_urgent(by);
                 new.deadline =
                     (by & 1 == 0).then(|| self.now + Duration::from_millis(u64::from(by)));
                 if let Ok(mux) = self.conn.open(self.now, new) {
@@ -141,12 +145,13 @@ impl Game {
             }
             7 => {
                 if let Some(ticket) = choose(&self.tickets, by) {
-                    let answer = if by & 1 == 0 {
+                    let mut answer = if by & 1 == 0 {
                         Ok(payload())
                     } else {
                         Err("no".into())
                     };
-                    let _ = self.conn.respond(ticket, answer);
+                    let urgent = self.handlers.are_urgent(by);
+                    let _ = self.conn.try_respond(ticket, &mut answer, urgent);
                 }
             }
             8 => {
@@ -209,9 +214,10 @@ impl Game {
             let conn = &self.conn;
             assert!(conn.open_requests() <= 3 && conn.open_streams() <= 3);
             assert!(conn.serving_requests() <= 3 && conn.serving_streams() <= 3);
-            // What waits is under its limit plus one message and the ends of the open streams.
+            // What waits is under its limit plus one message and the ends of the open streams, and the two reserves.
+            let reserves = if self.handlers.urgent { 512 << 10 } else { 0 };
             assert!(
-                conn.queued_bytes() < 2_000,
+                conn.queued_bytes() < 2_000 + reserves,
                 "{} bytes wait",
                 conn.queued_bytes()
             );

@@ -42,6 +42,7 @@ struct Side {
 
 struct Pair {
     sides: [Side; 2],
+    handlers: Handlers,
     now: Instant,
 }
 
@@ -53,7 +54,12 @@ pub(super) fn play(mode: u8, mut bytes: Bytes<'_>) {
         tickets: Vec::new(),
         sending: VecDeque::new(),
     });
-    let mut pair = Pair { sides, now };
+    let handlers = Handlers::new(mode);
+    let mut pair = Pair {
+        sides,
+        handlers,
+        now,
+    };
     while let Some(op) = bytes.next() {
         pair.operate(usize::from(op & 1), op >> 1, &mut bytes);
         pair.settle();
@@ -91,6 +97,7 @@ impl Pair {
         match op % 15 {
             0 => {
                 let mut new = NewRequest::new(HandlerId::new(by), item(0, 0));
+                new.urgent = self.handlers.are_urgent(by);
                 new.deadline = deadline.filter(|_| by.is_multiple_of(3));
                 if let Ok(mux) = this.conn.request(now, new) {
                     this.calls.insert(
@@ -105,6 +112,7 @@ impl Pair {
             1 | 2 => {
                 let handler = HandlerId::new(by);
                 let mut new = NewStream::new(handler, capacity(handler), item(0, 0));
+                new.urgent = self.handlers.are_urgent(by);
                 new.deadline = deadline.filter(|_| by.is_multiple_of(5));
                 if let Ok(mux) = this.conn.open(now, new) {
                     this.calls.insert(
@@ -147,12 +155,13 @@ impl Pair {
             }
             8 => {
                 if let Some(ticket) = choose(&this.tickets, by) {
-                    let answer = if by.is_multiple_of(4) {
+                    let mut answer = if by.is_multiple_of(4) {
                         Err("no".into())
                     } else {
                         Ok(item(0, 1))
                     };
-                    let _ = this.conn.respond(ticket, answer);
+                    let urgent = self.handlers.are_urgent(by);
+                    let _ = this.conn.try_respond(ticket, &mut answer, urgent);
                 }
             }
             9..=12 => self.serve(side, op % 15, by),
@@ -250,7 +259,7 @@ impl Pair {
                 let message = message.expect("what was written can be read");
                 self.sides[1 - from]
                     .conn
-                    .handle_message(self.now, message, &Handlers);
+                    .handle_message(self.now, message, &self.handlers);
             }
             self.settle();
         }
@@ -336,7 +345,7 @@ impl Pair {
                 let message = message.expect("what was written can be read");
                 self.sides[1 - side]
                     .conn
-                    .handle_message(self.now, message, &Handlers);
+                    .handle_message(self.now, message, &self.handlers);
             }
         }
         self.forget();
