@@ -51,7 +51,8 @@ pub(crate) fn run() -> Outcome {
     Ok(Done::With(format!("against {}", CRATES.join(", "))))
 }
 
-/// The workspace's own profile, so that what was compiled for it fits.
+/// As the workspace's own profile has it for what runs little, so that what was compiled for it fits; the rest has other
+/// features here anyway.
 const PROFILE: [&str; 4] = [
     "--config",
     "profile.dev.debug=\"line-tables-only\"",

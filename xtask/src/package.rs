@@ -40,6 +40,10 @@ pub(crate) fn run() -> Outcome {
     process::run(&mut command)?;
 
     let unpacked = metadata.target_directory.join("unpacked");
+    // What an earlier run has left might be a crate that there is no longer.
+    if unpacked.exists() {
+        fs::remove_dir_all(&unpacked).map_err(failed(&unpacked))?;
+    }
     let (mut tested, mut tests) = (Vec::new(), BTreeSet::new());
     join(&metadata, &libraries, &unpacked)?;
     for library in &libraries {
@@ -97,9 +101,6 @@ fn join(metadata: &Metadata, libraries: &[&Package], unpacked: &Path) -> Result<
     for other in metadata.packages.iter().filter(|other| !is_packed(other)) {
         let folder = other.folder();
         let copy = unpacked.join(folder.strip_prefix(&root).unwrap_or(folder));
-        if copy.exists() {
-            fs::remove_dir_all(&copy).map_err(failed(&copy))?;
-        }
         for file in files_below(folder).map_err(failed(folder))? {
             let to = copy.join(file.strip_prefix(folder).unwrap_or(&file));
             fs::create_dir_all(to.parent().unwrap_or(&copy))
@@ -167,9 +168,6 @@ fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
 fn unpack(library: &Package, packages: &Path, unpacked: &Path) -> Result<(), Stop> {
     let named = format!("{}-{}", library.name, library.version);
     let target = unpacked.join(&library.name);
-    if target.exists() {
-        fs::remove_dir_all(&target).map_err(failed(&target))?;
-    }
     fs::create_dir_all(unpacked).map_err(failed(unpacked))?;
     let archive = packages.join(format!("{named}.crate"));
     // With the times of now: all files of a package have the same one, by which cargo would not see that one has changed.

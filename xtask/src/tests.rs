@@ -6,6 +6,9 @@ use crate::process;
 use crate::report::{Done, Outcome, Stop};
 use crate::workspace::Metadata;
 
+/// How nextest is told how many tests may run at one time.
+const THREADS: &str = "NEXTEST_TEST_THREADS";
+
 const EVERYTHING: [&str; 2] = ["--workspace", "--all-features"];
 
 /// Builds all programs and tests. Together, so that both use one set of features of the
@@ -34,13 +37,10 @@ pub(crate) fn run(runner_args: &[String]) -> Outcome {
         let mut command = process::cargo(["nextest", "run", "--no-fail-fast"]);
         command.args(EVERYTHING).args(runner_args);
         // Most of them wait for something else than a processor. Those that must have the machine to themselves say so in
-        // its configuration.
-        if !runner_args
-            .iter()
-            .any(|arg| arg.starts_with("--test-threads") || arg == "-j")
-        {
+        // its configuration, and who wants another number says so as ever.
+        if std::env::var_os(THREADS).is_none() {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
-            command.arg(format!("--test-threads={}", 2 * processors));
+            command.env(THREADS, (2 * processors).to_string());
         }
         command
     } else {

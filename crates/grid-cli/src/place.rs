@@ -29,7 +29,7 @@ pub(crate) struct PlaceArgs {
     #[arg(long, value_name = "NAME=IP:PORT")]
     pub(crate) dial: Vec<String>,
     /// How often the files that are followed are looked at: that of --peers-file, and certificates, in
-    /// seconds [default: 5].
+    /// seconds, 0.1 at least [default: 5]. Where nothing is followed it changes nothing.
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub(crate) reread: Option<String>,
     #[command(flatten)]
@@ -97,7 +97,7 @@ impl Place {
             path: check_path(args.path.unwrap_or_else(|| DEFAULT_PATH.to_owned()))?,
             dial: check_dial(&list, &peers, &args.dial)?,
             reread: match &args.reread {
-                Some(text) => parse_seconds("--reread", text)?,
+                Some(text) => check_reread(text)?,
                 None => REREAD,
             },
             credentials: args.credentials.check(environment)?,
@@ -171,6 +171,19 @@ impl Place {
     pub(crate) fn others(&self) -> impl Iterator<Item = &NodeUrl> {
         self.peers.iter().filter(|peer| **peer != self.local)
     }
+}
+
+/// What is less would do little else than read, and tell half of a change from the whole no more.
+const REREAD_LEAST: Duration = Duration::from_millis(100);
+
+fn check_reread(text: &str) -> Result<Duration, Failure> {
+    let reread = parse_seconds("--reread", text)?;
+    if reread < REREAD_LEAST {
+        return Err(Failure::bad(format!(
+            "--reread: '{text}' is less than 0.1 seconds"
+        )));
+    }
+    Ok(reread)
 }
 
 /// How often files that are followed are looked at where nobody says: as the library looks at lists.

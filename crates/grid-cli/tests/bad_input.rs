@@ -132,6 +132,7 @@ fn values_that_are_none() {
         ("--ping", "fast"),
         ("--stream-ping", "-1"),
         ("--reread", "0"),
+        ("--reread", "0.05"),
         ("--path", "grid"),
         ("--path", "/a?b"),
         ("--listen", "here"),

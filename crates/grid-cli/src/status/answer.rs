@@ -12,12 +12,11 @@ use hyper::{
     },
 };
 
-use tokio::task::JoinError;
-
 use super::{
     Facts,
     access::{Access, Denied},
     brief::brief,
+    making::Making,
     mesh::Mesh,
     page::{self, View},
     rates::Rates,
@@ -57,6 +56,7 @@ pub(super) struct Answers {
     access: Access,
     mesh: Mesh,
     rates: Rates,
+    making: Making,
     policy: HeaderValue,
 }
 
@@ -65,6 +65,7 @@ impl Answers {
         Self {
             mesh: Mesh::new(facts.clone()),
             rates: Rates::default(),
+            making: Making::new(),
             // It has no character that a header can't carry; without one the page would do nothing.
             policy: HeaderValue::try_from(page::policy()).unwrap_or(NOTHING),
             facts,
@@ -83,6 +84,15 @@ impl Answers {
             never = self.rates.keep(self.facts.manager()) => never,
             never = self.mesh.keep() => never,
         }
+    }
+
+    /// Returns once nothing is made any more for clients, who have gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub(super) async fn ended(&self) {
+        self.making.ended().await;
     }
 
     /// The answer to a request that is [admitted](Self::admit).
@@ -157,7 +167,7 @@ impl Answers {
     async fn page(&self) -> Answer {
         let rows = self.mesh.rows().await;
         let (status, curves) = (self.facts.status(), self.rates.curves());
-        let html = made(move || {
+        let html = self.making.made(move || {
             page::render(&View {
                 mesh: &MeshStatus::of(&status, &rows),
                 status: &status,
@@ -187,7 +197,7 @@ impl Answers {
             false => None,
         };
         let mut status = self.facts.status();
-        let json = made(move || {
+        let json = self.making.made(move || {
             status.mesh = rows.map(|rows| MeshStatus::of(&status, &rows));
             serde_json::to_string(&status).map(|json| tame(&json))
         });
@@ -209,17 +219,6 @@ impl Answers {
             }
         }
     }
-}
-
-/// Makes an answer beside the threads on which it is asked for, as links share these.
-///
-/// # Cancel safety
-///
-/// It is made, and dropped.
-async fn made<T: Send + 'static>(
-    make: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, JoinError> {
-    tokio::task::spawn_blocking(make).await
 }
 
 fn bad_query(path: &str, query: &str) -> Answer {

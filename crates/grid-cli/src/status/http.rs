@@ -107,6 +107,7 @@ async fn run(listener: TcpListener, answers: Arc<Answers>, stop: CancellationTok
         }
         clients.close();
         clients.wait().await;
+        answers.ended().await;
     };
     tokio::select! {
         () = work => {}

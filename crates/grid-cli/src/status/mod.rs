@@ -8,6 +8,7 @@ mod client;
 mod document;
 mod events;
 mod http;
+mod making;
 mod mesh;
 mod page;
 mod places;

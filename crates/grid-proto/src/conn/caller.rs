@@ -339,7 +339,7 @@ impl Connection {
 
     /// What has to hold before a call may be started, whose message says how much time it has. Gives the encoded length.
     fn admit(
-        &self,
+        &mut self,
         message: &Message,
         deadline: Option<Instant>,
         urgent: bool,

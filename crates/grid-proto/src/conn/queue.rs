@@ -91,7 +91,7 @@ impl OutQueue {
     }
 
     /// As [`has_room`](Self::has_room), for a message that may be urgent and is no item.
-    pub(super) fn has_room_for(&self, message: &Message, urgent: bool) -> bool {
+    pub(super) fn has_room_for(&mut self, message: &Message, urgent: bool) -> bool {
         self.has_room() || (urgent && self.urgent.has_reserve_for(message))
     }
 
@@ -189,7 +189,15 @@ impl OutQueue {
 
     /// The lanes that were found full and aren't any more.
     pub(super) fn take_relieved(&mut self) -> Vec<Lane> {
+        if self.urgent.has_waiting() {
+            self.relieved.extend(self.urgent.take_waiting());
+        }
         std::mem::take(&mut self.relieved)
+    }
+
+    /// Whether an urgent message was refused that is no item, and would not be now; says so once.
+    pub(super) fn take_urgent_room(&mut self) -> bool {
+        self.urgent.take_room()
     }
 
     /// As [`pop`](Self::pop), where something is or was urgent.

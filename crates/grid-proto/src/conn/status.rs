@@ -19,6 +19,13 @@ impl Connection {
         self.queue.has_room()
     }
 
+    /// Whether an urgent request, opening or answer was refused for want of [room](Self::has_room) and may be admitted now,
+    /// since half of what is reserved for such is free; says so once. Urgent items are told by their events.
+    #[must_use]
+    pub fn take_urgent_room(&mut self) -> bool {
+        self.queue.take_urgent_room()
+    }
+
     /// Whether nothing is open, being served, or waiting to be sent.
     #[must_use]
     pub fn is_idle(&self) -> bool {

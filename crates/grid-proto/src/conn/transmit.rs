@@ -55,8 +55,8 @@ impl Connection {
     /// Appends what has to be sent, in order, until about `max_bytes` are reached: at least one message if there is
     /// any, and never a part of one. Gives the encoded length of what it appended.
     ///
-    /// What a mux owes goes first, because it is small and somebody waits for it; then what is urgent, which has four fifths
-    /// of what leaves and 256 KiB at the most while others wait; then the rest: in order of submission while it is little.
+    /// What a mux owes goes first, because it is small and somebody waits for it; then what is urgent: while others wait,
+    /// 256 KiB of it and beyond that four fifths of what leaves; then the rest: in order of submission while it is little.
     /// What is much, or urgent, takes turns: streams one after the other, and after each of them the single requests and
     /// answers. It may leave events behind.
     ///

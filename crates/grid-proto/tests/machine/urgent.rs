@@ -127,14 +127,14 @@ fn what_waits_of_an_urgent_stream_that_was_given_up_is_let_go() {
 /// Where bulk data fills the queue an urgent stream has a little room of its own, and its sender is told of more.
 #[test]
 fn a_full_queue_takes_some_of_an_urgent_stream() {
-    let mut machine = Machine::with(|config| config.max_queued_bytes = 256 * KIB);
+    let mut machine = Machine::with(|config| config.max_queued_bytes = 1024 * KIB);
     machine.capacity = Capacity::new(4, 1_000);
     let bulk = machine.serves_stream(1_000);
     let ours = open(&mut machine).expect("a stream");
     machine.sends();
     machine.gets(message(Op::AckMux, ours, 0));
     machine.events();
-    let full = machine.conn.serve_send(bulk, block(256 * KIB));
+    let full = machine.conn.serve_send(bulk, block(1024 * KIB));
     assert_eq!(full, Ok(()));
     let more = machine.conn.serve_send(bulk, block(1));
     assert_eq!(more, Err(SendError::QueueFull));

@@ -247,7 +247,8 @@ impl State for Core {
                 wants_transmit: self.conn.wants_transmit(),
                 due: self.conn.poll_timeout(),
                 // Asked only where somebody waits for it: each call comes by here.
-                has_room: self.sleepers.is_starved() && self.conn.has_room(),
+                has_room: self.sleepers.is_starved()
+                    && (self.conn.has_room() || self.conn.take_urgent_room()),
                 idle: self.sleepers.is_draining() && self.conn.is_idle(),
                 ended,
             }
