@@ -3,6 +3,7 @@
 use std::{
     future::{Future, IntoFuture},
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -14,6 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use grid_proto::{
     HandlerId, Payload,
     conn::{NewRequest, SubmitError},
@@ -24,7 +26,7 @@ use tokio::{
 };
 
 use super::Session;
-use crate::{Builder, CallError, Request, SingleHandler, testing};
+use crate::{Builder, CallError, Request, Settings, SingleHandler, testing};
 
 const ECHO: HandlerId = HandlerId::new(200);
 const WAITS: HandlerId = HandlerId::new(201);
@@ -60,6 +62,33 @@ async fn a_request_without_room_keeps_what_it_was_to_send_pair() {
         assert!(waker.is_some());
     }
     drop(full);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_urgent_call_that_found_its_reserve_taken_is_woken_by_that_and_not_by_room_for_all_pair()
+{
+    const LIMIT: usize = 1 << 20;
+    let settings = Settings::new().max_queued(LIMIT);
+    let pair = testing::pair(|node| echo(node).settings(settings.clone())).await;
+    let pair = pair.unwrap();
+    let session = session(&pair.a, pair.b.local());
+    let ask = |len, urgent| {
+        let mut new = NewRequest::new(ECHO, vec![7; len].into());
+        new.urgent = urgent;
+        session.request(&mut new, &mut Some(Waker::noop().clone()))
+    };
+    let _bulk = ask(LIMIT, false).unwrap();
+    let urgent: Vec<_> = std::iter::from_fn(|| ask(10_000, true).ok()).collect();
+    assert!(urgent.len() > 20);
+    let mut room = pin!(session.monitor.room.notified());
+    let mut left = Vec::new();
+    while room.as_mut().now_or_never().is_none() {
+        // As the writer does, which has no turn here.
+        session.with_clock(|core, now| core.conn.poll_transmit(now, &mut left, 1));
+    }
+    assert!((urgent.len() / 2..urgent.len()).contains(&left.len()));
+    assert!(!session.monitor.lock().conn.has_room());
+    assert!(ask(1, false).is_err() && ask(10_000, true).is_ok());
 }
 
 /// Other links of a node fill and empty what they share with this one, whenever they like.
