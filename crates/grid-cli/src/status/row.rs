@@ -35,6 +35,17 @@ pub(crate) struct Sight {
     pub(crate) round_trip_s: Option<f64>,
 }
 
+#[cfg(test)]
+impl Sight {
+    pub(super) fn of(remote: &str, state: State, round_trip_s: Option<f64>) -> Self {
+        Self {
+            remote: remote.to_owned(),
+            state,
+            round_trip_s,
+        }
+    }
+}
+
 /// The state of a link, as far as it has a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -196,20 +207,12 @@ mod tests {
         [&[0xc6][..], &length.to_be_bytes(), text.as_bytes()].concat()
     }
 
-    fn sees(remote: &str, state: State, round_trip_s: Option<f64>) -> Sight {
-        Sight {
-            remote: remote.to_owned(),
-            state,
-            round_trip_s,
-        }
-    }
-
     #[test]
     fn a_row_is_read_as_it_is_told() {
         let row = Row {
             links: vec![
-                sees("http://a:1", State::Connected, Some(0.5)),
-                sees("http://b:1", State::Waiting, None),
+                Sight::of("http://a:1", State::Connected, Some(0.5)),
+                Sight::of("http://b:1", State::Waiting, None),
             ],
         };
         assert_eq!(decode(row.clone().encode().unwrap()), Ok(row));
@@ -247,8 +250,8 @@ mod tests {
         );
         let wanted = Row {
             links: vec![
-                sees("http://a:1", State::Unknown, Some(0.25)),
-                sees("http://b:1", State::Closed, None),
+                Sight::of("http://a:1", State::Unknown, Some(0.25)),
+                Sight::of("http://b:1", State::Closed, None),
             ],
         };
         assert_eq!(decode(answer(&text)), Ok(wanted));

@@ -105,14 +105,6 @@ mod tests {
     use super::*;
     use crate::status::{row::Row, sample_status};
 
-    fn sees(remote: &str, state: State, round_trip_s: Option<f64>) -> Sight {
-        Sight {
-            remote: remote.to_owned(),
-            state,
-            round_trip_s,
-        }
-    }
-
     #[test]
     fn each_row_is_how_that_node_sees_the_others() {
         let mut status = sample_status(["http://b:1", "http://a:1"]);
@@ -120,9 +112,9 @@ mod tests {
         status.links[1].round_trip_s = Some(0.000_314);
         let a = Row {
             links: vec![
-                sees("http://node:1", State::Connected, Some(0.25)),
-                sees("http://a:1", State::Connected, None),
-                sees("http://elsewhere:1", State::Connected, None),
+                Sight::of("http://node:1", State::Connected, Some(0.25)),
+                Sight::of("http://a:1", State::Connected, None),
+                Sight::of("http://elsewhere:1", State::Connected, None),
             ],
         };
         let mut rows = Rows::new();
@@ -134,10 +126,10 @@ mod tests {
             links,
         };
         let own = vec![
-            sees("http://a:1", State::Connected, Some(0.000_314)),
-            sees("http://b:1", State::Connecting, None),
+            Sight::of("http://a:1", State::Connected, Some(0.000_314)),
+            Sight::of("http://b:1", State::Connecting, None),
         ];
-        let of_a = vec![sees("http://node:1", State::Connected, Some(0.25))];
+        let of_a = vec![Sight::of("http://node:1", State::Connected, Some(0.25))];
         let mut wanted = MeshStatus {
             rows: vec![
                 row("http://a:1", None, of_a),
