@@ -80,7 +80,7 @@ enum Task {
     Examples,
     /// Builds and runs three small crates outside the workspace, one against each layer
     Outside,
-    /// Packages each library, verifies it alone and runs its file-reading tests from the package
+    /// Packages the libraries, builds them from what was packed and runs their file-reading tests from there
     Package,
     /// Checks the workspace with the compiler that `rust-version` names
     Msrv,
