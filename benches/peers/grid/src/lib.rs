@@ -8,10 +8,10 @@ use std::{future::IntoFuture as _, io, net::SocketAddr};
 
 use anyhow::{anyhow, ensure};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use futures_util::future::BoxFuture;
+use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use grid_transport::{
     BoxIo, Capacity, Connection, Dialer, HandlerError, HandlerId, Manager, NoAuth, Payload,
-    Request, Settings, StreamCall, Target,
+    Request, SendError, Settings, StreamCall, Target,
 };
 use peer_harness::{Ask, Client, Peer};
 use tokio::net::{TcpListener, TcpStream};
@@ -102,16 +102,25 @@ async fn send_items(call: StreamCall) -> Result<(), HandlerError> {
     }
     let count = asked.get_u64_le();
     let item = Bytes::from(vec![b'x'; asked.get_u32_le() as usize]);
-    for _ in 0..count {
-        call.send(item.clone()).await?;
-    }
+    repeated(item, count).forward(call).await?;
     Ok(())
 }
 
-async fn echo_items(mut call: StreamCall) -> Result<(), HandlerError> {
-    while let Some(item) = call.recv().await {
-        call.send(item?).await?;
-    }
+/// As many of the same, for a sink.
+fn repeated(
+    item: Bytes,
+    count: u64,
+) -> impl futures_util::Stream<Item = Result<Payload, SendError>> {
+    let mut left = count;
+    stream::iter(std::iter::from_fn(move || {
+        left = left.checked_sub(1)?;
+        Some(Ok(Payload::from(item.clone())))
+    }))
+}
+
+async fn echo_items(call: StreamCall) -> Result<(), HandlerError> {
+    let (_, _context, sender, receiver) = call.into_parts();
+    receiver.map_err(SendError::Call).forward(sender).await?;
     Ok(())
 }
 
@@ -144,13 +153,11 @@ impl Client for Link {
                 .stream(echo, capacity, Payload::Absent)
                 .into_future()
                 .await?;
-            let (mut sender, mut receiver) = stream.split();
+            let (sender, mut receiver) = stream.split();
             let send = async {
                 let item = Bytes::from(vec![b'x'; ask.size]);
-                for _ in 0..ask.count {
-                    sender.send(item.clone()).await?;
-                }
-                sender.finish();
+                // Finishes it, as whatever closes a sink.
+                repeated(item, ask.count).forward(sender).await?;
                 anyhow::Ok(())
             };
             let receive = async {

@@ -1,6 +1,7 @@
 //! The two directions of a stream, each for a task of its own.
 
 use std::{
+    collections::VecDeque,
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
@@ -26,6 +27,23 @@ use crate::{
 ///
 /// On the caller's side, dropping it before [`finish`](Self::finish) cancels the stream: an end
 /// that nobody asked for must not look like a complete input.
+///
+/// As a [`Sink`] it gathers up to 32 items, or 64 KiB, and sends them together, which is quicker than
+/// [`send`](Self::send) for each of them. They go once there are as many, or with
+/// `flush` of `SinkExt`. Those that were given and did not go yet go after what [`send`](Self::send) sends meanwhile, and are
+/// lost where it is [finished](Self::finish) or dropped before. `forward` of `StreamExt` flushes
+/// whenever there is nothing more to take, and closes the sink at the end:
+///
+/// ```no_run
+/// use futures_util::{StreamExt, stream};
+/// use grid_transport::{HandlerError, Payload, StreamCall};
+///
+/// async fn count(call: StreamCall) -> Result<(), HandlerError> {
+///     let numbers = stream::iter(0..10_000_u32);
+///     numbers.map(|n| Ok(Payload::from(n.to_string()))).forward(call).await?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct StreamSender {
     pipe: Arc<Pipe>,
@@ -35,13 +53,34 @@ pub struct StreamSender {
     sink: Option<Box<Pending>>,
 }
 
+/// How many items a sink gathers, and how many bytes, before it sends them.
+const GATHERED: usize = 32;
+const GATHERED_BYTES: usize = 64 * 1024;
+
 /// What a sink was given, and waits for.
 #[derive(Default)]
 struct Pending {
     /// Not sent yet.
-    item: Option<Payload>,
-    /// What it waits for: the first of these.
+    items: VecDeque<Payload>,
+    /// What they take.
+    bytes: usize,
+    /// What the first of them waits for: the first of these.
     waiting: Vec<Pin<Box<OwnedNotified>>>,
+}
+
+impl Pending {
+    fn add(&mut self, item: Payload) {
+        self.bytes += item.len();
+        self.items.push_back(item);
+    }
+
+    fn is_full(&self) -> bool {
+        self.items.len() >= GATHERED || self.bytes >= GATHERED_BYTES
+    }
+
+    fn count(&mut self) {
+        self.bytes = self.items.iter().map(Payload::len).sum();
+    }
 }
 
 impl std::fmt::Debug for Pending {
@@ -107,10 +146,7 @@ impl StreamSender {
         let Some(pending) = &mut self.sink else {
             return Poll::Ready(Ok(()));
         };
-        loop {
-            let Some(item) = &mut pending.item else {
-                return Poll::Ready(Ok(()));
-            };
+        while !pending.items.is_empty() {
             if !pending.waiting.is_empty() {
                 let mut waiting = pending.waiting.iter_mut();
                 if !waiting.any(|one| one.as_mut().poll(cx).is_ready()) {
@@ -118,24 +154,27 @@ impl StreamSender {
                 }
             }
             let waits = self.pipe.waits();
-            let outcome = match self.pipe.try_send(item) {
-                Ok(Some(Wait::Credit)) => {
-                    pending.waiting = vec![Box::pin(waits.credit)];
-                    continue;
-                }
+            match self.pipe.try_send_all(&mut pending.items) {
+                Ok(Some(Wait::Credit)) => pending.waiting = vec![Box::pin(waits.credit)],
                 Ok(Some(Wait::Room)) => {
                     // The stream may end meanwhile, which its credit's wake tells.
                     let any = [waits.room, waits.node_room, waits.credit];
                     pending.waiting = any.map(Box::pin).into();
-                    continue;
                 }
-                Ok(None) => Ok(()),
-                Err(error) => Err(error),
-            };
-            pending.item = None;
-            pending.waiting.clear();
-            return Poll::Ready(outcome);
+                Ok(None) => pending.waiting.clear(),
+                Err(error) => {
+                    pending.items.pop_front();
+                    pending.waiting.clear();
+                    if !matches!(error, SendError::Call(CallError::TooLarge { .. })) {
+                        pending.items.clear();
+                    }
+                    pending.count();
+                    return Poll::Ready(Err(error));
+                }
+            }
+            pending.count();
         }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -143,11 +182,19 @@ impl Sink<Payload> for StreamSender {
     type Error = SendError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.poll_pending(cx)
+        if !self.sink.as_ref().is_some_and(|pending| pending.is_full()) {
+            return Poll::Ready(Ok(()));
+        }
+        let sent = self.poll_pending(cx)?;
+        // There is room as soon as some of them have gone.
+        if self.sink.as_ref().is_some_and(|pending| pending.is_full()) {
+            return sent.map(Ok);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn start_send(mut self: Pin<&mut Self>, item: Payload) -> Result<(), SendError> {
-        self.sink.get_or_insert_default().item = Some(item);
+        self.sink.get_or_insert_default().add(item);
         Ok(())
     }
 

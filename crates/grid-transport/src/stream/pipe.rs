@@ -176,20 +176,46 @@ impl Pipe {
     /// Tries to send; `Ok(Some(..))` says what to wait for. The item is taken where it is sent, and stays outside of the lock
     /// where it is not: dropping the last reference to a user's bytes is the user's code.
     pub(crate) fn try_send(&self, item: &mut Payload) -> Result<Option<Wait>, SendError> {
+        self.submit(|core| self.send_one(core, item))
+    }
+
+    /// As [`try_send`](Self::try_send), with many under one lock. Those that were sent are taken from the front, and where it
+    /// fails the one it is about is the first of what is left.
+    pub(crate) fn try_send_all(
+        &self,
+        items: &mut VecDeque<Payload>,
+    ) -> Result<Option<Wait>, SendError> {
+        self.submit(|core| {
+            while let Some(item) = items.front_mut() {
+                self.send_one(core, item)?;
+                items.pop_front();
+            }
+            Ok(())
+        })
+    }
+
+    fn send_one(&self, core: &mut Core, item: &mut Payload) -> Result<(), Blocked> {
+        let bytes = item.len() as u64;
+        match self.side {
+            Side::Caller(mux) => core.conn.try_send(mux, item),
+            Side::Handler(stream) => core.conn.try_serve_send(stream, item),
+        }?;
+        add(&self.bytes_out, bytes);
+        Ok(())
+    }
+
+    fn submit(
+        &self,
+        mut send: impl FnMut(&mut Core) -> Result<(), Blocked>,
+    ) -> Result<Option<Wait>, SendError> {
         let Some(session) = self.session.upgrade() else {
             return Err(self.over());
         };
         loop {
-            let bytes = item.len() as u64;
             let sent = session.with(|core| {
-                let sent = match self.side {
-                    Side::Caller(mux) => core.conn.try_send(mux, item),
-                    Side::Handler(stream) => core.conn.try_serve_send(stream, item),
-                };
-                match sent {
-                    Ok(()) => add(&self.bytes_out, bytes),
-                    Err(Blocked::QueueFull) => core.sleepers.starve(),
-                    Err(_) => {}
+                let sent = send(core);
+                if let Err(Blocked::QueueFull) = sent {
+                    core.sleepers.starve();
                 }
                 sent
             });
