@@ -59,8 +59,9 @@ pub(crate) fn run() -> Outcome {
     for (task, targets) in [("build", &["--lib", "--bins"][..]), ("test", &[])] {
         let mut command = process::cargo([task, "--workspace", "--all-features"]);
         command.arg("--manifest-path").arg(&manifest).args(targets);
-        // With the workspace's target folder: what is compiled alike is compiled once.
+        // With the workspace's target folder: what is compiled alike is compiled once. All else is never debugged.
         command.arg("--target-dir").arg(&metadata.target_directory);
+        command.env("CARGO_PROFILE_DEV_DEBUG", "false");
         tests.iter().for_each(|test| {
             command.args(["--test", test]);
         });

@@ -69,7 +69,11 @@ async fn items_go_together_once_they_are_many() {
     for _ in 0..GATHERED {
         sender.feed("item".into()).await.unwrap();
     }
-    assert_eq!(returned(&mut receiver).await, 0, "there may be more to come");
+    assert_eq!(
+        returned(&mut receiver).await,
+        0,
+        "there may be more to come"
+    );
     sender.feed("one more".into()).await.unwrap();
     assert_eq!(returned(&mut receiver).await, GATHERED);
     sender.flush().await.unwrap();
@@ -84,7 +88,11 @@ async fn items_go_together_once_they_are_large() {
     let pair = pair().await;
     let (mut sender, mut receiver) = open(&pair.a_to_b(), ECHO).await;
     for len in [GATHERED_BYTES - 1, 1, 0] {
-        assert_eq!(returned(&mut receiver).await, 0, "there may be more to come");
+        assert_eq!(
+            returned(&mut receiver).await,
+            0,
+            "there may be more to come"
+        );
         sender.feed(vec![7; len].into()).await.unwrap();
     }
     assert_eq!(returned(&mut receiver).await, 2);
@@ -99,7 +107,9 @@ async fn items_go_together_once_they_are_large() {
 async fn what_is_forwarded_arrives_in_order_and_ends() {
     const COUNT: u32 = 1_000;
     for capacity in [ONE, CAPACITY] {
-        let pair = testing::pair(|node| handlers(node, capacity)).await.unwrap();
+        let pair = testing::pair(|node| handlers(node, capacity))
+            .await
+            .unwrap();
         for peer in [pair.a_to_b(), pair.b_to_a()] {
             let stream = peer.stream(FORWARD, capacity, "").await.unwrap();
             let (sender, receiver) = stream.split();

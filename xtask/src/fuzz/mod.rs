@@ -69,21 +69,15 @@ pub(crate) fn check() -> Outcome {
     let Some(manifest) = manifest() else {
         return Ok(Done::NotRun("fuzz/Cargo.toml is missing".to_owned()));
     };
-    if !["c++", "g++", "clang++"]
-        .iter()
-        .any(|cxx| process::works(process::program(cxx).arg("-v")))
-    {
-        return Ok(Done::NotRun(
-            "libFuzzer needs a C++ compiler and there is none".to_owned(),
-        ));
-    }
     let target = Metadata::load()?.target_directory;
     let mut command = process::cargo(["check", "--manifest-path"]);
     process::run(
         command
             .arg(manifest)
             .arg("--target-dir")
-            .arg(target.join("fuzz-check")),
+            .arg(target.join("fuzz-check"))
+            // Nothing is linked, so libFuzzer needs not be there: to build it takes a C++ compiler, and its time.
+            .env("CUSTOM_LIBFUZZER_PATH", "/nowhere/libfuzzer.a"),
     )?;
     Ok(Done::Ok)
 }
