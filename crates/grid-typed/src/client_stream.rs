@@ -16,8 +16,8 @@ use crate::{Message, TypedError, TypedReceiver, TypedSender};
 /// [`Streaming::open`](crate::Streaming::open).
 ///
 /// Items come with [`recv`](Self::recv), or as a [`futures_core::Stream`]; they are sent with
-/// [`send`](Self::send), or as into a [`futures_sink::Sink`]. Call [`finish`](Self::finish) once
-/// all is sent, on streams that take input.
+/// [`send`](Self::send), or as into a [`futures_sink::Sink`], which [gathers](grid_transport::StreamSender) what it is
+/// given. Call [`finish`](Self::finish) once all is sent, on streams that take input.
 ///
 /// **Dropping it cancels**: the remote drops its handler at its await point. So does an item that
 /// can't be encoded or decoded. A stream that has ended is just dropped.

@@ -18,7 +18,8 @@ use crate::{Message, TypedError, TypedReceiver, TypedSender};
 ///
 /// The stream ends when the handler returns; what it has sent arrives before the end. Returning
 /// an error ends it with that text. An item that can't be encoded or decoded ends it with that
-/// reason, whatever the handler returns then.
+/// reason, whatever the handler returns then. As a [`Sink`] it [gathers](StreamSender) what it is given, which has to be flushed
+/// before the handler returns.
 pub struct TypedStreamCall<In, Out> {
     context: Context,
     sender: TypedSender<Out>,

@@ -132,8 +132,8 @@ impl IntoFuture for StreamBuilder {
 /// The caller's end of a stream.
 ///
 /// Items come with [`recv`](Self::recv), or as a [`futures_core::Stream`]; they are sent with
-/// [`send`](Self::send), or as into a [`futures_sink::Sink`]. Call [`finish`](Self::finish) once
-/// all is sent, on streams that take input.
+/// [`send`](Self::send), or as into a [`futures_sink::Sink`], which [gathers](StreamSender) what it is given. Call
+/// [`finish`](Self::finish) once all is sent, on streams that take input.
 ///
 /// **Dropping it cancels**: the remote drops its handler at its await point. A stream that has
 /// ended is just dropped.
