@@ -19,12 +19,14 @@ const ECHO: HandlerId = HandlerId::new(210);
 const FORWARD: HandlerId = HandlerId::new(211);
 /// Ends at once.
 const ENDS: HandlerId = HandlerId::new(212);
+/// Has its sink gather three items, and ends.
+const GATHERS: HandlerId = HandlerId::new(213);
 const CAPACITY: Capacity = Capacity::new(100, 100);
 const ONE: Capacity = Capacity::new(1, 1);
 /// As many gather.
 const GATHERED: usize = 32;
 /// Or so many bytes.
-const GATHERED_BYTES: usize = 64 * 1024;
+const GATHERED_BYTES: usize = 16 * 1024;
 
 fn handlers(node: Builder, capacity: Capacity) -> Builder {
     node.register(StreamHandler::new(ECHO, capacity, |mut call| async move {
@@ -39,6 +41,17 @@ fn handlers(node: Builder, capacity: Capacity) -> Builder {
         Ok(())
     }))
     .register(StreamHandler::new(ENDS, capacity, |_| async { Ok(()) }))
+    .register(StreamHandler::new(
+        GATHERS,
+        capacity,
+        |mut call| async move {
+            for number in 0..3_u32 {
+                call.feed(Payload::from(number.to_le_bytes().to_vec()))
+                    .await?;
+            }
+            Ok(())
+        },
+    ))
 }
 
 async fn pair() -> Pair {
@@ -184,4 +197,103 @@ async fn a_sink_whose_stream_has_ended_says_so_and_keeps_nothing() {
     assert!(matches!(error, SendError::Ended), "{error:?}");
     assert!(item.is_unique(), "nobody will have them");
     sender.flush().await.unwrap();
+}
+
+/// All items, and how it ended.
+async fn drain(receiver: &mut StreamReceiver) -> (usize, Option<CallError>) {
+    let mut count = 0;
+    loop {
+        match receiver.recv().await {
+            Some(Ok(_)) => count += 1,
+            Some(Err(error)) => return (count, Some(error)),
+            None => return (count, None),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handlers_items_that_were_not_flushed_go_while_there_is_credit_and_no_end_hides_others() {
+    let pair = pair().await;
+    let (_sender, mut receiver) = open(&pair.a_to_b(), GATHERS).await;
+    let (count, end) = drain(&mut receiver).await;
+    assert_eq!(count, 3);
+    assert!(end.is_none(), "{end:?}");
+
+    let pair = testing::pair(|node| handlers(node, ONE)).await.unwrap();
+    let stream = pair.a_to_b().stream(GATHERS, ONE, "").await.unwrap();
+    let (_sender, mut receiver) = stream.split();
+    let (count, end) = drain(&mut receiver).await;
+    assert_eq!(count, 1);
+    let end = end.expect("not all has come");
+    assert!(end.to_string().contains("not flushed"), "{end}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callers_items_that_were_not_flushed_go_before_its_finish_or_there_is_no_clean_end() {
+    for (capacity, arrive) in [(CAPACITY, true), (ONE, false)] {
+        let pair = testing::pair(|node| handlers(node, capacity))
+            .await
+            .unwrap();
+        let stream = pair.a_to_b().stream(ECHO, capacity, "").await.unwrap();
+        let (mut sender, mut receiver) = stream.split();
+        // There is credit once the handler is there.
+        SinkExt::send(&mut sender, "first".into()).await.unwrap();
+        receiver.recv().await.unwrap().unwrap();
+        for _ in 0..3 {
+            sender.feed("item".into()).await.unwrap();
+        }
+        sender.finish();
+        let (count, end) = drain(&mut receiver).await;
+        if arrive {
+            assert_eq!(count, 3);
+            assert!(end.is_none(), "{end:?}");
+        } else {
+            assert!(matches!(end, Some(CallError::Cancelled)), "{end:?}");
+        }
+    }
+}
+
+/// The queue takes a few of the items, so that most wait for room and others for credit.
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_room_goes_once_there_is_some() {
+    const COUNT: usize = 500;
+    const LEN: usize = 3_000;
+    let settings = Settings::new().max_queued(8 << 10);
+    for urgent in [false, true] {
+        let pair = testing::pair(|node| handlers(node, CAPACITY).settings(settings.clone()))
+            .await
+            .unwrap();
+        let peer = pair.a_to_b();
+        let opening = peer.stream(ECHO, CAPACITY, "");
+        let opening = if urgent { opening.urgent() } else { opening };
+        let (sender, receiver) = opening.await.unwrap().split();
+        let items = stream::iter(0..COUNT);
+        let send = items
+            .map(|number| Ok(Payload::from(vec![number as u8; LEN])))
+            .forward(sender);
+        let (sent, received) = tokio::join!(send, receiver.try_collect::<Vec<_>>());
+        sent.unwrap();
+        let received = received.unwrap();
+        assert_eq!(received.len(), COUNT);
+        for (number, item) in received.iter().enumerate() {
+            assert_eq!(item.as_slice(), [number as u8; LEN]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_waits_is_told_of_a_lost_link() {
+    let pair = testing::pair(|node| handlers(node, ONE)).await.unwrap();
+    let stream = pair.a_to_b().stream(ECHO, ONE, "").await.unwrap();
+    let (sender, _receiver) = stream.split();
+    // Nobody takes what comes back.
+    let send = stream::repeat("item").map(|item| Ok(Payload::from(item)));
+    let send = tokio::spawn(send.forward(sender));
+    timeout(Duration::from_secs(1), std::future::pending::<()>())
+        .await
+        .unwrap_err();
+    assert!(!send.is_finished());
+    pair.cut();
+    let error = send.await.unwrap().unwrap_err();
+    assert!(matches!(error, SendError::Call(_)), "{error:?}");
 }

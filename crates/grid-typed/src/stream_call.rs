@@ -18,8 +18,8 @@ use crate::{Message, TypedError, TypedReceiver, TypedSender};
 ///
 /// The stream ends when the handler returns; what it has sent arrives before the end. Returning
 /// an error ends it with that text. An item that can't be encoded or decoded ends it with that
-/// reason, whatever the handler returns then. As a [`Sink`] it [gathers](StreamSender) what it is given, which has to be flushed
-/// before the handler returns.
+/// reason, whatever the handler returns then. As a [`Sink`] it [gathers](StreamSender) what it is given; flush it before the
+/// handler returns, as what there is no credit for then makes the end an error.
 pub struct TypedStreamCall<In, Out> {
     context: Context,
     sender: TypedSender<Out>,

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crate::{
     peers::{
-        GRID, GRID_LIBRARY, GRID_TYPED, PING_PONG, RAW_MUX, TARPC, TONIC, WEBSOCKET,
-        WEBSOCKET_AT_ONCE,
+        GRID, GRID_LIBRARY, GRID_SINK, GRID_TYPED, PING_PONG, RAW_MUX, TARPC, TONIC, TONIC_DIRECT,
+        WEBSOCKET, WEBSOCKET_AT_ONCE,
     },
     point::{Flavor, Point, Run, Spread, What},
     results::Results,
@@ -64,6 +64,17 @@ fn bars() -> Vec<Bar> {
     let streams = |what, point, other, least, goal| Bar {
         mine: GRID_LIBRARY,
         ..rates(what, point, other, least, goal)
+    };
+    // Either as quick as it can be had.
+    let sinks = |point, least, goal| Bar {
+        mine: GRID_SINK,
+        ..rates(
+            "through sinks, against tonic without channels",
+            point,
+            TONIC_DIRECT,
+            least,
+            goal,
+        )
     };
     let mut bars = vec![
         rates("against tarpc", Point::echo(Mt, 512, 64), TARPC, 3.5, 5.0),
@@ -179,11 +190,13 @@ fn bars() -> Vec<Bar> {
     for (flavor, least, goal) in [(Mt, 0.9, 1.2), (Ct, 1.2, 1.6)] {
         let point = Point::stream(What::Items, flavor, 1, 512);
         bars.push(streams("against tonic", point, TONIC, least, goal));
+        bars.push(sinks(point, least, goal));
     }
     for flavor in [Mt, Ct] {
         for what in [What::Items, What::EchoItems] {
             let point = Point::stream(what, flavor, 64, 100);
             bars.push(streams("against tonic", point, TONIC, 1.3, 1.7));
+            bars.push(sinks(point, 1.3, 1.7));
             for capacity in [100, 1] {
                 let point = Point::stream(what, flavor, 1, capacity);
                 bars.push(streams(

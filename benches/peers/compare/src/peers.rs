@@ -11,6 +11,8 @@ pub(crate) struct Peer {
     /// It has no mux: one operation at a time.
     pub(crate) alone: bool,
     pub(crate) streams: Streams,
+    /// Its requests are those of another.
+    pub(crate) only_streams: bool,
     /// Whether the quick run has it.
     pub(crate) quick: bool,
 }
@@ -53,6 +55,10 @@ pub(crate) const WEBSOCKET: &str = "tokio-tungstenite, that mux";
 pub(crate) const WEBSOCKET_AT_ONCE: &str = "tokio-tungstenite, written at once";
 pub(crate) const TARPC: &str = "tarpc";
 pub(crate) const TONIC: &str = "tonic";
+/// Whose items go through the sinks of streams, which gather them.
+pub(crate) const GRID_SINK: &str = "grid, through sinks";
+/// Whose items come from what makes them and not through a channel.
+pub(crate) const TONIC_DIRECT: &str = "tonic, without channels";
 
 const fn ours(name: &'static str, binary: &'static str, streams: Streams, quick: bool) -> Peer {
     Peer {
@@ -60,20 +66,26 @@ const fn ours(name: &'static str, binary: &'static str, streams: Streams, quick:
         program: Program::Ours(binary),
         alone: false,
         streams,
+        only_streams: false,
         quick,
     }
 }
 
 /// In the order in which they run.
-pub(crate) const PEERS: [Peer; 13] = [
+pub(crate) const PEERS: [Peer; 15] = [
     Peer {
         name: GRID,
         program: Program::Grid,
         alone: false,
         streams: Streams::None,
+        only_streams: false,
         quick: true,
     },
     ours(GRID_LIBRARY, "grid_http", Streams::All, true),
+    Peer {
+        only_streams: true,
+        ..ours(GRID_SINK, "grid_sink", Streams::All, false)
+    },
     ours(GRID_WORKER, "grid_worker", Streams::All, false),
     ours(GRID_HTTPS, "grid_https", Streams::None, false),
     ours(GRID_TYPED, "grid_typed", Streams::None, false),
@@ -86,6 +98,10 @@ pub(crate) const PEERS: [Peer; 13] = [
     ours(WEBSOCKET_AT_ONCE, "websocket_at_once", Streams::None, false),
     ours(TARPC, "peer-tarpc", Streams::None, true),
     ours(TONIC, "peer-tonic", Streams::All, true),
+    Peer {
+        only_streams: true,
+        ..ours(TONIC_DIRECT, "peer-tonic-direct", Streams::All, false)
+    },
     ours("remoc", "peer-remoc", Streams::Only(100), false),
     ours("jsonrpsee", "peer-jsonrpsee", Streams::None, false),
 ];
@@ -96,7 +112,7 @@ impl Peer {
         match point.what {
             // Its struct has more bytes than the smallest of payloads.
             What::Echo if self.name == GRID_TYPED => point.size >= 512,
-            What::Echo => !self.alone || point.callers == 1,
+            What::Echo => !self.only_streams && (!self.alone || point.callers == 1),
             What::Items | What::EchoItems => self.streams.have(point.capacity),
         }
     }

@@ -105,7 +105,7 @@ struct Line {
 }
 
 fn lines(results: &Results, flavor: Flavor, size: usize) -> Vec<Line> {
-    let peers = PEERS.iter().enumerate();
+    let peers = PEERS.iter().filter(|peer| !peer.only_streams).enumerate();
     peers
         .map(|(colour, peer)| {
             let points = CALLERS.iter().enumerate().filter_map(|(index, &callers)| {

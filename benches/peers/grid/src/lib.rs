@@ -24,14 +24,16 @@ const STREAMS: [(u32, HandlerId, HandlerId); 3] = [
     (512, HandlerId::new(205), HandlerId::new(206)),
 ];
 
-/// Two nodes, one link; with `OWN`, each runs it on a worker of its own.
-pub struct Grid<const HTTPS: bool, const OWN: bool>;
+/// Two nodes, one link; with `OWN`, each runs it on a worker of its own; with `SINK`, items go through the sinks of streams and
+/// not each by itself.
+pub struct Grid<const HTTPS: bool, const OWN: bool, const SINK: bool = false>;
 
 /// The link of the node that loads.
 #[derive(Clone)]
 pub struct Link {
     peer: Connection,
     _node: Manager,
+    sink: bool,
 }
 
 /// Dials the one address there is.
@@ -59,7 +61,7 @@ fn names(https: bool) -> anyhow::Result<[String; 2]> {
     })
 }
 
-impl<const HTTPS: bool, const OWN: bool> Peer for Grid<HTTPS, OWN> {
+impl<const HTTPS: bool, const OWN: bool, const SINK: bool> Peer for Grid<HTTPS, OWN, SINK> {
     type Client = Link;
 
     async fn serve(listener: TcpListener) -> anyhow::Result<()> {
@@ -73,8 +75,12 @@ impl<const HTTPS: bool, const OWN: bool> Peer for Grid<HTTPS, OWN> {
             });
         for (capacity, items, echo) in STREAMS {
             node = node
-                .stream(items, Capacity::new(0, capacity), send_items)
-                .stream(echo, Capacity::new(capacity, capacity), echo_items);
+                .stream(items, Capacity::new(0, capacity), |call| {
+                    send_items(call, SINK)
+                })
+                .stream(echo, Capacity::new(capacity, capacity), |call| {
+                    echo_items(call, SINK)
+                });
         }
         let node = node.build()?;
         node.serve(listener)?;
@@ -91,18 +97,28 @@ impl<const HTTPS: bool, const OWN: bool> Peer for Grid<HTTPS, OWN> {
             .build()?;
         let peer = node.connection(&names[1])?;
         peer.connected().await?;
-        Ok(Link { peer, _node: node })
+        Ok(Link {
+            peer,
+            _node: node,
+            sink: SINK,
+        })
     }
 }
 
-async fn send_items(call: StreamCall) -> Result<(), HandlerError> {
+async fn send_items(call: StreamCall, sink: bool) -> Result<(), HandlerError> {
     let mut asked = call.payload().clone().into_bytes();
     if asked.len() != 12 {
         return Err(HandlerError::new("it asks for nothing"));
     }
     let count = asked.get_u64_le();
     let item = Bytes::from(vec![b'x'; asked.get_u32_le() as usize]);
-    repeated(item, count).forward(call).await?;
+    if sink {
+        repeated(item, count).forward(call).await?;
+        return Ok(());
+    }
+    for _ in 0..count {
+        call.send(item.clone()).await?;
+    }
     Ok(())
 }
 
@@ -118,7 +134,13 @@ fn repeated(
     }))
 }
 
-async fn echo_items(call: StreamCall) -> Result<(), HandlerError> {
+async fn echo_items(mut call: StreamCall, sink: bool) -> Result<(), HandlerError> {
+    if !sink {
+        while let Some(item) = call.recv().await {
+            call.send(item?).await?;
+        }
+        return Ok(());
+    }
     let (_, _context, sender, receiver) = call.into_parts();
     receiver.map_err(SendError::Call).forward(sender).await?;
     Ok(())
@@ -153,11 +175,18 @@ impl Client for Link {
                 .stream(echo, capacity, Payload::Absent)
                 .into_future()
                 .await?;
-            let (sender, mut receiver) = stream.split();
+            let (mut sender, mut receiver) = stream.split();
             let send = async {
                 let item = Bytes::from(vec![b'x'; ask.size]);
-                // Finishes it, as whatever closes a sink.
-                repeated(item, ask.count).forward(sender).await?;
+                if self.sink {
+                    // Finishes it, as whatever closes a sink.
+                    repeated(item, ask.count).forward(sender).await?;
+                    return Ok(());
+                }
+                for _ in 0..ask.count {
+                    sender.send(item.clone()).await?;
+                }
+                sender.finish();
                 anyhow::Ok(())
             };
             let receive = async {

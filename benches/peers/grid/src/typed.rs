@@ -77,7 +77,11 @@ impl Peer for Structs {
             .build()?;
         let peer = node.connection(&names[1])?;
         peer.connected().await?;
-        Ok(TypedLink(Link { peer, _node: node }))
+        Ok(TypedLink(Link {
+            peer,
+            _node: node,
+            sink: false,
+        }))
     }
 }
 

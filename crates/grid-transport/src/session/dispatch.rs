@@ -305,7 +305,13 @@ impl Core {
     }
 
     pub(super) fn finish_stream(&mut self, stream: ServeId, end: End) {
-        self.done.extend(self.serving.remove(&stream));
+        let served = self.serving.remove(&stream);
+        let torn = served.as_ref().is_some_and(|(pipe, _)| pipe.is_torn());
+        self.done.extend(served);
+        let end = match end {
+            Ok(()) if torn => Err(Text::from("the handler's sink was not flushed")),
+            end => end,
+        };
         self.conn.serve_finish(stream, end);
     }
 

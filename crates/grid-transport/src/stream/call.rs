@@ -21,8 +21,8 @@ use crate::{
 /// A stream, as its handler gets it: the initial payload, and items both ways.
 ///
 /// The stream ends when the handler returns; what it has sent arrives before the end. Returning
-/// an error ends it with that text. As a [`Sink`] it [gathers](StreamSender) what it is given, which has to be flushed
-/// before the handler returns.
+/// an error ends it with that text. As a [`Sink`] it [gathers](StreamSender) what it is given; flush it before the handler
+/// returns, as what there is no credit for then makes the end an error.
 #[derive(Debug)]
 pub struct StreamCall {
     payload: Payload,

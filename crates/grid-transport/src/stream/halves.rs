@@ -1,8 +1,7 @@
 //! The two directions of a stream, each for a task of its own.
 
 use std::{
-    collections::VecDeque,
-    future::{Future, poll_fn},
+    future::poll_fn,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -11,10 +10,10 @@ use std::{
 use futures_core::Stream as FuturesStream;
 use futures_sink::Sink;
 use grid_proto::Payload;
-use tokio::sync::futures::OwnedNotified;
 
 use super::{
     CancelHandle,
+    gathered::Gathered,
     pipe::{Pipe, Taken, Wait},
 };
 use crate::{
@@ -28,11 +27,14 @@ use crate::{
 /// On the caller's side, dropping it before [`finish`](Self::finish) cancels the stream: an end
 /// that nobody asked for must not look like a complete input.
 ///
-/// As a [`Sink`] it gathers up to 32 items, or 64 KiB, and sends them together, which is quicker than
+/// As a [`Sink`] it gathers up to 32 items, or 16 KiB, and sends them together, which is quicker than
 /// [`send`](Self::send) for each of them. They go once there are as many, or with
-/// `flush` of `SinkExt`. Those that were given and did not go yet go after what [`send`](Self::send) sends meanwhile, and are
-/// lost where it is [finished](Self::finish) or dropped before. `forward` of `StreamExt` flushes
-/// whenever there is nothing more to take, and closes the sink at the end:
+/// `flush` of `SinkExt`; those that were given and did not go yet go after what `send` sends meanwhile.
+/// `forward` of `StreamExt` flushes whenever there is nothing more to take, and closes the sink at the end. An error may be that of
+/// an item which was given before; those behind one that was too large are still there, for the next flush.
+///
+/// What has gathered is sent by [`finish`](Self::finish), and by a drop on the handler's side, as far as there is credit and room for
+/// it: neither waits. Where that is not all of it the stream doesn't come to a clean end.
 ///
 /// ```no_run
 /// use futures_util::{StreamExt, stream};
@@ -50,43 +52,7 @@ pub struct StreamSender {
     /// Nothing more is owed: finished, or a stream that takes nothing.
     done: bool,
     /// What only a sink needs, once it was given an item.
-    sink: Option<Box<Pending>>,
-}
-
-/// How many items a sink gathers, and how many bytes, before it sends them.
-const GATHERED: usize = 32;
-const GATHERED_BYTES: usize = 64 * 1024;
-
-/// What a sink was given, and waits for.
-#[derive(Default)]
-struct Pending {
-    /// Not sent yet.
-    items: VecDeque<Payload>,
-    /// What they take.
-    bytes: usize,
-    /// What the first of them waits for: the first of these.
-    waiting: Vec<Pin<Box<OwnedNotified>>>,
-}
-
-impl Pending {
-    fn add(&mut self, item: Payload) {
-        self.bytes += item.len();
-        self.items.push_back(item);
-    }
-
-    fn is_full(&self) -> bool {
-        self.items.len() >= GATHERED || self.bytes >= GATHERED_BYTES
-    }
-
-    fn count(&mut self) {
-        self.bytes = self.items.iter().map(Payload::len).sum();
-    }
-}
-
-impl std::fmt::Debug for Pending {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Pending")
-    }
+    sink: Option<Box<Gathered>>,
 }
 
 impl StreamSender {
@@ -135,46 +101,62 @@ impl StreamSender {
     }
 
     /// Says that no more items are sent. Returns at once and always succeeds; what was sent goes
-    /// before it. On the handler's side, where returning is what ends a stream, it only makes
-    /// this half done.
+    /// before it, with what a sink has gathered. Where there is no credit or room for all of that the stream is
+    /// cancelled, as what has arrived must not look like all: flush before. On the handler's side, where returning is what ends
+    /// a stream, it only makes this half done.
     pub fn finish(&mut self) {
+        if !self.send_gathered() {
+            self.pipe.cancel();
+        }
         self.pipe.finish();
         self.done = true;
     }
 
-    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let Some(pending) = &mut self.sink else {
+    /// Sends what has gathered, as far as that can be without waiting. Whether nothing is left that anybody misses: not where the
+    /// stream is over anyway.
+    fn send_gathered(&mut self) -> bool {
+        let Some(mut gathered) = self.sink.take() else {
+            return true;
+        };
+        let sent = match self.pipe.try_send_all(&mut gathered) {
+            Ok(left) => left.is_none(),
+            Err(SendError::Call(CallError::TooLarge { .. })) => false,
+            Err(_) => true,
+        };
+        if !sent {
+            self.pipe.tear();
+        }
+        sent
+    }
+
+    fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let Some(gathered) = &mut self.sink else {
             return Poll::Ready(Ok(()));
         };
-        while !pending.items.is_empty() {
-            if !pending.waiting.is_empty() {
-                let mut waiting = pending.waiting.iter_mut();
-                if !waiting.any(|one| one.as_mut().poll(cx).is_ready()) {
-                    return Poll::Pending;
-                }
-            }
+        while !gathered.is_empty() {
+            ready!(gathered.poll(cx));
             let waits = self.pipe.waits();
-            match self.pipe.try_send_all(&mut pending.items) {
-                Ok(Some(Wait::Credit)) => pending.waiting = vec![Box::pin(waits.credit)],
-                Ok(Some(Wait::Room)) => {
-                    // The stream may end meanwhile, which its credit's wake tells.
-                    let any = [waits.room, waits.node_room, waits.credit];
-                    pending.waiting = any.map(Box::pin).into();
+            match self.pipe.try_send_all(gathered) {
+                Ok(Some(why)) => gathered.wait(why, waits),
+                Ok(None) => gathered.settle(),
+                Err(error @ SendError::Call(CallError::TooLarge { .. })) => {
+                    gathered.skip();
+                    gathered.settle();
+                    return Poll::Ready(Err(error));
                 }
-                Ok(None) => pending.waiting.clear(),
                 Err(error) => {
-                    pending.items.pop_front();
-                    pending.waiting.clear();
-                    if !matches!(error, SendError::Call(CallError::TooLarge { .. })) {
-                        pending.items.clear();
-                    }
-                    pending.count();
+                    gathered.clear();
                     return Poll::Ready(Err(error));
                 }
             }
-            pending.count();
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn is_full(&self) -> bool {
+        self.sink
+            .as_deref()
+            .is_some_and(|gathered| gathered.is_full())
     }
 }
 
@@ -182,12 +164,12 @@ impl Sink<Payload> for StreamSender {
     type Error = SendError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        if !self.sink.as_ref().is_some_and(|pending| pending.is_full()) {
+        if !self.is_full() {
             return Poll::Ready(Ok(()));
         }
-        let sent = self.poll_pending(cx)?;
+        let sent = self.poll_gathered(cx)?;
         // There is room as soon as some of them have gone.
-        if self.sink.as_ref().is_some_and(|pending| pending.is_full()) {
+        if self.is_full() {
             return sent.map(Ok);
         }
         Poll::Ready(Ok(()))
@@ -199,11 +181,11 @@ impl Sink<Payload> for StreamSender {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.poll_pending(cx)
+        self.poll_gathered(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        ready!(self.poll_pending(cx))?;
+        ready!(self.poll_gathered(cx))?;
         self.finish();
         Poll::Ready(Ok(()))
     }
@@ -213,6 +195,8 @@ impl Drop for StreamSender {
     fn drop(&mut self) {
         if !self.done {
             self.pipe.cancel();
+        } else if self.sink.is_some() {
+            self.send_gathered();
         }
     }
 }

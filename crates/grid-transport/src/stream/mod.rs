@@ -1,6 +1,7 @@
 //! Streams: items both ways under flow control (protocol section 7).
 
 mod call;
+mod gathered;
 mod halves;
 mod inbox;
 mod pipe;

@@ -5,7 +5,7 @@ use std::{
     mem,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Poll, Waker},
 };
@@ -16,7 +16,10 @@ use grid_proto::{
 };
 use tokio::sync::{Notify, futures::OwnedNotified};
 
-use super::inbox::{Inbox, Part, Weigh};
+use super::{
+    gathered::Gathered,
+    inbox::{Inbox, Part, Weigh},
+};
 use crate::{
     error::{CallError, SendError},
     session::{Core, Session},
@@ -46,6 +49,8 @@ pub(crate) struct Pipe {
     node_room: Arc<Notify>,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
+    /// Items that its sender was given have not been sent, and never will be.
+    torn: AtomicBool,
     inbox: Inbox<Item, CallError>,
 }
 
@@ -100,6 +105,7 @@ impl Pipe {
             node_room: session.link.node.room.wake.clone(),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
+            torn: AtomicBool::new(false),
             inbox: Inbox::new(),
         })
     }
@@ -179,19 +185,9 @@ impl Pipe {
         self.submit(|core| self.send_one(core, item))
     }
 
-    /// As [`try_send`](Self::try_send), with many under one lock. Those that were sent are taken from the front, and where it
-    /// fails the one it is about is the first of what is left.
-    pub(crate) fn try_send_all(
-        &self,
-        items: &mut VecDeque<Payload>,
-    ) -> Result<Option<Wait>, SendError> {
-        self.submit(|core| {
-            while let Some(item) = items.front_mut() {
-                self.send_one(core, item)?;
-                items.pop_front();
-            }
-            Ok(())
-        })
+    /// As [`try_send`](Self::try_send), with many under one lock.
+    pub(super) fn try_send_all(&self, items: &mut Gathered) -> Result<Option<Wait>, SendError> {
+        self.submit(|core| items.each(|item| self.send_one(core, item)))
     }
 
     fn send_one(&self, core: &mut Core, item: &mut Payload) -> Result<(), Blocked> {
@@ -250,6 +246,16 @@ impl Pipe {
                 core.conn.finish(mux);
             }
         });
+    }
+
+    /// What was sent is not all, and is not to look like it.
+    pub(super) fn tear(&self) {
+        self.torn.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a clean end would be a lie.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.torn.load(Ordering::Relaxed)
     }
 
     /// Ends the stream from the caller's side; nothing happens where it has ended already.

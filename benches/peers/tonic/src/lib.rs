@@ -1,12 +1,17 @@
-//! tonic: unary calls, server streaming, and both ways.
+//! tonic: unary calls, server streaming, and both ways. Items come through a channel that a task fills, as in its guide, or
+//! with `DIRECT` from the stream that makes them, which is quicker and has no capacity.
 
-use std::net::SocketAddr;
+use std::{
+    iter::{RepeatN, repeat_n},
+    net::SocketAddr,
+};
 
 use anyhow::ensure;
 use bytes::Bytes;
+use futures_util::future::Either;
 use peer_harness::{Ask, Client, Peer};
 use tokio::{net::TcpListener, sync::mpsc};
-use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
+use tokio_stream::{Iter, StreamExt as _, wrappers::ReceiverStream};
 use tonic::{
     Request, Response, Status, Streaming,
     transport::{Channel, Endpoint, Server, server::TcpIncoming},
@@ -23,17 +28,21 @@ use generated::{
     peer_server::{Peer as Service, PeerServer},
 };
 
-struct Tonic;
+/// A server and its client.
+pub struct Tonic<const DIRECT: bool>;
 
+/// The one connection.
 #[derive(Clone)]
-struct Connection(PeerClient<Channel>);
+pub struct Connection<const DIRECT: bool>(PeerClient<Channel>);
 
-struct Echo;
+struct Echo<const DIRECT: bool>;
 
-type Items = ReceiverStream<Result<Payload, Status>>;
+type Item = Result<Payload, Status>;
+type Made = Either<Iter<RepeatN<Item>>, Streaming<Payload>>;
+type Items = Either<ReceiverStream<Item>, Made>;
 
 #[tonic::async_trait]
-impl Service for Echo {
+impl<const DIRECT: bool> Service for Echo<DIRECT> {
     async fn echo(&self, request: Request<Payload>) -> Result<Response<Payload>, Status> {
         Ok(Response::new(request.into_inner()))
     }
@@ -47,6 +56,14 @@ impl Service for Echo {
             capacity,
         } = request.into_inner();
         let data = Bytes::from(vec![b'x'; size as usize]);
+        if DIRECT {
+            let items = repeat_n(
+                Ok(Payload { data }),
+                usize::try_from(count).unwrap_or(usize::MAX),
+            );
+            let items = Either::Left(tokio_stream::iter(items));
+            return Ok(Response::new(Either::Right(items)));
+        }
         let (sender, receiver) = mpsc::channel(capacity.max(1) as usize);
         tokio::spawn(async move {
             for _ in 0..count {
@@ -59,7 +76,7 @@ impl Service for Echo {
                 }
             }
         });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        Ok(Response::new(Either::Left(ReceiverStream::new(receiver))))
     }
 
     type EchoItemsStream = Items;
@@ -74,6 +91,9 @@ impl Service for Echo {
             .and_then(|capacity| capacity.to_str().ok()?.parse().ok())
             .unwrap_or(100_usize);
         let mut items = request.into_inner();
+        if DIRECT {
+            return Ok(Response::new(Either::Right(Either::Right(items))));
+        }
         let (sender, receiver) = mpsc::channel(capacity.max(1));
         tokio::spawn(async move {
             while let Some(item) = items.next().await {
@@ -82,11 +102,11 @@ impl Service for Echo {
                 }
             }
         });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        Ok(Response::new(Either::Left(ReceiverStream::new(receiver))))
     }
 }
 
-impl Client for Connection {
+impl<const DIRECT: bool> Client for Connection<DIRECT> {
     type Payload = Bytes;
 
     fn payload(bytes: Bytes) -> Bytes {
@@ -104,15 +124,21 @@ impl Client for Connection {
         let mut client = self.0.clone();
         let mut items = if ask.echo {
             let data = Bytes::from(vec![b'x'; ask.size]);
-            let (sender, receiver) = mpsc::channel(ask.capacity.max(1) as usize);
-            tokio::spawn(async move {
-                for _ in 0..ask.count {
-                    if sender.send(Payload { data: data.clone() }).await.is_err() {
-                        return;
+            let items = if DIRECT {
+                let items = repeat_n(Payload { data }, usize::try_from(ask.count)?);
+                Either::Left(tokio_stream::iter(items))
+            } else {
+                let (sender, receiver) = mpsc::channel(ask.capacity.max(1) as usize);
+                tokio::spawn(async move {
+                    for _ in 0..ask.count {
+                        if sender.send(Payload { data: data.clone() }).await.is_err() {
+                            return;
+                        }
                     }
-                }
-            });
-            let mut request = Request::new(ReceiverStream::new(receiver));
+                });
+                Either::Right(ReceiverStream::new(receiver))
+            };
+            let mut request = Request::new(items);
             request
                 .metadata_mut()
                 .insert("capacity", ask.capacity.to_string().parse()?);
@@ -134,27 +160,23 @@ impl Client for Connection {
     }
 }
 
-impl Peer for Tonic {
-    type Client = Connection;
+impl<const DIRECT: bool> Peer for Tonic<DIRECT> {
+    type Client = Connection<DIRECT>;
 
     async fn serve(listener: TcpListener) -> anyhow::Result<()> {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         Server::builder()
-            .add_service(PeerServer::new(Echo))
+            .add_service(PeerServer::new(Echo::<DIRECT>))
             .serve_with_incoming(incoming)
             .await?;
         Ok(())
     }
 
-    async fn connect(addr: SocketAddr) -> anyhow::Result<Connection> {
+    async fn connect(addr: SocketAddr) -> anyhow::Result<Self::Client> {
         let channel = Endpoint::from_shared(format!("http://{addr}"))?
             .tcp_nodelay(true)
             .connect()
             .await?;
         Ok(Connection(PeerClient::new(channel)))
     }
-}
-
-fn main() -> anyhow::Result<()> {
-    peer_harness::main::<Tonic>()
 }

@@ -1,0 +1,5 @@
+//! Items through a channel.
+
+fn main() -> anyhow::Result<()> {
+    peer_harness::main::<peer_tonic::Tonic<false>>()
+}
