@@ -1,8 +1,8 @@
 //! What the libraries offer, against the lists that are kept: so that whoever changes it sees that, and so do those who
 //! review it.
 //!
-//! Nothing is published yet that a release could be compared with. A line that has gone from a list is what breaks those
-//! who use it; one that has come is not.
+//! A line that has gone from a list is what breaks those who use it; one that has come is not. With a release all of it is
+//! compared by [`semver`](crate::semver).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,9 +29,7 @@ pub(crate) fn run(keep: bool) -> Outcome {
     };
     let metadata = Metadata::load()?;
     let (mut changed, mut others) = (Vec::new(), BTreeSet::new());
-    let mut libraries = metadata.libraries();
-    // Nobody builds upon the library of a program.
-    libraries.retain(|library| !library.targets.iter().any(|target| target.is("bin")));
+    let libraries = metadata.offered();
     for library in &libraries {
         let name = &library.name;
         let path = workspace::root().join(KEPT).join(format!("{name}.txt"));

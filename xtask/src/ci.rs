@@ -3,13 +3,13 @@
 use crate::report::{Outcome, Report};
 use crate::{
     api, deny, docs, examples, features, fuzz, gate, lint, locks, msrv, outside, package,
-    scenarios, soak, tests, tidy,
+    scenarios, semver, soak, tests, tidy,
 };
 
 type Step = (&'static str, fn() -> Outcome);
 
 /// Cheap steps first; those that share artefacts next to each other.
-const STEPS: [Step; 18] = [
+const STEPS: [Step; 19] = [
     ("fmt", || lint::fmt(true)),
     ("tidy", tidy::run_on_files),
     ("scenarios", || scenarios::run(true, false)),
@@ -23,6 +23,7 @@ const STEPS: [Step; 18] = [
     ("gate", || gate::run(false)),
     ("docs", docs::run),
     ("api", || api::run(false)),
+    ("semver", || semver::run(None)),
     ("examples", examples::run),
     ("outside", outside::run),
     ("package", package::run),

@@ -28,6 +28,7 @@ mod process;
 mod report;
 mod sanitize;
 mod scenarios;
+mod semver;
 mod sim;
 mod soak;
 mod stress;
@@ -176,6 +177,12 @@ enum Task {
         #[arg(long)]
         keep: bool,
     },
+    /// Whether what has changed of the libraries since a release fits their version (needs cargo-semver-checks)
+    Semver {
+        /// The commit or tag to compare with; the newest release, a tag such as v1.2.3, where nothing is said
+        #[arg(long, value_name = "REV")]
+        baseline: Option<String>,
+    },
     /// Writes the man pages of `grid`
     Man {
         /// Where to; `man` in the target directory where nothing is said
@@ -236,6 +243,7 @@ fn main() -> ExitCode {
         }),
         Task::Gate { keep } => gate::run(keep),
         Task::Api { keep } => api::run(keep),
+        Task::Semver { baseline } => semver::run(baseline.as_deref()),
         Task::Man { dir } => pages::man(dir),
         Task::CliDocs => pages::cli_docs(),
         Task::Demo { demo_args } => demo::run(&demo_args),

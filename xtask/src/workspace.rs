@@ -134,6 +134,13 @@ impl Metadata {
         }
         libraries
     }
+
+    /// Those of the libraries that others build upon; nobody does upon that of a program.
+    pub(crate) fn offered(&self) -> Vec<&Package> {
+        let mut libraries = self.libraries();
+        libraries.retain(|library| !library.targets.iter().any(|target| target.is("bin")));
+        libraries
+    }
 }
 
 #[cfg(test)]

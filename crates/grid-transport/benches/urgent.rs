@@ -2,8 +2,9 @@
 //! sixteen callers fetch answers of 1 MiB over the same connection; and items of 100 bytes there and back, on a stream that
 //! is urgent and one that isn't in turn, while sixteen streams bring items of 1 MiB.
 //!
-//! `cargo bench -p grid-transport --bench urgent` prints both times and their ratio, of each. Both nodes are in this process, joined
-//! over loopback.
+//! `cargo bench -p grid-transport --bench urgent` prints both times and their ratio, of each: with the defaults, and where the
+//! system may hold 128 KiB unread (`receive_buffer`); and how much bulk came meanwhile, as that is the price. Both nodes
+//! are in this process, joined over loopback.
 #![allow(
     clippy::print_stdout,
     reason = "what it measures is all that it is for"
@@ -11,12 +12,16 @@
 
 use std::{
     error::Error,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use grid_transport::{
-    Capacity, Connection, HandlerId, Manager, NoAuth, Payload, Serving, SingleHandler, Stream,
-    StreamHandler,
+    Capacity, Connection, HandlerId, Manager, NoAuth, Payload, Serving, Settings, SingleHandler,
+    Stream, StreamHandler,
 };
 use tokio::{
     net::TcpListener,
@@ -33,9 +38,9 @@ const URGENT_STREAM: HandlerId = HandlerId::new(212);
 const CAPACITY: Capacity = Capacity::new(1, 1);
 const LARGE: usize = 1 << 20;
 const CALLERS: usize = 16;
-const CALLS: usize = 1_000;
+const CALLS: usize = 400;
 
-async fn nodes() -> Result<(Vec<Manager>, Vec<Serving>), Box<dyn Error>> {
+async fn nodes(settings: &Settings) -> Result<(Vec<Manager>, Vec<Serving>), Box<dyn Error>> {
     let sockets = [
         TcpListener::bind("127.0.0.1:0").await?,
         TcpListener::bind("127.0.0.1:0").await?,
@@ -60,6 +65,7 @@ async fn nodes() -> Result<(Vec<Manager>, Vec<Serving>), Box<dyn Error>> {
         let node = Manager::builder(name)
             .peers(names.clone())
             .auth(NoAuth)
+            .settings(settings.clone())
             .single(BULK, move |_| {
                 let large = large.clone();
                 async move { Ok(large) }
@@ -86,11 +92,19 @@ async fn nodes() -> Result<(Vec<Manager>, Vec<Serving>), Box<dyn Error>> {
 /// The times of what is plain and of what is urgent.
 type Times = [Vec<Duration>; 2];
 
-async fn calls(peer: &Connection) -> Result<Times, Box<dyn Error>> {
+/// What came meanwhile, in pieces of 1 MiB.
+#[derive(Clone, Default)]
+struct Bulk(Arc<AtomicU32>);
+
+async fn calls(peer: &Connection, came: &Bulk) -> Result<Times, Box<dyn Error>> {
     let mut bulk = JoinSet::new();
     for _ in 0..CALLERS {
-        let peer = peer.clone();
-        bulk.spawn(async move { while peer.request(BULK, "").await.is_ok() {} });
+        let (peer, came) = (peer.clone(), came.clone());
+        bulk.spawn(async move {
+            while peer.request(BULK, "").await.is_ok() {
+                came.0.fetch_add(1, Relaxed);
+            }
+        });
     }
     let mut times = Times::default();
     for _ in 0..CALLS {
@@ -108,13 +122,18 @@ async fn calls(peer: &Connection) -> Result<Times, Box<dyn Error>> {
     Ok(times)
 }
 
-async fn items(peer: &Connection) -> Result<Times, Box<dyn Error>> {
+async fn items(peer: &Connection, came: &Bulk) -> Result<Times, Box<dyn Error>> {
     let plain = peer.stream(PLAIN_STREAM, CAPACITY, "").await?;
     let urgent = peer.stream(URGENT_STREAM, CAPACITY, "").urgent().await?;
     let mut bulk = JoinSet::new();
     for _ in 0..CALLERS {
         let mut stream = peer.stream(BULK_STREAM, CAPACITY, "").await?;
-        bulk.spawn(async move { while let Some(Ok(_)) = stream.recv().await {} });
+        let came = came.clone();
+        bulk.spawn(async move {
+            while let Some(Ok(_)) = stream.recv().await {
+                came.0.fetch_add(1, Relaxed);
+            }
+        });
     }
     let mut streams = [plain, urgent];
     let mut times = Times::default();
@@ -136,7 +155,7 @@ async fn exchange(stream: &mut Stream) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn print(name: &str, times: Times) {
+fn print(name: &str, times: Times, came: &Bulk, elapsed: Duration) {
     let [plain, urgent] = times.map(|mut times| {
         times.sort_unstable();
         times
@@ -151,18 +170,24 @@ fn print(name: &str, times: Times) {
             urgent / plain,
         );
     }
+    let rate = f64::from(came.0.load(Relaxed)) / elapsed.as_secs_f64();
+    println!("{name}, bulk: {rate:.0} MiB/s");
 }
 
-fn run(name: &str, runtime: &Runtime) -> Result<(), Box<dyn Error>> {
+fn run(name: &str, runtime: &Runtime, settings: &Settings) -> Result<(), Box<dyn Error>> {
     runtime.block_on(async {
-        let (nodes, _serving) = nodes().await?;
+        let (nodes, _serving) = nodes(settings).await?;
         let [near, far] = nodes.as_slice() else {
             return Err("two nodes".into());
         };
         let peer = near.connection(far.local())?;
         peer.connected().await?;
-        print(&format!("calls {name}"), calls(&peer).await?);
-        print(&format!("items {name}"), items(&peer).await?);
+        let (came, began) = (Bulk::default(), Instant::now());
+        let times = calls(&peer, &came).await?;
+        print(&format!("calls {name}"), times, &came, began.elapsed());
+        let (came, began) = (Bulk::default(), Instant::now());
+        let times = items(&peer, &came).await?;
+        print(&format!("items {name}"), times, &came, began.elapsed());
         for node in &nodes {
             node.shutdown(Duration::ZERO).await;
         }
@@ -172,8 +197,13 @@ fn run(name: &str, runtime: &Runtime) -> Result<(), Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..3 {
-        run("mt", &Builder::new_multi_thread().enable_all().build()?)?;
-        run("ct", &Builder::new_current_thread().enable_all().build()?)?;
+        for (unread, receive_buffer) in [("", None), (", 128 KiB unread", Some(128 << 10))] {
+            let settings = Settings::new().receive_buffer(receive_buffer);
+            let threads = Builder::new_multi_thread().enable_all().build()?;
+            run(&format!("mt{unread}"), &threads, &settings)?;
+            let current = Builder::new_current_thread().enable_all().build()?;
+            run(&format!("ct{unread}"), &current, &settings)?;
+        }
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ use crate::{
     manager::{LAST_WORD, Manager},
     registration::{Registration, SingleHandler, StreamHandler},
     registry::Registry,
+    socket::RECEIVE_BUFFERS,
     stream::StreamCall,
     worker::Worker,
 };
@@ -299,6 +300,11 @@ fn check_settings(settings: &Settings) -> Result<(), BuildError> {
         if value == 0 {
             return bad(setting, value.to_string());
         }
+    }
+    if let Some(bytes) = settings.receive_buffer
+        && !RECEIVE_BUFFERS.contains(&bytes)
+    {
+        return bad("receive_buffer", bytes.to_string());
     }
     for (setting, value) in [
         ("handshake_timeout", settings.handshake_timeout),

@@ -113,6 +113,18 @@ settings! {
     /// which are read into a buffer of their own; 1,024 at the least, and what a connection at rest
     /// reads. Default 64 KiB.
     read_chunk: usize = 64 * KIB;
+    /// Bytes of each link that the system may hold received and not read, for links over TCP, also under TLS; 64 KiB to
+    /// 1 GiB. It is the socket's `SO_RCVBUF`: Linux doubles it for its own needs, and silently takes `net.core.rmem_max`
+    /// where that is less. `None` leaves it to the system, which lets it grow to many MiB (`net.ipv4.tcp_rmem`).
+    ///
+    /// What is [urgent](crate::RequestBuilder::urgent) can't pass what the system of its receiver has received: with
+    /// 128 KiB it waits behind no more than that, whatever else is on its way. A link that receives much is slower in
+    /// exchange: a peer sends no more than this in a round trip, so that 1 MiB at 10 ms are 100 MiB/s at the most. A thousand
+    /// links have no more than a thousand times this (twice, on Linux) received and unread.
+    ///
+    /// A socket that an HTTP server of the application accepted is bounded too, once its connection is handed over as a
+    /// `TcpStream` or what this crate wraps it in; inside of another type it stays as it is. Default `None`.
+    receive_buffer: Option<usize> = None;
 
     /// How long an upgrade and handshake may take, on either side. Default 5 s.
     handshake_timeout: Duration = Duration::from_secs(5);

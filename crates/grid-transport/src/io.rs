@@ -13,6 +13,7 @@ use crate::{
     proven::{Identified, PeerNames},
     race::first_of,
     resolve::{Names, Resolver},
+    socket::tune,
 };
 
 /// A byte stream that a link can run over: TCP, TLS over it, an in-memory pipe.
@@ -231,23 +232,6 @@ impl Dialer for TcpDialer {
 
 /// What a dialer without TLS says.
 pub(crate) const NEEDS_TLS: &str = "an https name needs a dialer that speaks TLS";
-
-/// The most bytes that the system keeps and has not sent: what is urgent can't go before them. Those that are on their way
-/// don't count, so that it costs no throughput on long paths.
-#[cfg(any(target_os = "android", target_os = "linux"))]
-const UNSENT: u32 = 256 * 1024;
-
-/// What every socket of a link needs, whoever dialed.
-pub(crate) fn tune(stream: &TcpStream, keepalive: Option<Duration>) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    if let Some(idle) = keepalive {
-        let probes = socket2::TcpKeepalive::new().with_time(idle);
-        socket2::SockRef::from(stream).set_tcp_keepalive(&probes)?;
-    }
-    #[cfg(any(target_os = "android", target_os = "linux"))]
-    socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;
-    Ok(())
-}
 
 #[cfg(test)]
 mod tests {

@@ -252,6 +252,7 @@ mod service;
 mod session;
 mod shared_secret;
 mod shutdown;
+mod socket;
 mod state;
 mod stats;
 mod stream;

@@ -17,13 +17,14 @@ use tokio_util::{
 
 use crate::{
     config::Settings,
-    io::{BoxIo, tune},
+    io::BoxIo,
     link::{
         accept::{self, Origin},
         shared::NodeShared,
     },
     manager::Manager,
     mount, session,
+    socket::tune,
     trace::Cut,
     worker,
     ws::{self, HeadError, RequestHead, Role, Status, Ws},

@@ -7,13 +7,14 @@ use tokio::{net::TcpStream, sync::OwnedSemaphorePermit, time::timeout};
 
 use crate::{
     auth::UpgradeHeaders,
-    io::{BoxIo, tune},
+    io::BoxIo,
     link::{
         accept::{self, Origin},
         shared::NodeShared,
     },
     listener::KEEPALIVE,
     manager::Manager,
+    socket::tune,
     trace::Cut,
     ws::{RequestHead, Role, Status, Ws},
 };

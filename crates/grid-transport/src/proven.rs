@@ -98,6 +98,11 @@ impl Identified {
         Self { io, names }
     }
 
+    /// The stream under it.
+    pub(crate) const fn io(&self) -> &BoxIo {
+        &self.io
+    }
+
     /// What the peer has proven.
     #[must_use]
     pub const fn names(&self) -> &PeerNames {

@@ -1,94 +1,56 @@
 //! What a caller wants: requests, streams, items, credit, cancel (protocol sections 6 and 7, the caller's side).
 
-use std::{collections::VecDeque, time::Instant};
+use std::time::Instant;
 
 use crate::{
-    HandlerId, MuxId, Payload, SubrouteId,
+    MuxId, Payload,
     wire::{Flags, Message, Op},
 };
 
 #[cfg(feature = "__faults")]
 use super::Fault;
 use super::{
-    Connection, Dirty, TimerKey,
-    config::Capacity,
-    error::{CallError, SubmitError},
-    event::Event,
-    lanes::Lane,
+    Connection, Dirty, NewRequest, NewStream, TimerKey,
+    error::SubmitError,
     outgoing::{Call, OutRequest, OutStream},
-    table::release,
     time::millis_left,
 };
 
-/// A single request to make.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct NewRequest {
-    /// The handler to call.
-    pub handler: HandlerId,
-    /// The part of the handler to call, if it is split.
-    pub subroute: Option<SubrouteId>,
-    /// The request. One that is present and empty arrives as absent: the wire can't tell them apart here.
-    pub payload: Payload,
-    /// When to give up; `None` means after the default of the configuration.
-    pub deadline: Option<Instant>,
-    /// It is written before all that waits and isn't.
-    pub urgent: bool,
-}
-
-impl NewRequest {
-    /// A request without subroute, with the default deadline.
-    #[must_use]
-    pub fn new(handler: HandlerId, payload: Payload) -> Self {
-        Self {
-            handler,
-            subroute: None,
-            payload,
-            deadline: None,
-            urgent: false,
-        }
-    }
-}
-
-/// A stream to open.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct NewStream {
-    /// The handler to call.
-    pub handler: HandlerId,
-    /// The part of the handler to call, if it is split.
-    pub subroute: Option<SubrouteId>,
-    /// The initial payload.
-    pub payload: Payload,
-    /// The capacities of the handler, by its definition.
-    pub capacity: Capacity,
-    /// When to give up; `None` means never.
-    pub deadline: Option<Instant>,
-    /// Its opening and what is sent on it is written before all that waits and isn't, in its order. What the handler sends
-    /// is where [its node says so](super::Routes::stream_is_urgent).
-    pub urgent: bool,
-}
-
-impl NewStream {
-    /// A stream without subroute and deadline.
-    #[must_use]
-    pub fn new(handler: HandlerId, capacity: Capacity, payload: Payload) -> Self {
-        Self {
-            handler,
-            subroute: None,
-            payload,
-            capacity,
-            deadline: None,
-            urgent: false,
-        }
-    }
-}
-
 impl Connection {
-    /// Makes a single request. [`Event::Answered`] follows, once, unless it is cancelled.
+    /// Makes a single request. [`Event::Answered`](super::Event::Answered) follows, once, unless it is cancelled.
     ///
     /// # Errors
     /// Why nothing was sent.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, Payload, SubrouteId, wire::MuxRejection};
+    /// use grid_proto::conn::{Capacity, Config, Connection, Event, NewRequest, Routes};
+    ///
+    /// # struct Served;
+    /// # impl Routes for Served {
+    /// #     fn single(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<u32, MuxRejection> { Ok(0) }
+    /// #     fn stream(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<(u32, Capacity), MuxRejection> {
+    /// #         Ok((0, Capacity::new(1, 1)))
+    /// #     }
+    /// # }
+    /// # fn pass(now: Instant, from: &mut Connection, to: &mut Connection) {
+    /// #     let mut out = Vec::new();
+    /// #     while from.wants_transmit() { from.poll_transmit(now, &mut out, 64 << 10); }
+    /// #     for message in out { to.handle_message(now, message, &Served); }
+    /// # }
+    /// let now = Instant::now();
+    /// let mut here = Connection::new(Config::default(), now);
+    /// let mut there = Connection::new(Config::default(), now);
+    /// let asked = here.request(now, NewRequest::new(HandlerId::new(9), Payload::from("2 + 2")))?;
+    /// pass(now, &mut here, &mut there);
+    /// let Some(Event::Request(request)) = there.poll_event() else { panic!("no request") };
+    /// assert_eq!(there.respond(request.ticket, Ok(Payload::from("4"))), Ok(()));
+    /// pass(now, &mut there, &mut here);
+    /// let Some(Event::Answered { mux, outcome }) = here.poll_event() else { panic!("no answer") };
+    /// assert_eq!((mux, outcome), (asked, Ok(Payload::from("4"))));
+    /// # Ok::<(), grid_proto::conn::SubmitError>(())
+    /// ```
     pub fn request(&mut self, now: Instant, mut new: NewRequest) -> Result<MuxId, SubmitError> {
         self.try_request(now, &mut new)
     }
@@ -161,10 +123,43 @@ impl Connection {
         Ok(MuxId::new(mux))
     }
 
-    /// Opens a stream. [`Event::Item`], [`Event::Writable`] and at the end [`Event::Ended`] follow.
+    /// Opens a stream. [`Event::Item`](super::Event::Item), [`Event::Writable`](super::Event::Writable) and at the end
+    /// [`Event::Ended`](super::Event::Ended) follow.
     ///
     /// # Errors
     /// Why nothing was sent.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, Payload, SubrouteId, wire::MuxRejection};
+    /// use grid_proto::conn::{Capacity, Config, Connection, Event, NewStream, Routes};
+    ///
+    /// # struct Served;
+    /// # impl Routes for Served {
+    /// #     fn single(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<u32, MuxRejection> { Ok(0) }
+    /// #     fn stream(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<(u32, Capacity), MuxRejection> {
+    /// #         Ok((0, Capacity::new(1, 1)))
+    /// #     }
+    /// # }
+    /// # fn pass(now: Instant, from: &mut Connection, to: &mut Connection) {
+    /// #     let mut out = Vec::new();
+    /// #     while from.wants_transmit() { from.poll_transmit(now, &mut out, 64 << 10); }
+    /// #     for message in out { to.handle_message(now, message, &Served); }
+    /// # }
+    /// let now = Instant::now();
+    /// let mut here = Connection::new(Config::default(), now);
+    /// let mut there = Connection::new(Config::default(), now);
+    /// let opened = here.open(now, NewStream::new(HandlerId::new(9), Capacity::new(1, 1), Payload::Absent))?;
+    /// pass(now, &mut here, &mut there);
+    /// let Some(Event::Opened(stream)) = there.poll_event() else { panic!("no stream") };
+    /// assert_eq!(there.serve_send(stream.stream, Payload::from("item")), Ok(()));
+    /// pass(now, &mut there, &mut here);
+    /// // Behind the acknowledgement, by which it may send.
+    /// assert!(matches!(here.poll_event(), Some(Event::Writable { mux }) if mux == opened));
+    /// let Some(Event::Item { payload, .. }) = here.poll_event() else { panic!("no item") };
+    /// assert_eq!(payload.as_slice(), b"item");
+    /// # Ok::<(), grid_proto::conn::SubmitError>(())
+    /// ```
     pub fn open(&mut self, now: Instant, new: NewStream) -> Result<MuxId, SubmitError> {
         if self.open_streams() >= self.config.max_streams {
             return Err(SubmitError::TooManyOpen {
@@ -205,6 +200,35 @@ impl Connection {
     }
 
     /// Says that no more items are sent on a stream of ours; what was sent goes before. Always succeeds.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, Payload, SubrouteId, wire::MuxRejection};
+    /// use grid_proto::conn::{Capacity, Config, Connection, Event, NewStream, Routes, SendError};
+    ///
+    /// # struct Served;
+    /// # impl Routes for Served {
+    /// #     fn single(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<u32, MuxRejection> { Ok(0) }
+    /// #     fn stream(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<(u32, Capacity), MuxRejection> {
+    /// #         Ok((0, Capacity::new(1, 1)))
+    /// #     }
+    /// # }
+    /// # fn pass(now: Instant, from: &mut Connection, to: &mut Connection) {
+    /// #     let mut out = Vec::new();
+    /// #     while from.wants_transmit() { from.poll_transmit(now, &mut out, 64 << 10); }
+    /// #     for message in out { to.handle_message(now, message, &Served); }
+    /// # }
+    /// let now = Instant::now();
+    /// let mut here = Connection::new(Config::default(), now);
+    /// let mut there = Connection::new(Config::default(), now);
+    /// let mux = here.open(now, NewStream::new(HandlerId::new(9), Capacity::new(1, 1), Payload::Absent))?;
+    /// here.finish(mux);
+    /// assert_eq!(here.send(mux, Payload::from("late")), Err(SendError::Finished));
+    /// pass(now, &mut here, &mut there);
+    /// let Some(Event::Opened(opened)) = there.poll_event() else { panic!("no stream") };
+    /// assert!(matches!(there.poll_event(), Some(Event::InputEnded { stream }) if stream == opened.stream));
+    /// # Ok::<(), grid_proto::conn::SubmitError>(())
+    /// ```
     pub fn finish(&mut self, mux: MuxId) {
         let mut message = self.message(Op::MuxClientMsg, mux.get());
         message.flags |= Flags::EOF;
@@ -222,6 +246,39 @@ impl Connection {
     }
 
     /// Says that `items` items of a stream of ours were handed to the user: their credit is returned.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, Payload, SubrouteId, wire::MuxRejection};
+    /// use grid_proto::conn::{Capacity, Config, Connection, Event, NewStream, Routes, SendError};
+    ///
+    /// # struct Served;
+    /// # impl Routes for Served {
+    /// #     fn single(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<u32, MuxRejection> { Ok(0) }
+    /// #     fn stream(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<(u32, Capacity), MuxRejection> {
+    /// #         Ok((0, Capacity::new(1, 1)))
+    /// #     }
+    /// # }
+    /// # fn pass(now: Instant, from: &mut Connection, to: &mut Connection) {
+    /// #     let mut out = Vec::new();
+    /// #     while from.wants_transmit() { from.poll_transmit(now, &mut out, 64 << 10); }
+    /// #     for message in out { to.handle_message(now, message, &Served); }
+    /// # }
+    /// let now = Instant::now();
+    /// let mut here = Connection::new(Config::default(), now);
+    /// let mut there = Connection::new(Config::default(), now);
+    /// let mux = here.open(now, NewStream::new(HandlerId::new(9), Capacity::new(1, 1), Payload::Absent))?;
+    /// pass(now, &mut here, &mut there);
+    /// let Some(Event::Opened(opened)) = there.poll_event() else { panic!("no stream") };
+    /// assert_eq!(there.serve_send(opened.stream, Payload::from("one")), Ok(()));
+    /// pass(now, &mut there, &mut here);
+    /// // There is room for one, until it was taken here.
+    /// assert_eq!(there.serve_send(opened.stream, Payload::from("two")), Err(SendError::NoCredit));
+    /// here.consumed(mux, 1);
+    /// pass(now, &mut here, &mut there);
+    /// assert_eq!(there.serve_send(opened.stream, Payload::from("two")), Ok(()));
+    /// # Ok::<(), grid_proto::conn::SubmitError>(())
+    /// ```
     pub fn consumed(&mut self, mux: MuxId, items: u32) {
         #[cfg(feature = "__faults")]
         let lose = self.faulty(Fault::CreditLost) && self.counters.messages_in % 8 == 7;
@@ -240,101 +297,6 @@ impl Connection {
         if stream.unblock_owed > 0 {
             Self::owe(&mut self.dirty, &mut stream.dirty, Dirty::Call(mux.get()));
         }
-    }
-
-    /// Gives up a call of ours: its mux is free at once, no event follows, and the remote is told where it listens.
-    ///
-    /// ```
-    /// use std::time::Instant;
-    /// use grid_proto::{HandlerId, Payload, conn::{Config, Connection, NewRequest}};
-    ///
-    /// let now = Instant::now();
-    /// let mut connection = Connection::new(Config::default(), now);
-    /// let mux = connection.request(now, NewRequest::new(HandlerId::new(9), Payload::from("hello")))?;
-    /// connection.cancel(mux);
-    /// assert_eq!(connection.open_requests(), 0);
-    /// # Ok::<(), grid_proto::conn::SubmitError>(())
-    /// ```
-    pub fn cancel(&mut self, mux: MuxId) {
-        let Some(call) = self.remove_call(mux.get()) else {
-            return;
-        };
-        match call {
-            Call::Request(request) => {
-                if request.sent && self.config.peer_cancels_requests {
-                    self.tell_cancel(mux.get());
-                }
-            }
-            Call::Stream(stream) => self.cancel_remote(mux.get(), &stream),
-        }
-    }
-
-    /// Ends a call of ours with an error, and tells the remote if it is a stream that it knows of.
-    pub(super) fn fail_call(&mut self, mux: u64, error: CallError) {
-        let Some(call) = self.remove_call(mux) else {
-            return;
-        };
-        let event = self.call_event(mux, &call, error);
-        self.events.push_back(event);
-        if let Call::Stream(stream) = call {
-            self.cancel_remote(mux, &stream);
-        }
-    }
-
-    pub(super) fn remove_call(&mut self, mux: u64) -> Option<Call> {
-        let call = self.calls.remove(&mux)?;
-        release(&mut self.calls);
-        match call {
-            Call::Request(_) => self.open_requests -= 1,
-            Call::Stream(_) => self.let_go(Lane::Caller(MuxId::new(mux))),
-        }
-        #[cfg(feature = "__faults")]
-        if self.faulty(Fault::TimerLeaks) {
-            return Some(call);
-        }
-        self.timers.clear(TimerKey::Call(mux), call.timer());
-        Some(call)
-    }
-
-    /// The event by which a call ends.
-    pub(super) fn call_event(&self, mux: u64, call: &Call, error: CallError) -> Event {
-        let mux = MuxId::new(mux);
-        match call {
-            Call::Request(_) => Event::Answered {
-                mux,
-                outcome: Err(error),
-            },
-            Call::Stream(_) => {
-                #[cfg(feature = "__faults")]
-                if error == CallError::Closed && self.faulty(Fault::CleanEndOnClose) {
-                    return Event::Ended {
-                        mux,
-                        outcome: Ok(()),
-                    };
-                }
-                Event::Ended {
-                    mux,
-                    outcome: Err(error),
-                }
-            }
-        }
-    }
-
-    fn cancel_remote(&mut self, mux: u64, stream: &OutStream) {
-        #[cfg(feature = "__faults")]
-        if self.faulty(Fault::CancelNotSent) {
-            return;
-        }
-        // A ConnectMux that has not left is dropped when its turn comes; the remote never hears of the stream.
-        if stream.opened {
-            self.tell_cancel(mux);
-        }
-    }
-
-    /// At most one a call, and only for calls that have left for the socket: it needs no bound of its own.
-    fn tell_cancel(&mut self, mux: u64) {
-        let message = self.message(Op::DisconnectServerMux, mux);
-        self.control.push_back((message, 0));
     }
 
     /// What has to hold before a call may be started, whose message says how much time it has. Gives the encoded length.
@@ -374,10 +336,3 @@ const LATE_ANSWERS: u64 = 2;
 /// What may come for a stream that was given up but for items and credits: its ack, its end, a pong, and that its time is
 /// up.
 const LATE_STREAM: u64 = 4;
-
-/// Hands out the payload of a message that is not sent.
-pub(super) fn unsent(events: &mut VecDeque<Event>, message: Message) {
-    if !message.payload.is_empty() {
-        events.push_back(Event::Unsent(message.payload));
-    }
-}

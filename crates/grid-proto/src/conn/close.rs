@@ -4,10 +4,10 @@ use crate::MuxId;
 
 use super::{
     Connection,
-    caller::unsent,
+    caller_end::unsent,
     error::{CallError, CloseReason},
     event::{CancelReason, Event, ServeId},
-    handler::unsent_end,
+    handler_end::unsent_end,
     incoming::{Ending, Served},
     outgoing::Call,
 };

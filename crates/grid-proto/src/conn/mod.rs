@@ -33,16 +33,19 @@
 mod answered;
 mod budget;
 mod caller;
+mod caller_end;
 mod caller_recv;
 mod close;
 mod config;
 mod counters;
 mod credit;
+mod driver;
 mod error;
 mod event;
 #[cfg(feature = "__faults")]
 mod fault;
 mod handler;
+mod handler_end;
 mod handler_recv;
 pub mod handshake;
 mod incoming;
@@ -52,6 +55,7 @@ mod items;
 mod keepalive;
 mod lanes;
 mod late;
+mod new_call;
 mod outgoing;
 mod ping;
 mod queue;
@@ -91,12 +95,12 @@ use self::{
 };
 pub use self::{
     budget::{Budget, Charge},
-    caller::{NewRequest, NewStream},
     config::{Capacity, Config},
     counters::Counters,
     credit::ITEM_COST,
     error::{CallError, CloseReason, RespondError, SendError, SubmitError},
     event::{CancelReason, Event, InboundRequest, InboundStream, PingId, Routes, ServeId, Ticket},
+    new_call::{NewRequest, NewStream},
     queue::QUEUED_COST,
 };
 
@@ -164,6 +168,22 @@ pub struct Connection {
 
 impl Connection {
     /// A connection whose handshake has just been done.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, MuxId, Payload, conn::{Config, Connection, NewRequest}};
+    ///
+    /// let now = Instant::now();
+    /// let mut config = Config::default();
+    /// config.first_mux = MuxId::new(70);
+    /// let mut connection = Connection::new(config, now);
+    /// assert!(connection.is_idle());
+    /// let mux = connection.request(now, NewRequest::new(HandlerId::new(9), Payload::from("hello")))?;
+    /// assert_eq!(mux, MuxId::new(70));
+    /// // Where the next connection of the link goes on.
+    /// assert_eq!(connection.next_mux(), MuxId::new(71));
+    /// # Ok::<(), grid_proto::conn::SubmitError>(())
+    /// ```
     #[must_use]
     pub fn new(mut config: Config, now: Instant) -> Self {
         config.keep_in_range();
@@ -208,105 +228,6 @@ impl Connection {
             closed: None,
             config,
         }
-    }
-
-    /// Takes a message in.
-    ///
-    /// A peer that breaks the rules of a stream ends that stream; one that breaks those of the connection closes it
-    /// ([`close_reason`](Self::close_reason)).
-    pub fn handle_message(&mut self, now: Instant, message: Message, routes: &dyn Routes) {
-        if self.closed.is_some() {
-            return;
-        }
-        self.clock = self.clock.max(now);
-        self.keepalive.heard(now);
-        self.counters.messages_in += 1;
-        match message.op {
-            Op::Request => self.on_request(now, message, routes),
-            Op::ConnectMux => self.on_connect_mux(now, message, routes),
-            Op::MuxClientMsg => self.on_client_msg(message),
-            Op::UnblockSrvMux => self.on_unblock_server(&message),
-            Op::DisconnectServerMux => self.on_disconnect_server(&message),
-            Op::Ping if message.mux == MuxId::CONNECTION => self.on_link_ping(&message),
-            Op::Ping => self.on_stream_ping(now, &message),
-            Op::Response => self.on_response(message),
-            Op::AckMux => self.on_ack(now, &message),
-            Op::MuxServerMsg => self.on_server_msg(now, message),
-            Op::UnblockClMux => self.on_unblock_client(now, &message),
-            Op::DisconnectClientMux => self.on_disconnect_client(now, message),
-            Op::MuxConnectError => self.on_mux_connect_error(&message),
-            Op::Pong if message.mux == MuxId::CONNECTION => self.on_link_pong(now, &message),
-            Op::Pong => self.on_stream_pong(now, &message),
-            // Reserved, or for the handshake only: MinIO nodes log and ignore them.
-            Op::Connect | Op::ConnectResponse | Op::Disconnect | Op::Merged | Op::Unknown(_) => {
-                self.counters.ignored += 1;
-                self.abuse("messages that mean nothing");
-            }
-        }
-    }
-
-    /// So many frames arrived that carry no message, such as pings of the layer below: the peer is alive, and they count
-    /// against [`max_abuse`](Config::max_abuse) like messages that mean nothing.
-    pub fn handle_noise(&mut self, now: Instant, frames: u32) {
-        if self.closed.is_some() {
-            return;
-        }
-        self.clock = self.clock.max(now);
-        self.keepalive.heard(now);
-        self.count_abuse(frames, "frames without a message");
-    }
-
-    /// Bytes arrived, though not yet a whole message: the peer is alive.
-    pub fn handle_alive(&mut self, now: Instant) {
-        self.keepalive.heard(now);
-    }
-
-    /// Refuses what the peer calls from now on; what is being served goes on.
-    pub fn refuse_new(&mut self) {
-        self.draining = true;
-    }
-
-    /// The next thing that happened. Events come in the order in which they happened.
-    // So that an event is taken apart where it lies.
-    #[inline]
-    #[must_use]
-    pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front();
-        if event.is_none() {
-            self.all_told();
-        }
-        event
-    }
-
-    fn all_told(&mut self) {
-        self.shed_bytes = 0;
-        if self.events.capacity() > 1024 {
-            self.events = VecDeque::new();
-        }
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` once the connection has ended.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.closed.is_some() {
-            return None;
-        }
-        let keepalive = self.keepalive.next();
-        Some(
-            self.timers
-                .next()
-                .map_or(keepalive, |due| due.min(keepalive)),
-        )
-    }
-
-    /// Whether [`poll_transmit`](Self::poll_transmit) has something to give.
-    #[must_use]
-    pub fn wants_transmit(&self) -> bool {
-        !self.dirty.is_empty()
-            || !self.queue.is_empty()
-            || !self.control.is_empty()
-            || self.link_ping_owed
-            || self.link_pong_owed.is_some()
     }
 
     /// A message of this connection with nothing in it but what all have.

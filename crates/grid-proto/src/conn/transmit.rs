@@ -11,7 +11,7 @@ use crate::{
 use super::Fault;
 use super::{
     Connection, Dirty,
-    caller::unsent,
+    caller_end::unsent,
     credit::returned,
     event::{Event, ServeId},
     handler::open_stream,

@@ -15,9 +15,10 @@ use tokio_rustls::{Accept as Handshake, TlsAcceptor, server::TlsStream};
 
 use super::{Tls, error::failed, names::Proof};
 use crate::{
-    io::{BoxIo, tune},
+    io::BoxIo,
     listener::{Accept, KEEPALIVE},
     proven::PeerNames,
+    socket::tune,
 };
 
 /// A source of byte streams that speaks TLS on them; made by [`Tls::accept`].
@@ -98,6 +99,14 @@ enum State {
 impl Greeting {
     pub(crate) const fn names(&self) -> Option<&PeerNames> {
         self.names.as_ref()
+    }
+
+    /// The stream under it, once the handshake is done.
+    pub(crate) fn io(&self) -> Option<&BoxIo> {
+        match &self.state {
+            State::Open(stream) => Some(stream.get_ref().0),
+            State::Handshake(_) | State::Failed => None,
+        }
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut TlsStream<BoxIo>>>> {

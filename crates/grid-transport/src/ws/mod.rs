@@ -41,7 +41,7 @@ pub(crate) use self::{
     upgrade::{Credentials, UpgradeError, upgrade},
     writer::WsWriter,
 };
-use crate::{config::Settings, io::BoxIo};
+use crate::{config::Settings, io::BoxIo, socket::bound_unread};
 
 /// The status for a message above the limit.
 const TOO_LARGE: u16 = 1009;
@@ -70,8 +70,10 @@ pub(crate) struct Ws {
 
 impl Ws {
     /// Begins with `ahead`, which was read behind the head of the upgrade. Messages are limited to what suits a
-    /// handshake until [`established`](Self::established).
+    /// handshake until [`established`](Self::established). Whoever dialed and wherever the stream comes from, it is here
+    /// before it is a link: so the bound on what waits unread is set here.
     pub(crate) fn new(io: BoxIo, ahead: BytesMut, role: Role, settings: &Settings) -> Self {
+        bound_unread((*io).as_any(), settings);
         let (read, write) = halves(io);
         let control = Arc::new(Control::default());
         let meter = Arc::new(Meter::default());

@@ -63,5 +63,6 @@ fn every_default_is_the_one_that_is_documented() {
     // What the page about operations says of them, on machines of 64 bits.
     assert_eq!((QUEUED_COST, ITEM_COST), (224, 128));
     assert_eq!(of.in_place_time, Duration::from_micros(200));
-    assert!(!of.strict && !of.require_checksums && !of.own_worker && of.first_mux.is_none());
+    assert!(!of.strict && !of.require_checksums && !of.own_worker);
+    assert!(of.first_mux.is_none() && of.receive_buffer.is_none());
 }

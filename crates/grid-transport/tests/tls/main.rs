@@ -1,6 +1,8 @@
 #![cfg(feature = "tls")]
 //! Links over TLS: who is let in, what is said of who is not, and new certificates.
 
+#[path = "../common/kept.rs"]
+mod kept;
 #[path = "../common/node.rs"]
 mod node;
 #[path = "../common/raw.rs"]
@@ -12,6 +14,7 @@ mod files;
 #[cfg(feature = "http")]
 mod mounted;
 mod rotation;
+mod unread;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -42,10 +45,7 @@ async fn pair(of_dialer: &Tls, of_acceptor: &Tls) -> Pair {
     let socket = TcpListener::bind((ACCEPTOR, 0)).await.unwrap();
     let address = socket.local_addr().unwrap();
     let acceptor_name = format!("https://{address}");
-    let dialer_name = (1..=u16::MAX)
-        .map(|port| format!("https://{DIALER}:{port}"))
-        .find(|name| grid_proto::local_dials(name, &acceptor_name))
-        .unwrap();
+    let dialer_name = dialer_of(&acceptor_name);
     let acceptor = node(&acceptor_name, &dialer_name, of_acceptor);
     acceptor
         .serve_on(of_acceptor.accept(socket).unwrap())
@@ -58,6 +58,14 @@ async fn pair(of_dialer: &Tls, of_acceptor: &Tls) -> Pair {
         acceptor,
         address,
     }
+}
+
+/// The name of a node at [`DIALER`] that dials the other.
+fn dialer_of(acceptor: &str) -> String {
+    (1..=u16::MAX)
+        .map(|port| format!("https://{DIALER}:{port}"))
+        .find(|name| grid_proto::local_dials(name, acceptor))
+        .unwrap()
 }
 
 fn node(local: &str, remote: &str, tls: &Tls) -> Manager {

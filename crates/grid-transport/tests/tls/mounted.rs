@@ -24,6 +24,7 @@ use tower_service::Service as _;
 use crate::{
     ACCEPTOR, DIALER, ECHO,
     certificates::{Authority, Certified, tls},
+    dialer_of,
     node::{builder, connected, down_because, link},
     raw::PATIENCE,
 };
@@ -50,14 +51,6 @@ async fn got(address: SocketAddr, path: &str, own: &Certified, trusted: &Authori
     let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
     drop(read.expect("the answer ends in time"));
     String::from_utf8(answer).unwrap()
-}
-
-/// The name of a node at [`DIALER`] that dials the other.
-fn dialer_of(acceptor: &str) -> String {
-    (1..=u16::MAX)
-        .map(|port| format!("https://{DIALER}:{port}"))
-        .find(|name| grid_proto::local_dials(name, acceptor))
-        .unwrap()
 }
 
 /// Speaks TLS on what comes to the socket, and has `each` serve it; all of that ends with the server.
