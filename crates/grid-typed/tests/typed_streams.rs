@@ -254,6 +254,45 @@ async fn an_error_comes_once_behind_the_items() {
     well(&pair).await;
 }
 
+/// A number that has no encoding where it is 3.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Picky(u64);
+
+impl Serialize for Picky {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            3 => Err(serde::ser::Error::custom("3 has no encoding")),
+            number => serializer.serialize_u64(number),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_sink_has_gathered_goes_before_the_error_of_one_that_can_not_be_encoded() {
+    static PICKY: Streaming<(), Infallible, Picky> =
+        Streaming::new(HandlerId::new(226), Capacity::new(0, 8));
+    let pair = testing::pair(|node| {
+        node.typed(&FENCE, |number, _| async move { Ok(number) })
+            .typed_stream(
+                &PICKY,
+                |(), call: TypedStreamCall<Infallible, Picky>| async move {
+                    let numbers = stream::iter((0..5).map(|number| Ok(Picky(number))));
+                    Ok(numbers.forward(call).await?)
+                },
+            )
+    })
+    .await
+    .unwrap();
+    let mut numbers = PICKY.open(&pair.a_to_b(), &()).timeout(LONG).await.unwrap();
+    for number in 0..3 {
+        assert_eq!(numbers.recv().await.unwrap().unwrap(), Picky(number));
+    }
+    let error = numbers.recv().await.unwrap().unwrap_err();
+    assert!(remote(&error).contains("3 has no encoding"), "{error}");
+    assert!(numbers.recv().await.is_none());
+    well(&pair).await;
+}
+
 #[test]
 fn ends_cross_threads() {
     fn both<T: Send + Sync>() {}

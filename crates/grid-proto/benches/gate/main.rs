@@ -24,7 +24,7 @@ struct Scenario {
     run: fn(count: usize, len: usize, times: u64),
 }
 
-const SCENARIOS: [Scenario; 12] = [
+const SCENARIOS: [Scenario; 14] = [
     scenario("encode", 1, 16, 10_000, wire::encode),
     scenario("encode", 1, 512, 10_000, wire::encode),
     scenario("encode", 1, 65_536, 200, wire::encode),
@@ -35,8 +35,10 @@ const SCENARIOS: [Scenario; 12] = [
     scenario("decode", 32, 512, 300, wire::decode),
     scenario("request", 1, 512, 2_000, link::requests),
     scenario("request", 64, 512, 50, link::requests),
+    scenario("request", 1, 65_536, 100, link::requests),
     scenario("item-in", 32, 512, 100, link::items_in),
     scenario("item-out", 32, 512, 100, link::items_out),
+    scenario("item-out", 1, 65_536, 100, link::items_out),
 ];
 
 const fn scenario(
