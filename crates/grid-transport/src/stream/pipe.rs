@@ -45,8 +45,6 @@ pub(crate) struct Pipe {
     /// Whether the other end is at a node of this project.
     ours: bool,
     writable: Arc<Notify>,
-    room: Arc<Notify>,
-    node_room: Arc<Notify>,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     /// Items that its sender was given have not been sent, and never will be.
@@ -101,8 +99,6 @@ impl Pipe {
             capacity,
             ours: session.peer.is_ours(),
             writable: Arc::new(Notify::new()),
-            room: session.monitor.room.clone(),
-            node_room: session.link.node.room.wake.clone(),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             torn: AtomicBool::new(false),
@@ -233,10 +229,16 @@ impl Pipe {
     /// What to wait for before trying again; to be made *before* the try that may fail, so that
     /// nothing is missed between.
     pub(crate) fn waits(&self) -> Waits {
+        let session = self.session.upgrade();
+        // Where there is none any more the try fails, and nobody waits.
+        let (room, node_room) = match &session {
+            Some(session) => (&session.monitor.room, &session.link.node.room.wake),
+            None => (&self.writable, &self.writable),
+        };
         Waits {
             credit: self.writable.clone().notified_owned(),
-            room: self.room.clone().notified_owned(),
-            node_room: self.node_room.clone().notified_owned(),
+            room: room.clone().notified_owned(),
+            node_room: node_room.clone().notified_owned(),
         }
     }
 
