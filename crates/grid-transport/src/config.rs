@@ -160,8 +160,8 @@ settings! {
     /// The longest gap. Default 30 s.
     redial_max: Duration = Duration::from_secs(30);
     /// Attempts a second of all links together that fail to connect: where there are more links than this, their gaps grow
-    /// with their number, up to the longest. 0 for no such limit. Default 100.
-    redial_rate: u32 = 100;
+    /// with their number, up to the longest. 0 for no such limit. Default 75.
+    redial_rate: u32 = 75;
     /// A second connection of the same remote takes the place of the live one when that is this
     /// old; until then it waits. Of those waiting the newest is kept, and beside it the newest of another process or
     /// address than the live one, which goes first. Default 1 s.

@@ -195,9 +195,10 @@ mod tests {
         let failing = Failing::default();
         let started = Instant::now();
         let with = |settings: Settings| Backoff::new(&settings, &failing);
+        let a_hundred = || with(Settings::new().redial_rate(100));
         let many = || -> Vec<Backoff> {
             let of_one = |_| {
-                let mut backoff = with(Settings::new());
+                let mut backoff = a_hundred();
                 backoff.after_failure(started, 0.0);
                 backoff
             };
@@ -207,12 +208,12 @@ mod tests {
 
         // As many as a hundred a second make with the usual gaps, which take a second and a half on average.
         let mut failed = many();
-        let mut own = with(Settings::new());
+        let mut own = a_hundred();
         assert_eq!(gap(&mut own, 1.0), secs(151.0 / 75.0));
         drop(own);
         failed.extend(many());
         failed.extend(many());
-        let mut own = with(Settings::new());
+        let mut own = a_hundred();
         assert_eq!(gap(&mut own, 0.0), secs(451.0 / 150.0));
         assert_eq!(gap(&mut own, 1.0), secs(451.0 / 75.0));
         assert_eq!(

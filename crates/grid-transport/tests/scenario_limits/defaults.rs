@@ -32,7 +32,7 @@ fn every_default_is_the_one_that_is_documented() {
         (of.read_chunk, 64 * KIB),
         (of.in_place_handlers, 256),
         (of.max_remembered, 1_024),
-        (of.redial_rate as usize, 100),
+        (of.redial_rate as usize, 75),
     ];
     for (place, (value, wanted)) in sizes.into_iter().enumerate() {
         assert_eq!(value, wanted, "size {place}");
