@@ -9,6 +9,9 @@ use std::{
 use futures_util::future::BoxFuture;
 use subtle::ConstantTimeEq;
 
+/// An empty token is known to everybody. Whoever is told learns nothing to get in by: nobody does.
+const EMPTY: &str = "the token of StaticToken is empty, with which nobody gets in: give it one, or say NoAuth for an open grid";
+
 /// Makes the token that this node shows, and checks those that it is shown (protocol section 2).
 ///
 /// The token travels twice: in the `Authorization` header of the upgrade and in the connect request. What it looks like
@@ -161,6 +164,9 @@ impl AuthError {
 
 /// One token that all nodes of the grid know.
 ///
+/// An empty one, such as that of a variable which is not set, makes no open grid: nothing is dialed with it, nobody is let
+/// in, and each attempt says why. An open grid says [`NoAuth`].
+///
 /// ```
 /// use grid_transport::StaticToken;
 ///
@@ -174,7 +180,8 @@ pub struct StaticToken {
 }
 
 impl StaticToken {
-    /// The token. It has to fit into a header: visible characters of ASCII.
+    /// The token. It has to fit into a header: visible characters of ASCII. With an empty one no attempt to connect
+    /// succeeds, either way.
     #[must_use]
     pub fn new(token: impl Into<Arc<str>>) -> Self {
         Self {
@@ -191,8 +198,17 @@ impl StaticToken {
         self
     }
 
+    fn make(&self) -> Result<String, AuthError> {
+        if self.token.is_empty() {
+            return Err(AuthError::new(EMPTY));
+        }
+        Ok(self.token.0.to_string())
+    }
+
     fn compare(&self, token: &[u8]) -> Result<(), AuthError> {
-        if self.token.is(token) {
+        if self.token.is_empty() {
+            Err(AuthError::new(EMPTY))
+        } else if self.token.is(token) {
             Ok(())
         } else {
             Err(AuthError::new("invalid token"))
@@ -205,6 +221,10 @@ impl StaticToken {
 struct Secret(Arc<str>);
 
 impl Secret {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn is(&self, given: &[u8]) -> bool {
         same_token(given, self.0.as_bytes())
     }
@@ -212,7 +232,8 @@ impl Secret {
 
 impl Auth for StaticToken {
     fn token<'a>(&'a self, _: TokenContext<'a>) -> BoxFuture<'a, Result<String, AuthError>> {
-        Box::pin(async { Ok(self.token.0.to_string()) })
+        let token = self.make();
+        Box::pin(async { token })
     }
 
     fn check<'a>(
@@ -350,6 +371,17 @@ mod tests {
         assert!(Auth::check_headers(&eager, wrong).await.is_err());
         assert!(Auth::check_headers(&eager, right).await.is_ok());
         assert!(!format!("{right:?}").contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn an_empty_token_is_none() {
+        let auth = StaticToken::new("").check_headers(true);
+        assert_eq!(auth.make().unwrap_err().reason(), EMPTY);
+        for given in [b"".as_slice(), b"secret"] {
+            assert_eq!(auth.compare(given).unwrap_err().reason(), EMPTY);
+            let headers = UpgradeHeaders::new(Some(given), None, SystemTime::UNIX_EPOCH);
+            assert!(Auth::check_headers(&auth, headers).await.is_err());
+        }
     }
 
     #[tokio::test]

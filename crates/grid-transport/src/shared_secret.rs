@@ -15,6 +15,8 @@ use crate::{
 const SCHEME: &str = "grid1";
 /// The most that clocks may differ, where nothing else is said.
 const TOLERANCE: Duration = Duration::from_secs(300);
+/// By an empty secret anybody could make tokens. Whoever is told learns nothing to get in by: nobody does.
+const EMPTY: &str = "the secret of SharedSecret is empty, with which nobody gets in: give it one, or say NoAuth for an open grid";
 
 /// A secret that all nodes of a grid know, and that none of them sends: a token is the HMAC-SHA256 (RFC 2104) of both
 /// nodes' names and the time, by that secret.
@@ -51,7 +53,8 @@ pub struct SharedSecret {
 }
 
 impl SharedSecret {
-    /// With this secret. One of no bytes makes no token and accepts none.
+    /// With this secret. One of no bytes makes no open grid, which says [`NoAuth`](crate::NoAuth): it makes no token and
+    /// accepts none, and each attempt says why, until it is [changed](Self::change).
     #[must_use]
     pub fn new(secret: impl AsRef<[u8]>) -> Self {
         Self {
@@ -126,11 +129,14 @@ impl SharedSecret {
             let mac = mac(&secret, context.local, context.remote, seconds)?;
             Some(hex::encode(mac.finalize().into_bytes()))
         });
-        let mac = mac.ok_or_else(|| AuthError::new("the shared secret is empty"))?;
+        let mac = mac.ok_or_else(|| AuthError::new(EMPTY))?;
         Ok(format!("{SCHEME}.{seconds}.{mac}"))
     }
 
     fn examine(&self, token: &[u8], context: TokenContext<'_>) -> Result<(), AuthError> {
+        if self.secrets.newest().is_none_or(|secret| secret.is_empty()) {
+            return Err(AuthError::new(EMPTY));
+        }
         let (said, given) = parse(token).ok_or_else(|| AuthError::new("not a grid1 token"))?;
         // The other node made it, for this one.
         let genuine = self.secrets.any(|secret| {
@@ -340,9 +346,11 @@ mod tests {
         let auth = SharedSecret::new("");
         let context = TokenContext::new(A, B, at(1));
         let error = auth.make(context).unwrap_err();
-        assert_eq!(error.reason(), "the shared secret is empty");
+        assert_eq!(error.reason(), EMPTY);
         let forged = format!("grid1.1.{}", "0".repeat(64));
-        assert_eq!(check(&auth, &forged, B, A, 1), "invalid token");
+        for given in [&forged, ""] {
+            assert_eq!(check(&auth, given, B, A, 1), EMPTY);
+        }
         // Nor does an empty one beside another let anybody in.
         let error = SharedSecret::new(SECRET).or("").unwrap_err();
         assert_eq!(error, SecretError::Empty { number: 2 });

@@ -9,6 +9,8 @@ mod raw;
 
 #[path = "entry/displaced.rs"]
 mod displaced;
+#[path = "entry/forgotten.rs"]
+mod forgotten;
 #[path = "entry/names.rs"]
 mod names;
 #[path = "entry/replayed.rs"]

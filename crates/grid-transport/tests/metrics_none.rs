@@ -22,9 +22,10 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const CALLS: usize = 1_000;
 
-/// What so many requests and streams of one item cost where the feature is off; `scenario_seen_none` says so, with the
-/// feature and without.
-const OFF: [usize; 2] = [5 * CALLS, 18 * CALLS];
+/// What so many requests and streams of one item cost by themselves; `scenario_seen_none` compares with the same figure.
+/// Tests are built with all features, so nothing measures a build without this one: the figure is that of no recorder, and
+/// whoever adds an allocation for metrics has to raise it.
+const OFF: [usize; 2] = [ALLOCATIONS[0] * CALLS, ALLOCATIONS[1] * CALLS];
 
 /// A recorder keeps values in blocks of many, and streams grow a few collections; one for each call would be ten times
 /// as much.
@@ -64,11 +65,12 @@ async fn least(pair: &Pair) -> [usize; 2] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_allocate_no_more_than_without_the_feature() {
+async fn calls_allocate_nothing_for_metrics() {
     ends(async {
+        // Where they cost less the figure is stale, and more would go unnoticed.
         let without = least(&pair().await).await;
         for (cost, off) in without.into_iter().zip(OFF) {
-            assert!(cost <= off + SLACK, "{without:?}, not {OFF:?}");
+            assert!(cost.abs_diff(off) <= SLACK, "{without:?}, not {OFF:?}");
         }
         let (recorder, handle) = recorder();
         assert!(metrics::set_global_recorder(recorder).is_ok());

@@ -163,7 +163,7 @@
 //!
 //! With the feature `macros` the attribute `service` turns a trait into the definitions, handlers and calls of all its
 //! methods. [`golden`] keeps their ids and shapes in a file, so that a change which older nodes would not understand fails
-//! a test.
+//! a test, and so do two services with one id.
 //!
 //! # Features
 //!

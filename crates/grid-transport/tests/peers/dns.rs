@@ -2,7 +2,10 @@
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,14 +14,18 @@ use grid_transport::{
     peers::{DnsClient, DnsHost, DnsPeers, DnsRecord, PeerSource, SystemDns},
 };
 use tokio::{
-    net::{TcpListener, UdpSocket},
-    task::JoinHandle,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream, UdpSocket},
+    task::JoinSet,
     time::timeout,
 };
 
 use crate::{followed, node, raw::PATIENCE, remotes, removed};
 
 const NAME: &str = "_grid._tcp.example.test.";
+
+/// The longest answer over UDP (RFC 1035 section 4.2.1).
+const LONGEST: usize = 512;
 
 #[derive(Clone)]
 enum Record {
@@ -61,19 +68,25 @@ type Zone = Arc<Mutex<Vec<(Record, u32)>>>;
 struct Server {
     address: SocketAddr,
     zone: Zone,
-    task: JoinHandle<()>,
+    /// How often it was asked over TCP.
+    over_tcp: Arc<AtomicUsize>,
+    _tasks: JoinSet<()>,
 }
 
 impl Server {
     async fn start() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
+        let (udp, tcp) = sockets().await;
+        let address = udp.local_addr().unwrap();
         let zone = Zone::default();
-        let task = tokio::spawn(serve(socket, zone.clone()));
+        let over_tcp = Arc::<AtomicUsize>::default();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve(udp, zone.clone()));
+        tasks.spawn(serve_tcp(tcp, zone.clone(), over_tcp.clone()));
         Self {
             address,
             zone,
-            task,
+            over_tcp,
+            _tasks: tasks,
         }
     }
 
@@ -87,22 +100,48 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
+/// One port of both kinds. Another program may have the one of UDP.
+async fn sockets() -> (UdpSocket, TcpListener) {
+    for _ in 0..100 {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(udp) = UdpSocket::bind(tcp.local_addr().unwrap()).await {
+            return (udp, tcp);
+        }
     }
+    panic!("no port is free over both");
 }
 
 async fn serve(socket: UdpSocket, zone: Zone) {
     let mut buffer = [0; 1_500];
     while let Ok((len, from)) = socket.recv_from(&mut buffer).await {
-        let answer = answer(&buffer[..len], &zone);
+        let answer = answer(&buffer[..len], &zone, LONGEST);
         socket.send_to(&answer, from).await.unwrap();
     }
 }
 
-/// RFC 1035 section 4: the question as it came, and the records of its kind.
-fn answer(query: &[u8], zone: &Zone) -> Vec<u8> {
+async fn serve_tcp(socket: TcpListener, zone: Zone, asked: Arc<AtomicUsize>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = socket.accept().await {
+        connections.spawn(converse(stream, zone.clone(), asked.clone()));
+    }
+}
+
+/// RFC 1035 section 4.2.2: each message behind its length.
+async fn converse(mut stream: TcpStream, zone: Zone, asked: Arc<AtomicUsize>) {
+    while let Ok(len) = stream.read_u16().await {
+        let mut query = vec![0; len.into()];
+        stream.read_exact(&mut query).await.unwrap();
+        asked.fetch_add(1, Ordering::Relaxed);
+        let answer = answer(&query, &zone, u16::MAX.into());
+        let mut message = u16::try_from(answer.len()).unwrap().to_be_bytes().to_vec();
+        message.extend(answer);
+        stream.write_all(&message).await.unwrap();
+    }
+}
+
+/// RFC 1035 section 4: the question as it came, and the records of its kind; where that is longer than it may be none of
+/// them, and the bit that says so.
+fn answer(query: &[u8], zone: &Zone, longest: usize) -> Vec<u8> {
     let mut end = 12;
     while query[end] != 0 {
         end += 1 + usize::from(query[end]);
@@ -127,6 +166,11 @@ fn answer(query: &[u8], zone: &Zone) -> Vec<u8> {
         answer.extend(ttl.to_be_bytes());
         answer.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
         answer.extend(data);
+    }
+    if answer.len() > longest {
+        answer.truncate(end + 5);
+        answer[2] |= 2;
+        answer[6..8].fill(0);
     }
     answer
 }
@@ -170,6 +214,33 @@ async fn addresses_of_either_kind_and_services_are_asked_for() {
         let words = format!("no SRV records of {NAME:?}: ");
         assert!(error.to_string().starts_with(&words), "{error}");
     }
+}
+
+/// A large service: what does not fit over UDP is asked for over TCP, and is there whole.
+#[tokio::test]
+async fn all_addresses_of_a_large_service_are_found() {
+    let server = Server::start().await;
+    let addresses = (0..200).map(|last| Ipv4Addr::new(10, 0, 0, last));
+    server.says(addresses.clone().map(Record::A));
+    let list = DnsPeers::a(server.client(), NAME, 9000)
+        .ask()
+        .await
+        .unwrap();
+    let mut names: Vec<_> = addresses
+        .map(|address| format!("http://{address}:9000"))
+        .collect();
+    names.sort();
+    assert_eq!(list.names, names);
+    assert_eq!(server.over_tcp.load(Ordering::Relaxed), 1);
+
+    // What fits is not asked for again.
+    server.says([Record::A(Ipv4Addr::LOCALHOST)]);
+    let list = DnsPeers::a(server.client(), NAME, 9000)
+        .ask()
+        .await
+        .unwrap();
+    assert_eq!(list.names, ["http://127.0.0.1:9000"]);
+    assert_eq!(server.over_tcp.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

@@ -33,6 +33,10 @@ pub(crate) const SLEEPS_FIRST: HandlerId = HandlerId::new(71);
 pub(crate) const COUNT_BYTES: HandlerId = HandlerId::new(72);
 pub(crate) const UNKNOWN: HandlerId = HandlerId::new(77);
 
+/// What a request and a stream of one item cost in allocations, on both nodes together, where nobody watches: no spans, and
+/// no recorder of metrics. Where they cost less than that lower it, or the tests that compare with it show nothing any more.
+pub(crate) const ALLOCATIONS: [usize; 2] = [5, 16];
+
 pub(crate) const OUT_1: Capacity = Capacity::new(0, 1);
 pub(crate) const OUT_100: Capacity = Capacity::new(0, 100);
 pub(crate) const BOTH_1: Capacity = Capacity::new(1, 1);

@@ -5,24 +5,40 @@ use serde::de::{
     VariantAccess, Visitor, value::StrDeserializer,
 };
 
-use super::shape::{Refused, Tracer};
+use super::{
+    shape::{Refused, Tracer},
+    tree::Kind,
+};
 
 /// The elements of an array or tuple, or the pair of a map.
 pub(super) struct Items<'a, 't> {
-    pub(super) left: usize,
-    pub(super) separator: &'static str,
-    pub(super) tracer: &'a mut Tracer<'t>,
+    at: usize,
+    left: usize,
+    tracer: &'a mut Tracer<'t>,
 }
 
-impl Items<'_, '_> {
+impl<'a, 't> Items<'a, 't> {
+    /// So many elements, or pairs.
+    pub(super) fn new(left: usize, tracer: &'a mut Tracer<'t>) -> Self {
+        Self {
+            at: 0,
+            left,
+            tracer,
+        }
+    }
+
     fn next<'de, T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Refused> {
         let Some(left) = self.left.checked_sub(1) else {
             return Ok(None);
         };
         self.left = left;
-        self.tracer.note(self.separator);
-        self.separator = ", ";
-        seed.deserialize(self.tracer.below()).map(Some)
+        self.inside(seed).map(Some)
+    }
+
+    fn inside<'de, T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Refused> {
+        let at = self.at;
+        self.at += 1;
+        seed.deserialize(self.tracer.below(at)?)
     }
 }
 
@@ -48,16 +64,25 @@ impl<'de> MapAccess<'de> for Items<'_, '_> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
-        self.tracer.note(": ");
-        seed.deserialize(self.tracer.below())
+        self.inside(seed)
     }
 }
 
 /// All fields of a struct.
 pub(super) struct Fields<'a, 't> {
-    pub(super) left: &'static [&'static str],
-    pub(super) separator: &'static str,
-    pub(super) tracer: &'a mut Tracer<'t>,
+    at: usize,
+    names: &'static [&'static str],
+    tracer: &'a mut Tracer<'t>,
+}
+
+impl<'a, 't> Fields<'a, 't> {
+    pub(super) fn new(names: &'static [&'static str], tracer: &'a mut Tracer<'t>) -> Self {
+        Self {
+            at: 0,
+            names,
+            tracer,
+        }
+    }
 }
 
 impl<'de> MapAccess<'de> for Fields<'_, '_> {
@@ -67,30 +92,27 @@ impl<'de> MapAccess<'de> for Fields<'_, '_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Refused> {
-        let Some((name, left)) = self.left.split_first() else {
+        let Some(name) = self.names.get(self.at) else {
             return Ok(None);
         };
-        self.left = left;
-        self.tracer.note(self.separator);
-        self.separator = ", ";
-        self.tracer.note(name);
-        self.tracer.note(": ");
+        self.at += 1;
         let name: StrDeserializer<'_, Refused> = (*name).into_deserializer();
         seed.deserialize(name).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
-        seed.deserialize(self.tracer.part())
+        let at = self.at.checked_sub(1).ok_or(Refused)?;
+        seed.deserialize(self.tracer.part(at)?)
     }
 }
 
-/// The first variant of an enum.
-pub(super) struct First<'a, 't> {
+/// One variant of an enum.
+pub(super) struct Variant<'t> {
     pub(super) name: &'static str,
-    pub(super) tracer: &'a mut Tracer<'t>,
+    pub(super) tracer: Tracer<'t>,
 }
 
-impl<'de> EnumAccess<'de> for First<'_, '_> {
+impl<'de> EnumAccess<'de> for Variant<'_> {
     type Error = Refused;
     type Variant = Self;
 
@@ -100,21 +122,19 @@ impl<'de> EnumAccess<'de> for First<'_, '_> {
     }
 }
 
-impl<'de> VariantAccess<'de> for First<'_, '_> {
+impl<'de> VariantAccess<'de> for Variant<'_> {
     type Error = Refused;
 
     fn unit_variant(self) -> Result<(), Refused> {
-        Ok(())
+        self.tracer.sees(Kind::Bare).map(|_| ())
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Refused> {
-        self.tracer.note(": ");
-        seed.deserialize(self.tracer.part())
+        seed.deserialize(self.tracer)
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Refused> {
-        self.tracer.note(": ");
-        self.tracer.part().deserialize_tuple(len, visitor)
+        self.tracer.deserialize_tuple(len, visitor)
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -122,8 +142,7 @@ impl<'de> VariantAccess<'de> for First<'_, '_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        self.tracer.note(": ");
-        self.tracer.part().deserialize_struct("", fields, visitor)
+        self.tracer.fields(fields, visitor)
     }
 }
 

@@ -20,17 +20,29 @@
 //! file is part of the commit, for whoever reviews it. There it shows as a line that came, went or is another one; whether
 //! old nodes understand it is for the reviewer to say: a field that came needs `#[serde(default)]`.
 //!
-//! A [`Shape`] is found out by reading: the type's own `Deserialize` is given one value of each kind that it asks for. So
-//! it sees names and types of fields as they are on the wire, and not those of the source; of an enum all names, and what
-//! the first of them holds. Types that refuse such values, and messages that are not serde's, are known by their names
-//! only.
+//! A [`Shape`] is found out by reading: the type's own `Deserialize` is given one value of each kind that it asks for, and
+//! is read again until every variant of every enum has been given. So it sees names and types of fields as they are on the
+//! wire, and not those of the source; of an enum all variants, and what each of them holds:
+//!
+//! | in a shape | is |
+//! | --- | --- |
+//! | `{name: str, parent: ?u64}` | a struct, with an option |
+//! | `(u8, bool)`, `[u8]`, `map<str: u8>` | a tuple, an array of any length, a map |
+//! | <code>enum(Unit \| Newtype: u8 \| Tuple: (u8, u8) \| Struct: {x: u8})</code> | an enum, with what stands behind the name of each variant |
+//! | `^`, `^^` | a type inside itself: the one around it that has a name of its own, or the next one out |
+//! | `u8 / str` | either, by what was read before, as of enums with a tag and content |
+//! | `opaque`, `...` | what could not be read, and what was not: collections more than 6 deep, and what is beyond 4096 parts or readings |
+//!
+//! Types that refuse such values, as enums with a tag inside or without any do and structs with an alias of a field, and
+//! messages that are not serde's, are known by their names only. Beside a variant that does, the others are seen all the same.
 
 mod access;
 mod shape;
 #[cfg(test)]
 mod shape_tests;
+mod tree;
 
-use std::{env, fmt, fs, io, path::PathBuf};
+use std::{collections::BTreeMap, env, fmt, fs, io, path::PathBuf};
 
 pub use self::shape::Shape;
 use crate::Message;
@@ -48,7 +60,8 @@ pub fn shape<M: Message>() -> Shape {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     service: String,
-    handlers: Vec<(u8, String)>,
+    /// Ids, names, and what the file says of each.
+    handlers: Vec<(u8, String, String)>,
 }
 
 impl Description {
@@ -64,7 +77,7 @@ impl Description {
     /// With a handler of single requests.
     #[must_use]
     pub fn single(self, id: u8, name: &str, request: Shape, answer: Shape) -> Self {
-        self.with(id, format!("single {name}({request}) -> {answer}"))
+        self.with(id, name, format!("single {name}({request}) -> {answer}"))
     }
 
     /// With a handler of streams, with the capacities and items of both directions.
@@ -83,17 +96,21 @@ impl Description {
             None => "none".to_owned(),
         };
         let (input, output) = (items(input, items_in), items(output, items_out));
-        self.with(id, format!("stream {name}({init}) in {input} out {output}"))
+        self.with(
+            id,
+            name,
+            format!("stream {name}({init}) in {input} out {output}"),
+        )
     }
 
-    fn with(mut self, id: u8, line: String) -> Self {
-        self.handlers.push((id, line));
+    fn with(mut self, id: u8, name: &str, line: String) -> Self {
+        self.handlers.push((id, name.to_owned(), line));
         self.handlers.sort();
         self
     }
 
     fn lines(&self) -> impl Iterator<Item = String> {
-        let line = |(id, line): &(u8, String)| format!("{} {id} {line}", self.service);
+        let line = |(id, _, line): &(u8, String, String)| format!("{} {id} {line}", self.service);
         self.handlers
             .iter()
             .map(line)
@@ -102,7 +119,7 @@ impl Description {
     }
 }
 
-/// Why a file does not have what the services look like.
+/// Why services do not look as a file says.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GoldenError {
@@ -114,6 +131,16 @@ pub enum GoldenError {
         /// Why not.
         #[source]
         source: io::Error,
+    },
+    /// Two handlers have one id, so that no node can have both.
+    #[error("handler id {id} is that of {first} and of {second}: one of them needs another")]
+    Clash {
+        /// The id.
+        id: u8,
+        /// One of them, as `Locks.lock`.
+        first: String,
+        /// The other one.
+        second: String,
     },
     /// Something is another than in the file, or is gone: nodes that were built before would not understand it, as far as can
     /// be told.
@@ -165,15 +192,19 @@ impl fmt::Display for Changes {
 /// Compares the services with what a file says of them, a line for each handler; with `GRID_GOLDEN=write` in the
 /// environment writes the file in place of it. A relative path is relative to the package that is tested.
 ///
+/// The services are those of one node: no two handlers of theirs may have one id. Services that are never together, or under
+/// subroutes of their own, have a file each.
+///
 /// # Errors
 ///
-/// Where the file has something else, or can't be read.
+/// Where an id is there twice, which is not written either; and where the file has something else, or can't be read.
 pub fn check(path: impl Into<PathBuf>, services: &[Description]) -> Result<(), GoldenError> {
     let write = env::var_os(VARIABLE).is_some_and(|value| value == "write");
     compare(path.into(), services, write)
 }
 
 fn compare(path: PathBuf, services: &[Description], write: bool) -> Result<(), GoldenError> {
+    check_ids(services)?;
     let now: Vec<String> = services.iter().flat_map(Description::lines).collect();
     if write {
         let mut text = now.join("\n");
@@ -200,9 +231,35 @@ fn compare(path: PathBuf, services: &[Description], write: bool) -> Result<(), G
     }
 }
 
+fn check_ids(services: &[Description]) -> Result<(), GoldenError> {
+    let mut seen = BTreeMap::new();
+    for service in services {
+        for (id, name, _) in &service.handlers {
+            let second = format!("{}.{name}", service.service);
+            if let Some(first) = seen.insert(*id, second.clone()) {
+                return Err(GoldenError::Clash {
+                    id: *id,
+                    first,
+                    second,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "only its shape counts")]
+    enum Answer<T> {
+        Free,
+        Held(T),
+    }
 
     fn locks(request: Shape) -> Description {
         Description::new("Locks")
@@ -258,6 +315,35 @@ mod tests {
             "\n- Locks 200 single lock(str) -> bool\n+ Locks 200 single lock([str]) -> bool"
         );
         assert!(matches!(check(&[]), Err(GoldenError::Changed { .. })));
+
+        // What the second variant of an enum holds counts as much as what the first does.
+        let before = locks(Shape::of::<Answer<u32>>());
+        compare(path.clone(), std::slice::from_ref(&before), true).unwrap();
+        check(&[before]).unwrap();
+        let error = check(&[locks(Shape::of::<Answer<String>>())]).unwrap_err();
+        let GoldenError::Changed { changes, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(
+            changes.to_string(),
+            "\n- Locks 200 single lock(enum(Free | Held: u32)) -> bool\
+             \n+ Locks 200 single lock(enum(Free | Held: str)) -> bool"
+        );
+
+        // Two services, each of which is right by itself.
+        let kept = fs::read_to_string(&path).unwrap();
+        let both = [
+            locks(shape::<String>()),
+            Description::new("Log").single(201, "append", shape::<u8>(), shape::<u8>()),
+        ];
+        for write in [false, true] {
+            let error = compare(path.clone(), &both, write).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "handler id 201 is that of Locks.held and of Log.append: one of them needs another"
+            );
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), kept);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -1,17 +1,30 @@
 //! What a type reads, found out by having it read.
 
-use std::{any::type_name, fmt};
+use std::{any::type_name, collections::BTreeMap, fmt};
 
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 
-use super::access::{Fields, First, Items, Time};
+use super::{
+    access::{Fields, Items, Time, Variant},
+    tree::{Kind, Node},
+};
 use crate::msgpack::EXTENSION;
 
-/// Collections and options inside each other that are looked into; what is deeper, as of a tree, is left empty.
+/// Collections and options inside each other that are looked into; what is deeper is left empty.
 const DEPTH: usize = 6;
 
-/// The length from which on nothing more is looked into: a type with many fields of its own kind has no end otherwise.
-const LONGEST: usize = 16 << 10;
+/// How deep anything may be: what is in itself without a name of its own, or a collection between, has no end otherwise.
+const DEEPEST: usize = 64;
+
+/// The number of parts from which on no more collections and enums are looked into: types that hold each other by many
+/// ways have too many otherwise.
+const MANY: usize = 4 << 10;
+
+/// The most parts that a type may have, beyond which it is known by its name: long arrays alone come near.
+const MOST: usize = 4 * MANY;
+
+/// How often a type is read at the most: once for each variant, and those of enums inside others for each of theirs.
+const READINGS: usize = 4 << 10;
 
 /// What a message looks like on the wire, as a text: `{name: str, sizes: [u64], parent: ?str}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,14 +45,26 @@ impl Shape {
     /// Of a serde type.
     #[must_use]
     pub fn of<T: DeserializeOwned>() -> Self {
-        let mut text = String::new();
-        let read = T::deserialize(Tracer {
-            text: &mut text,
-            levels_left: DEPTH,
-        });
-        match read {
-            Ok(_) => Self(text),
-            Err(_) => Self::opaque::<T>(),
+        let mut root = Node::new();
+        let mut search = Search::default();
+        let mut is_read = false;
+        for _ in 0..READINGS {
+            search.waits = false;
+            let tracer = Tracer {
+                node: &mut root,
+                search: &mut search,
+                levels_left: DEPTH,
+                depth_left: DEEPEST,
+                brief: false,
+            };
+            is_read |= T::deserialize(tracer).is_ok();
+            if !root.is_open() {
+                break;
+            }
+        }
+        match is_read {
+            true => Self(root.to_string()),
+            false => Self::opaque::<T>(),
         }
     }
 }
@@ -68,52 +93,171 @@ impl de::Error for Refused {
     }
 }
 
-/// Gives a value of whatever kind is asked for, and notes the kind.
-pub(super) struct Tracer<'t> {
-    text: &'t mut String,
-    levels_left: usize,
+/// By which a type is known again inside itself: what visits it, whose name has its own and those of its parameters, and
+/// its fields or variants.
+type Identity = (&'static str, &'static [&'static str]);
+
+/// What is known over all readings.
+#[derive(Default)]
+struct Search {
+    parts: usize,
+    /// The types that are being read, each inside the one before it.
+    within: Vec<Identity>,
+    /// A variant of each enum that comes to an end: one that has been read.
+    ends: BTreeMap<Identity, usize>,
+    /// This reading was given up, as an enum is inside itself and it is not known yet how that ends.
+    waits: bool,
 }
 
-impl Tracer<'_> {
-    pub(super) fn note(&mut self, text: &str) {
-        self.text.push_str(text);
+/// Gives a value of whatever kind is asked for, and notes the kind.
+pub(super) struct Tracer<'t> {
+    node: &'t mut Node,
+    search: &'t mut Search,
+    levels_left: usize,
+    depth_left: usize,
+    /// The least that makes a value, of which nothing is noted: what is in there has been seen further up.
+    brief: bool,
+}
+
+impl<'t> Tracer<'t> {
+    /// Notes what is asked for.
+    pub(super) fn sees(self, kind: Kind) -> Result<Self, Refused> {
+        if self.brief {
+            return Ok(self);
+        }
+        let Self { node, search, .. } = self;
+        if !node.has(kind) {
+            search.parts += match kind {
+                Kind::Enum(variants) => 1 + variants.len(),
+                _ => 1,
+            };
+        }
+        match search.parts > MOST {
+            true => Err(Refused),
+            false => Ok(Self {
+                node: node.of_kind(kind),
+                search,
+                ..self
+            }),
+        }
     }
 
-    /// Whether what is inside is looked into.
-    fn may_go_on(&self) -> bool {
-        self.levels_left > 0 && self.text.len() < LONGEST
+    /// Notes a kind that may be left empty, and says whether it is looked into: each time as it was the first time.
+    fn sees_more(self, kind: fn(bool) -> Kind) -> Result<(Self, bool), Refused> {
+        let may = !self.brief && self.levels_left > 0 && self.search.parts < MANY;
+        let into = match (self.node.has(kind(true)), self.node.has(kind(false))) {
+            (false, false) => may,
+            (seen, _) => seen,
+        };
+        Ok((self.sees(kind(into))?, into))
     }
 
-    /// Within what it is, where that can't go on for ever.
-    pub(super) fn part(&mut self) -> Tracer<'_> {
-        Tracer {
+    /// Within what it is, where that is no collection.
+    pub(super) fn part(&mut self, index: usize) -> Result<Tracer<'_>, Refused> {
+        Ok(Tracer {
+            node: self.node.part(index),
+            search: self.search,
             levels_left: self.levels_left,
-            text: self.text,
-        }
-    }
-
-    /// One level down, for what is not empty: where it is too deep collections are.
-    pub(super) fn below(&mut self) -> Tracer<'_> {
-        Tracer {
-            levels_left: self.levels_left.saturating_sub(1),
-            text: self.text,
-        }
-    }
-
-    /// One level down; none where that is too deep.
-    fn inner(&mut self) -> Option<Tracer<'_>> {
-        let left = self.levels_left.checked_sub(1)?;
-        self.may_go_on().then_some(Tracer {
-            levels_left: left,
-            text: self.text,
+            depth_left: self.depth_left.checked_sub(1).ok_or(Refused)?,
+            brief: self.brief,
         })
+    }
+
+    /// One level down.
+    pub(super) fn below(&mut self, index: usize) -> Result<Tracer<'_>, Refused> {
+        let levels_left = self.levels_left.saturating_sub(1);
+        let part = self.part(index)?;
+        Ok(Tracer {
+            levels_left,
+            ..part
+        })
+    }
+
+    /// Reads a type with a name of its own; in brief where it is inside itself.
+    fn named<V, T>(
+        self,
+        names: &'static [&'static str],
+        visitor: V,
+        read: impl FnOnce(Tracer<'_>, Identity, V) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        let identity = (type_name::<V>(), names);
+        if self.brief {
+            let depth_left = self.depth_left.checked_sub(1).ok_or(Refused)?;
+            return read(Tracer { depth_left, ..self }, identity, visitor);
+        }
+        let within = &self.search.within;
+        if let Some(up) = within.iter().rev().position(|around| *around == identity) {
+            let mut seen = self.sees(Kind::Above(up))?;
+            return read(seen.in_brief(&mut Node::new())?, identity, visitor);
+        }
+        self.search.within.push(identity);
+        let search = self.search;
+        let inner = Tracer {
+            node: self.node,
+            search: &mut *search,
+            ..self
+        };
+        let value = read(inner, identity, visitor);
+        search.within.pop();
+        value
+    }
+
+    /// For what is there already.
+    fn in_brief<'n>(&'n mut self, node: &'n mut Node) -> Result<Tracer<'n>, Refused> {
+        Ok(Tracer {
+            node,
+            search: self.search,
+            levels_left: 0,
+            depth_left: self.depth_left.checked_sub(1).ok_or(Refused)?,
+            brief: true,
+        })
+    }
+
+    pub(super) fn fields<'de, V: Visitor<'de>>(
+        self,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        let mut seen = self.sees(Kind::Struct(names))?;
+        visitor.visit_map(Fields::new(names, &mut seen))
+    }
+
+    /// Reads the variant whose turn it is.
+    fn variant<'de, V: Visitor<'de>>(
+        mut self,
+        identity: Identity,
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        let names = identity.1;
+        let known = self.search.ends.get(&identity).copied();
+        let is_too_much = self.search.parts >= MANY && !self.node.has(Kind::Enum(names));
+        if self.brief || (is_too_much && known.is_some()) {
+            let Some(name) = known.and_then(|index| names.get(index)) else {
+                self.search.waits = true;
+                return Err(Refused);
+            };
+            let mut scratch = Node::new();
+            let tracer = self.in_brief(&mut scratch)?;
+            return visitor.visit_enum(Variant { name, tracer });
+        }
+        let mut seen = self.sees(Kind::Enum(names))?;
+        let index = seen.node.choose(names.len()).ok_or(Refused)?;
+        let name = names.get(index).ok_or(Refused)?;
+        let tracer = seen.part(index)?;
+        let value = visitor.visit_enum(Variant { name, tracer });
+        let for_good = !seen.search.waits;
+        seen.node.part(index).ended(value.is_ok(), for_good);
+        if value.is_ok() {
+            seen.search.ends.entry(identity).or_insert(index);
+        }
+        value
     }
 }
 
 macro_rules! plain {
     ($($method:ident $visit:ident ($($value:expr)?), $name:literal;)*) => {$(
-        fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
-            self.note($name);
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+            self.sees(Kind::Plain($name))?;
             visitor.$visit($($value)?)
         }
     )*};
@@ -145,14 +289,10 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         deserialize_unit visit_unit (), "nil";
     }
 
-    fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
-        self.note("?");
-        match self.inner() {
-            Some(inner) => visitor.visit_some(inner),
-            None => {
-                self.note("...");
-                visitor.visit_none()
-            }
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        match self.sees_more(Kind::Option)? {
+            (mut seen, true) => visitor.visit_some(seen.below(0)?),
+            (_, false) => visitor.visit_none(),
         }
     }
 
@@ -165,44 +305,32 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
-        mut self,
+        self,
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Refused> {
         if name != EXTENSION {
-            return visitor.visit_newtype_struct(self);
+            return self.named(&[], visitor, |tracer, _, visitor| {
+                visitor.visit_newtype_struct(tracer)
+            });
         }
         // A time, which is all that there is of these here.
-        self.note("ext");
+        self.sees(Kind::Plain("ext"))?;
         visitor.visit_newtype_struct(de::value::SeqAccessDeserializer::new(Time(0)))
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
-        self.note("[");
-        let items = Items {
-            left: usize::from(self.may_go_on()),
-            separator: "",
-            tracer: &mut self,
-        };
-        let value = visitor.visit_seq(items)?;
-        self.note("]");
-        Ok(value)
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        let (mut seen, into) = self.sees_more(Kind::List)?;
+        visitor.visit_seq(Items::new(into.into(), &mut seen))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(
-        mut self,
+        self,
         len: usize,
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        self.note("(");
-        let items = Items {
-            left: len,
-            separator: "",
-            tracer: &mut self,
-        };
-        let value = visitor.visit_seq(items)?;
-        self.note(")");
-        Ok(value)
+        let mut seen = self.sees(Kind::Tuple(len))?;
+        visitor.visit_seq(Items::new(len, &mut seen))
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -211,59 +339,36 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        self.deserialize_tuple(len, visitor)
+        self.named(&[], visitor, |tracer, _, visitor| {
+            tracer.deserialize_tuple(len, visitor)
+        })
     }
 
-    fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Refused> {
-        self.note("map<");
-        let items = Items {
-            left: usize::from(self.may_go_on()),
-            separator: "",
-            tracer: &mut self,
-        };
-        let value = visitor.visit_map(items)?;
-        self.note(">");
-        Ok(value)
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        let (mut seen, into) = self.sees_more(Kind::Map)?;
+        visitor.visit_map(Items::new(into.into(), &mut seen))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
-        mut self,
+        self,
         _: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        self.note("{");
-        let fields = Fields {
-            left: fields,
-            separator: "",
-            tracer: &mut self,
-        };
-        let value = visitor.visit_map(fields)?;
-        self.note("}");
-        Ok(value)
+        self.named(fields, visitor, |tracer, _, visitor| {
+            tracer.fields(fields, visitor)
+        })
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
-        mut self,
+        self,
         _: &'static str,
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        let (first, others) = variants.split_first().ok_or(Refused)?;
-        self.note("enum(");
-        self.note(first);
-        // One whose first variant holds itself has no end.
-        let mut inner = self.inner().ok_or(Refused)?;
-        let value = visitor.visit_enum(First {
-            name: first,
-            tracer: &mut inner,
-        })?;
-        for other in others {
-            self.note(" | ");
-            self.note(other);
-        }
-        self.note(")");
-        Ok(value)
+        self.named(variants, visitor, |tracer, identity, visitor| {
+            tracer.variant(identity, visitor)
+        })
     }
 
     fn is_human_readable(&self) -> bool {

@@ -35,7 +35,10 @@ pub enum Mood {
     /// Well.
     Good(u8),
     /// Not so well.
-    Bad,
+    Bad {
+        /// What is wrong with it.
+        because: String,
+    },
 }
 
 /// Books of one node.
