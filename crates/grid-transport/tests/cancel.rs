@@ -1,11 +1,14 @@
 //! Dropping is cancelling: what the other side sees of it, and what is left.
 
+#[path = "common/pairs.rs"]
+mod pairs;
 mod probe;
 
 use std::{future::IntoFuture, sync::Arc, time::Duration};
 
 use grid_transport::{
-    CallError, Capacity, HandlerId, Payload, SendError, SingleHandler, StreamHandler, testing,
+    Builder, CallError, Capacity, HandlerId, Payload, SendError, SingleHandler, StreamHandler,
+    testing,
 };
 use probe::*;
 use tokio::{
@@ -45,13 +48,13 @@ impl Drop for Probe {
     }
 }
 
-struct Watched {
-    pair: testing::Pair,
+struct Watched<P> {
+    pair: P,
     seen: mpsc::UnboundedReceiver<Seen>,
     release: Arc<Notify>,
 }
 
-impl Watched {
+impl<P> Watched<P> {
     async fn expect(&mut self, what: Seen) {
         let seen = timeout(LONG, self.seen.recv())
             .await
@@ -60,50 +63,62 @@ impl Watched {
     }
 }
 
-async fn watched() -> Watched {
+/// A node with handlers that tell what they see, and wait for their release.
+fn telling(node: Builder, sender: &mpsc::UnboundedSender<Seen>, release: &Arc<Notify>) -> Builder {
+    let single = |id| {
+        let (sender, release) = (sender.clone(), release.clone());
+        SingleHandler::new(id, move |request| {
+            let probe = Probe(sender.clone(), false);
+            let release = release.clone();
+            async move {
+                probe.0.send(Seen::Began).unwrap();
+                request.context().cancelled().await;
+                probe.0.send(Seen::Token).unwrap();
+                release.notified().await;
+                probe.ended();
+                Ok(Payload::Absent)
+            }
+        })
+    };
+    let stream = |id| {
+        let (sender, release) = (sender.clone(), release.clone());
+        StreamHandler::new(id, Capacity::new(1, 1), move |mut call| {
+            let probe = Probe(sender.clone(), false);
+            let release = release.clone();
+            async move {
+                probe.0.send(Seen::Began).unwrap();
+                call.context().cancelled().await;
+                probe.0.send(Seen::Token).unwrap();
+                assert!(call.recv().await.unwrap().is_err());
+                assert!(matches!(call.send("x").await, Err(SendError::Call(_))));
+                release.notified().await;
+                probe.ended();
+                Ok(())
+            }
+        })
+    };
+    probe(node)
+        .register(single(SLOW))
+        .register(single(ABORT).abort_on_cancel())
+        .register(stream(DETACHED).detached())
+        .register(stream(ATTACHED))
+}
+
+async fn watched() -> Watched<testing::Pair> {
     let (sender, seen) = mpsc::unbounded_channel();
     let release = Arc::new(Notify::new());
-    let pair = testing::pair(|builder| {
-        let single = |id| {
-            let (sender, release) = (sender.clone(), release.clone());
-            SingleHandler::new(id, move |request| {
-                let probe = Probe(sender.clone(), false);
-                let release = release.clone();
-                async move {
-                    probe.0.send(Seen::Began).unwrap();
-                    request.context().cancelled().await;
-                    probe.0.send(Seen::Token).unwrap();
-                    release.notified().await;
-                    probe.ended();
-                    Ok(Payload::Absent)
-                }
-            })
-        };
-        let stream = |id| {
-            let (sender, release) = (sender.clone(), release.clone());
-            StreamHandler::new(id, Capacity::new(1, 1), move |mut call| {
-                let probe = Probe(sender.clone(), false);
-                let release = release.clone();
-                async move {
-                    probe.0.send(Seen::Began).unwrap();
-                    call.context().cancelled().await;
-                    probe.0.send(Seen::Token).unwrap();
-                    assert!(call.recv().await.unwrap().is_err());
-                    assert!(matches!(call.send("x").await, Err(SendError::Call(_))));
-                    release.notified().await;
-                    probe.ended();
-                    Ok(())
-                }
-            })
-        };
-        probe(builder)
-            .register(single(SLOW))
-            .register(single(ABORT).abort_on_cancel())
-            .register(stream(DETACHED).detached())
-            .register(stream(ATTACHED))
-    })
-    .await
-    .unwrap();
+    let pair = testing::pair(|node| telling(node, &sender, &release));
+    Watched {
+        pair: pair.await.unwrap(),
+        seen,
+        release,
+    }
+}
+
+async fn watched_over_tcp() -> Watched<pairs::TcpPair> {
+    let (sender, seen) = mpsc::unbounded_channel();
+    let release = Arc::new(Notify::new());
+    let pair = pairs::tcp(|node| telling(node, &sender, &release)).await;
     Watched {
         pair,
         seen,
@@ -137,6 +152,33 @@ async fn abort_on_cancel_drops_the_handler() {
     call.abort();
     w.expect(Seen::Dropped).await;
     settled(&w.pair).await;
+}
+
+#[tokio::test]
+async fn a_dropped_request_drops_only_a_handler_that_wants_it_over_tcp() {
+    let mut w = watched_over_tcp().await;
+    for (from, to) in [
+        (w.pair.a_to_b(), w.pair.b_to_a()),
+        (w.pair.b_to_a(), w.pair.a_to_b()),
+    ] {
+        let call = tokio::spawn(from.request(ABORT, "x").into_future());
+        w.expect(Seen::Began).await;
+        call.abort();
+        w.expect(Seen::Dropped).await;
+
+        let call = tokio::spawn(from.request(SLOW, "x").into_future());
+        w.expect(Seen::Began).await;
+        call.abort();
+        w.expect(Seen::Token).await;
+        assert_eq!(to.stats().running_handlers, 1);
+        w.release.notify_one();
+        w.expect(Seen::Ended).await;
+        // That was a word about the call: the link is the same.
+        assert_eq!(text(&from.request(ECHO, "x").await.unwrap()), "x");
+        assert_eq!((from.stats().reconnects, to.stats().reconnects), (0, 0));
+        wait_while(|| to.stats().running_handlers > 0).await;
+    }
+    w.pair.shutdown(Duration::from_secs(1)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,14 +5,14 @@ mod node;
 #[path = "common/raw.rs"]
 mod raw;
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use grid_transport::{
-    CallError, HandlerId, LinkState, Manager, Request,
+    CallError, HandlerId, LinkState, Manager, Request, TcpDialer,
     testing::{self, NAMES, Net},
 };
-use node::{A, B, builder, connected};
-use raw::{Raw, upgrade_request};
+use node::{A, B, builder, connected, named_socket};
+use raw::{PATIENCE, Raw, upgrade_request};
 use tokio::{
     net::TcpListener,
     time::{Instant, timeout},
@@ -76,6 +76,42 @@ async fn who_dials_too_early_is_told_to_come_again() {
     let (_raw, response) = Raw::connect(address, &raw::request(A, "debug")).await;
     assert!(response.accepted);
     connected(&manager.connection(A).unwrap()).await;
+}
+
+/// How often another one has dialed meanwhile says that there was time for it.
+#[tokio::test]
+async fn who_would_dial_opens_no_connection_before_the_start() {
+    let [(socket, remote), (other_socket, other_remote)] =
+        [named_socket().await, named_socket().await];
+    let dials = |remote: &str, hold: bool| {
+        let mut names = (0..).map(|number| format!("http://node{number}:9000"));
+        let local = names.find(|local| grid_proto::local_dials(local, remote));
+        let node = builder(&local.unwrap(), &[remote]).dialer(TcpDialer::new());
+        let node = if hold { node.hold() } else { node };
+        node.build().unwrap()
+    };
+    let held = dials(&remote, true);
+    let free = dials(&other_remote, false);
+    for _ in 0..5 {
+        let attempt = timeout(PATIENCE, other_socket.accept()).await;
+        drop(attempt.expect("it dials").unwrap());
+    }
+    // The kernel says what has come, whatever the runtime knows of it.
+    let socket = socket.into_std().unwrap();
+    let nobody = socket.accept().map(|(_, from)| from).unwrap_err();
+    assert_eq!(nobody.kind(), io::ErrorKind::WouldBlock);
+
+    held.start();
+    let mut raw = Raw::accept(&TcpListener::from_std(socket).unwrap()).await;
+    assert_eq!(
+        &*raw.serve_request().await.host.to_string_lossy(),
+        held.local()
+    );
+    raw.send_response(true, "").await;
+    connected(&held.connection(&remote).unwrap()).await;
+    for node in [held, free] {
+        node.shutdown(Duration::ZERO).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,8 @@ mod common;
 
 mod access;
 mod browser;
+mod figures;
+mod happened;
 mod hostile;
 mod http;
 mod mesh;

@@ -14,15 +14,11 @@ use crate::{
     browser::Browser,
     common::{Grid, PATIENCE},
     http::get,
-    watched::{Answer, Watched, always, json},
+    watched::{Answer, Watched, no_links},
 };
 
 /// Rows are not asked for again before.
 const FRESH: Duration = Duration::from_millis(1_500);
-
-fn no_links() -> Answer {
-    always(Ok(json("{\"links\":[]}")))
-}
 
 /// How many rounds of questions there may have been since then.
 fn most_since(begin: Instant) -> usize {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::{BoxFuture, FutureExt, ready};
+use futures_util::future::{BoxFuture, FutureExt, join_all, ready};
 use grid_transport::{
     HandlerError, HandlerId, Manager, Payload, Serving, SingleHandler, StaticToken,
 };
@@ -34,6 +34,11 @@ pub(crate) fn always(answer: Result<Vec<u8>, String>) -> Answer {
         let answer = answer.clone().map(Payload::from);
         ready(answer.map_err(HandlerError::new)).boxed()
     })
+}
+
+/// A peer that sees nobody.
+pub(crate) fn no_links() -> Answer {
+    always(Ok(json("{\"links\":[]}")))
 }
 
 /// A JSON text as it is sent: in a msgpack bin.
@@ -107,6 +112,19 @@ impl Watched {
             runtime,
             _node: node,
             _port: port,
+        }
+    }
+
+    /// Has the first peer call a handler of the node, once with each of these and all at one time.
+    pub(crate) fn call(&self, handler: HandlerId, payloads: impl IntoIterator<Item = Vec<u8>>) {
+        let link = self.peers[0].manager.connection(&self.name);
+        let link = link.expect("a remote");
+        let calls = payloads.into_iter().map(|payload| {
+            let call = link.request(handler, payload).timeout(PATIENCE);
+            call.into_future()
+        });
+        for answer in self.runtime.block_on(join_all(calls)) {
+            answer.expect("an answer");
         }
     }
 

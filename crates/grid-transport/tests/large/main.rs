@@ -1,6 +1,7 @@
 //! Bodies over streams: whole, or an error that says why not.
 
-#[path = "common/pairs.rs"]
+mod cut;
+#[path = "../common/pairs.rs"]
 mod pairs;
 
 use std::{
