@@ -76,12 +76,13 @@ impl Files {
                 };
                 format!("{option}: there is no {what} in '{}'{why}", path.display())
             }
-            TlsError::Unusable {
-                setting: "identity",
+            TlsError::Identity {
+                certificate,
+                key,
                 source,
             } => {
-                let (certificate, key) = (shown(&self.certificate), shown(&self.key));
-                format!("--tls-cert {certificate} with --tls-key {key}: {source}")
+                let (certificate, key) = (certificate.display(), key.display());
+                format!("--tls-cert '{certificate}' with --tls-key '{key}': {source}")
             }
             TlsError::Certificate {
                 setting,
@@ -107,14 +108,6 @@ impl Files {
         let found = self.all().find(|(_, given)| *given == path);
         found.map_or("TLS", |(option, _)| option)
     }
-}
-
-fn shown<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> String {
-    let shown: Vec<_> = paths
-        .into_iter()
-        .map(|path| format!("'{}'", path.display()))
-        .collect();
-    shown.join(", ")
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

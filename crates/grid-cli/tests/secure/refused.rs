@@ -168,6 +168,9 @@ fn files_of_tls_that_cannot_be_used() {
         &file("other.key"),
         "keys may not be consistent",
     );
+    let other = file("other.key");
+    let both = format!("--tls-cert '{certificate}' with --tls-key '{other}': ");
+    with("--tls-key", &other, &both);
     with("--tls-cert", &file("wrong"), &key);
     with("--tls-roots", &file("wrong"), "certificate 1 in");
     let own = ["--tls-cert", &certificate, "--tls-key", &key];

@@ -36,26 +36,24 @@ pub(super) struct Configs {
 
 impl Plan {
     pub(super) fn read(&self) -> Result<Configs, TlsError> {
-        let identity = self.identity.as_ref().map(Identity::read).transpose()?;
+        let read = self.identity.as_ref().map(Identity::read).transpose()?;
         let mut client = self.client()?.with_no_client_auth();
-        if let Some((chain, key)) = &identity {
-            client = self
-                .client()?
-                .with_client_auth_cert(chain.clone(), key.clone_key())
-                .map_err(TlsError::unusable("identity"))?;
-        }
-        client.alpn_protocols = vec![INSIDE.to_vec()];
-        let server = match identity {
+        let server = match self.identity.as_ref().zip(read) {
             None => None,
-            Some((chain, key)) => {
+            Some((identity, (chain, key))) => {
+                client = self
+                    .client()?
+                    .with_client_auth_cert(chain.clone(), key.clone_key())
+                    .map_err(|source| identity.unusable(source))?;
                 let mut server = self
                     .server()?
                     .with_single_cert(chain, key)
-                    .map_err(TlsError::unusable("identity"))?;
+                    .map_err(|source| identity.unusable(source))?;
                 server.alpn_protocols = vec![INSIDE.to_vec()];
                 Some(Arc::new(server))
             }
         };
+        client.alpn_protocols = vec![INSIDE.to_vec()];
         Ok(Configs {
             client: Arc::new(client),
             server,

@@ -45,7 +45,21 @@ pub enum TlsError {
         /// Why.
         source: rustls::Error,
     },
-    /// Certificates, keys or roots don't fit together, or are of a kind that the provider does not know.
+    /// A certificate and a key in files don't fit together, or are of a kind that the provider does not know.
+    #[error(
+        "identity: the certificate in {} with the key in {} can't be used: {source}",
+        certificate.display(),
+        key.display()
+    )]
+    Identity {
+        /// The file with the certificate.
+        certificate: PathBuf,
+        /// The file with the key.
+        key: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+    /// What was given otherwise than in files doesn't fit together, or is of a kind that the provider does not know.
     #[error("{setting}: {source}")]
     Unusable {
         /// The setting.

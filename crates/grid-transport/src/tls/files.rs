@@ -44,6 +44,18 @@ impl Identity {
             Self::Given { chain, key } => Ok((chain.clone(), key.clone_key())),
         }
     }
+
+    /// What is wrong with the two together.
+    pub(super) fn unusable(&self, source: rustls::Error) -> TlsError {
+        match self {
+            Self::Files { chain, key } => TlsError::Identity {
+                certificate: chain.clone(),
+                key: key.clone(),
+                source,
+            },
+            Self::Given { .. } => TlsError::unusable("identity")(source),
+        }
+    }
 }
 
 /// Where roots, or pinned certificates, come from.

@@ -2,7 +2,9 @@
 //! A grid under a route of an HTTP server, by `Manager::service`: what is granted, what is refused, and whose the byte
 //! stream is then.
 
+mod beside;
 mod beside_tonic;
+mod early;
 #[path = "../common/node.rs"]
 mod node;
 #[path = "../common/raw.rs"]

@@ -55,11 +55,14 @@ fn an_error_names_the_setting_and_the_file() {
     );
     let another = authority.certify(&[ACCEPTOR]);
     std::fs::write(&key, another.key_pem()).unwrap();
-    says(
-        with(&node, &key),
-        "identity: ",
-        "keys may not be consistent",
-    );
+    // Either may be the wrong one.
+    let (shown, of) = (node.display(), key.display());
+    let words =
+        format!("in {shown} with the key in {of} can't be used: keys may not be consistent");
+    says(with(&node, &key), "identity: ", &words);
+    let given = builder().identity(own.chain(), another.key());
+    let given = given.roots_file(&roots).build();
+    says(given, "identity: keys may not be consistent", "");
     says(builder().build(), "roots: ", "nothing to verify");
     // PEM of something else, behind a good one.
     let rubbish = folder.path().join("rubbish.pem");

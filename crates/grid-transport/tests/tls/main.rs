@@ -10,6 +10,7 @@ mod raw;
 
 mod causes;
 mod certificates;
+mod checksums;
 mod files;
 #[cfg(feature = "http")]
 mod mounted;
