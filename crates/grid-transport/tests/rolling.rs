@@ -219,7 +219,7 @@ impl Node {
     }
 
     /// Waits until it has a link to each of these, and they to it; from then on nothing excuses it.
-    async fn is_here<'a>(&self, others: impl Iterator<Item = &'a Node>) {
+    async fn is_here<'a>(&self, others: impl Iterator<Item = &'a Self>) {
         for other in others.filter(|other| other.number != self.number) {
             for (from, to) in [(self, other), (other, self)] {
                 let link = from.manager.connection(&name(to.number)).unwrap();
