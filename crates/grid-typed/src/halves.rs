@@ -21,6 +21,9 @@ use crate::{Message, Role, TypedError, decode};
 ///
 /// On the caller's side, dropping it before [`finish`](Self::finish) cancels the stream: an end
 /// that nobody asked for must not look like a complete input.
+///
+/// As a [`Sink`] it [gathers](StreamSender) what it is given. An item that can't be encoded is told at once and fails the stream; on
+/// the handler's side what was given before it goes first, as far as there is credit.
 pub struct TypedSender<M> {
     raw: StreamSender,
     fate: Arc<Fate>,
