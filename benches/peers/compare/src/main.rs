@@ -23,7 +23,6 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
-use serde_json::json;
 
 use crate::{
     peers::{PEERS, Peer},
@@ -179,8 +178,19 @@ fn save(
     failed: &[String],
 ) -> anyhow::Result<()> {
     let path = folder.join("peers.json");
-    let all = json!({ "setting": setting, "results": results.entries(), "failed": failed });
-    fs::write(&path, serde_json::to_vec_pretty(&all)?).with_context(|| path.display().to_string())
+    // A line for each result, as it is kept beside what is written of it.
+    let results: Vec<String> = results
+        .entries()
+        .iter()
+        .map(serde_json::to_string)
+        .collect::<Result<_, _>>()?;
+    let text = format!(
+        "{{\"setting\":{},\"failed\":{},\"results\":[\n{}\n]}}\n",
+        serde_json::to_string(setting)?,
+        serde_json::to_string(failed)?,
+        results.join(",\n"),
+    );
+    fs::write(&path, text).with_context(|| path.display().to_string())
 }
 
 /// What runs, and how long the rest will take.

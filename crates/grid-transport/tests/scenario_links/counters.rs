@@ -1,90 +1,24 @@
 //! L24: what both nodes count, against what went over the wire.
 
-use std::{
-    future::IntoFuture,
-    io,
-    pin::Pin,
-    sync::{Arc, Mutex},
-    task::{Context, Poll, ready},
-};
+use std::future::IntoFuture;
 
-use futures_util::future::BoxFuture;
 use grid_proto::wire::{Message, Op, unfold};
-use grid_transport::{BoxIo, Dialer, LinkStats, Manager, Target, TcpDialer, testing};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    task::JoinSet,
-};
+use grid_transport::{LinkStats, Manager, TcpDialer, testing};
+use tokio::task::JoinSet;
 
 use crate::{
     node::{self, link},
     probe::*,
     raw::Frame,
+    recorded::{Record, Recorder},
 };
 
 const CALLS: usize = 1_000;
 const BYTES: usize = 1_000;
 
-/// What went over a connection, from the dialer and to it.
-#[derive(Clone, Default)]
-struct Record(Arc<Mutex<[Vec<u8>; 2]>>);
-
-struct Recorded(BoxIo, Record);
-
-impl AsyncRead for Recorded {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.0).poll_read(cx, buffer))?;
-        self.1.0.lock().unwrap()[1].extend(&buffer.filled()[before..]);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Recorded {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.0).poll_write(cx, bytes))?;
-        self.1.0.lock().unwrap()[0].extend(&bytes[..written]);
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
-/// Records all that goes over its connections.
-struct Recording<D>(D, Record);
-
-impl<D: Dialer> Dialer for Recording<D> {
-    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>> {
-        Box::pin(async move {
-            let io = self.0.dial(target).await?;
-            Ok(Box::new(Recorded(io, self.1.clone())) as BoxIo)
-        })
-    }
-}
-
 /// Bytes, messages and websocket frames since the upgrade, of the dialer and then of the acceptor.
 fn truth(record: &Record) -> [(u64, u64, usize); 2] {
-    let record = record.0.lock().unwrap().clone();
-    record.map(|bytes| {
-        let head = bytes
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-            .unwrap();
-        let bytes = &bytes[head + 4..];
+    record.frames().map(|bytes| {
         let (mut at, mut messages, mut frames) = (0, 0, 0);
         while let Some((frame, len)) = Frame::decode(&bytes[at..]) {
             at += len;
@@ -147,7 +81,10 @@ async fn l24_counters_agree_with_the_wire_pair() {
             let net = testing::Net::new();
             let record = Record::default();
             let [name_a, name_b] = testing::NAMES;
-            let dialer = Recording(net.dialer(name_a), record.clone());
+            let dialer = Recorder {
+                dialer: net.dialer(name_a),
+                record: record.clone(),
+            };
             let b = testing::node_on(&net, name_b, &testing::NAMES, probe).unwrap();
             let a = testing::node_on(&net, name_a, &testing::NAMES, |builder| {
                 probe(builder).dialer(dialer)
@@ -165,7 +102,10 @@ async fn l24_counters_agree_with_the_wire() {
         for merged in [true, false] {
             let record = Record::default();
             let [a, b] = node::pair(|index, builder| match index {
-                0 => probe(builder).dialer(Recording(TcpDialer::new(), record.clone())),
+                0 => probe(builder).dialer(Recorder {
+                    dialer: TcpDialer::new(),
+                    record: record.clone(),
+                }),
                 _ => probe(builder),
             })
             .await;

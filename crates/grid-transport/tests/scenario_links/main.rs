@@ -12,6 +12,8 @@ mod node;
 mod probe;
 #[path = "../common/raw.rs"]
 mod raw;
+#[path = "../common/recorded.rs"]
+mod recorded;
 #[path = "../common/scale.rs"]
 mod scale;
 

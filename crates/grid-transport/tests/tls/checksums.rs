@@ -1,97 +1,20 @@
 //! Which messages carry a checksum: what two nodes write, as it is above TLS.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
-
-use futures_util::future::BoxFuture;
 use grid_proto::wire::{Flags, Message, Op, unfold};
-use grid_transport::{
-    BoxIo, Dialer, MuxId, Target,
-    tls::{Tls, TlsDialer},
-};
-use parking_lot::Mutex;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpListener,
-};
+use grid_transport::{MuxId, tls::Tls};
+use tokio::net::TcpListener;
 
 use crate::{
     ACCEPTOR, DIALER, ECHO,
     certificates::{Authority, tls},
     node::{builder, connected, link},
     raw::{BINARY, Frame},
+    recorded::{Record, Recorder},
 };
 
-/// The bytes of each direction.
-#[derive(Default)]
-struct Recording {
-    dialer: Mutex<Vec<u8>>,
-    acceptor: Mutex<Vec<u8>>,
-}
-
-/// Dials as another does, and records what goes over the byte stream.
-struct Recorder {
-    dialer: TlsDialer,
-    into: Arc<Recording>,
-}
-
-impl Dialer for Recorder {
-    fn dial<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, io::Result<BoxIo>> {
-        Box::pin(async {
-            let stream = self.dialer.dial(target).await?;
-            let into = self.into.clone();
-            Ok(Box::new(Recorded { stream, into }) as BoxIo)
-        })
-    }
-}
-
-struct Recorded {
-    stream: BoxIo,
-    into: Arc<Recording>,
-}
-
-impl AsyncRead for Recorded {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        let read = &buffer.filled()[before..];
-        self.into.acceptor.lock().extend(read);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Recorded {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
-        self.into.dialer.lock().extend(&bytes[..written]);
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-/// The messages of one direction, behind the head of the upgrade.
+/// The messages of one direction.
 fn messages(bytes: &[u8]) -> Vec<Message> {
-    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-    let mut rest = &bytes[head.expect("the end of a head") + 4..];
+    let mut rest = bytes;
     let mut messages = Vec::new();
     while let Some((frame, len)) = Frame::decode(rest) {
         rest = &rest[len..];
@@ -117,10 +40,10 @@ async fn written(dialer: &str, acceptor: &str, tls: &Tls) -> [Vec<Message>; 2] {
         .map(|port| format!("{dialer}://{DIALER}:{port}"))
         .find(|name| grid_proto::local_dials(name, &acceptor_name))
         .unwrap();
-    let into = Arc::new(Recording::default());
+    let record = Record::default();
     let recorder = Recorder {
         dialer: tls.dialer(),
-        into: into.clone(),
+        record: record.clone(),
     };
     let echo = |request: grid_transport::Request| async move { Ok(request.into_payload()) };
     let acceptor = builder(&acceptor_name, &[&*dialer_name])
@@ -144,7 +67,7 @@ async fn written(dialer: &str, acceptor: &str, tls: &Tls) -> [Vec<Message>; 2] {
     }
     dialer.shutdown(std::time::Duration::ZERO).await;
     acceptor.shutdown(std::time::Duration::ZERO).await;
-    [&into.dialer, &into.acceptor].map(|bytes| messages(&bytes.lock()))
+    record.frames().map(|bytes| messages(&bytes))
 }
 
 #[tokio::test]

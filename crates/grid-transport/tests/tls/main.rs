@@ -7,6 +7,8 @@ mod kept;
 mod node;
 #[path = "../common/raw.rs"]
 mod raw;
+#[path = "../common/recorded.rs"]
+mod recorded;
 
 mod causes;
 mod certificates;
