@@ -2,8 +2,12 @@
 
 mod probe;
 
-use std::{future::IntoFuture, time::Duration};
+use std::{
+    future::{IntoFuture, pending},
+    time::Duration,
+};
 
+use futures_util::SinkExt;
 use grid_transport::{
     CallError, Capacity, Connection, HandlerId, Manager, NoAuth, Payload, SendError, Settings,
     Stream,
@@ -67,6 +71,47 @@ async fn a_send_that_waits_for_room_ends_with_its_stream() {
         "{:?}",
         began.elapsed()
     );
+}
+
+/// All that is queued is of others, so that no credit of its own wakes what waits.
+#[tokio::test(start_paused = true)]
+async fn a_send_and_a_sink_are_told_of_the_room_that_the_calls_of_others_leave() {
+    const FULL: usize = 1_000;
+    let settings = Settings::new().write_timeout(LONG).ping_interval(LONG);
+    let pair = testing::pair(|builder| probe(builder).settings(settings.clone().max_queued(FULL)))
+        .await
+        .unwrap();
+    let peer = pair.a_to_b();
+    let both = Capacity::new(100, 100);
+    let moment = Duration::from_secs(1);
+    for sink in [false, true] {
+        let mut stream = peer.stream(TWO_WAY_100, both, "x").await.unwrap();
+        stream.send("1").await.unwrap();
+        assert!(stream.recv().await.unwrap().is_ok());
+        pair.net.freeze(NAMES[0], NAMES[1], true);
+        let mut calls = JoinSet::new();
+        while peer.stats().queued_bytes < FULL {
+            calls.spawn(peer.request(ECHO, vec![1; 100_000]).into_future());
+            // Until it is queued, or being written.
+            timeout(moment, pending::<()>()).await.unwrap_err();
+        }
+        let (mut sender, mut receiver) = stream.split();
+        let mut send = tokio::spawn(async move {
+            match sink {
+                true => SinkExt::send(&mut sender, "2".into()).await,
+                false => sender.send("2").await,
+            }
+            .map(|()| sender)
+        });
+        assert!(timeout(moment, &mut send).await.is_err(), "it waits");
+        pair.net.freeze(NAMES[0], NAMES[1], false);
+        let sent = timeout(moment, send).await.expect("there is room");
+        let _sender = sent.unwrap().unwrap();
+        assert!(receiver.recv().await.unwrap().is_ok());
+        while let Some(answer) = calls.join_next().await {
+            answer.unwrap().unwrap();
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,10 +247,9 @@ async fn a_wish_to_reconnect_is_not_kept_for_later() {
 #[tokio::test(start_paused = true)]
 async fn open_calls_of_a_node_that_ends_may_have_been_executed() {
     const WAITS_FOR_EVER: HandlerId = HandlerId::new(200);
-    let pair =
-        testing::pair(|builder| probe(builder).single(WAITS_FOR_EVER, |_| std::future::pending()))
-            .await
-            .unwrap();
+    let pair = testing::pair(|builder| probe(builder).single(WAITS_FOR_EVER, |_| pending()))
+        .await
+        .unwrap();
     let call = tokio::spawn(pair.a_to_b().request(WAITS_FOR_EVER, "x").into_future());
     while pair.b_to_a().stats().serving_requests == 0 {
         tokio::task::yield_now().await;
