@@ -10,9 +10,10 @@ use std::{
 };
 
 /// What is checked together: its name, which is also that of its file of checks, and the files that these use.
-const SUBJECTS: [(&str, &[&str]); 9] = [
+const SUBJECTS: [(&str, &[&str]); 10] = [
     ("guard", &["link/guard.rs"]),
     ("monitor", &["session/monitor.rs"]),
+    ("pen", &["session/pen.rs", "session/monitor.rs"]),
     ("waiter", &["session/waiter.rs"]),
     ("inbox", &["stream/inbox.rs"]),
     ("place", &["link/place.rs"]),

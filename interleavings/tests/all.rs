@@ -18,6 +18,9 @@ const BOUNDED: &[(&str, &str, usize)] = &[
         "nothing begins after the end, whoever ends it",
         3,
     ),
+    ("pen", "what is begun early is written", 4),
+    ("pen", "what is written early is not written again", 3),
+    ("pen", "drained when what was begun early is written", 3),
     ("waiter", "one call after another", 3),
     (
         "place",
@@ -110,6 +113,11 @@ fn the_guard() {
 #[test]
 fn the_lock_of_a_session() {
     check("monitor");
+}
+
+#[test]
+fn who_may_write() {
+    check("pen");
 }
 
 #[test]

@@ -15,10 +15,12 @@ mod answer;
 mod call_tests;
 mod core;
 mod dispatch;
+mod early;
 #[cfg(test)]
 mod leak_tests;
 mod monitor;
 mod outcome;
+mod pen;
 mod permits;
 mod reader;
 mod report;
@@ -47,10 +49,13 @@ use grid_proto::{
     conn::{CloseReason, NewRequest, NewStream, SubmitError},
     wire::Extra,
 };
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::oneshot,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-use self::monitor::Monitor;
 pub(crate) use self::{
     core::{Answer, Core, Effects},
     outcome::not_submitted,
@@ -60,6 +65,7 @@ pub(crate) use self::{
     waiter::Waiter,
     watch::Watch,
 };
+use self::{monitor::Monitor, pen::Desk, writer::Writing};
 use crate::{
     error::CallError,
     link::{guard::Guard, shared::LinkShared},
@@ -132,6 +138,12 @@ pub(crate) struct Session {
     heard: AtomicU64,
     /// The handler that the reader polls right now; 0 for none.
     polling: AtomicU8,
+    /// What it takes to write.
+    desk: Desk<Box<Writing>>,
+    /// Whether others than the writer may write.
+    writes_early: bool,
+    /// Whether a [`turn`] of a task has other threads woken, to look for something that they could do.
+    turns_wake: bool,
 }
 
 impl Session {
@@ -146,6 +158,10 @@ impl Session {
             // What the handshake took is no news.
             heard: AtomicU64::new(established.ws.meter().bytes_in()),
             polling: AtomicU8::new(0),
+            desk: Desk::new(),
+            writes_early: established.ws.writer.can_try(),
+            turns_wake: Handle::try_current()
+                .is_ok_and(|runtime| runtime.runtime_flavor() != RuntimeFlavor::CurrentThread),
         })
     }
 
@@ -177,15 +193,20 @@ impl Session {
         new: &mut NewRequest,
         waker: &mut Option<Waker>,
     ) -> Result<(MuxId, Arc<Waiter<Answer>>), SubmitError> {
-        self.with_clock(|core, now| {
+        let mut is_plenty = false;
+        let submitted = self.with_clock(|core, now| {
             let submitted = core.conn.try_request(now, new);
             if submitted == Err(SubmitError::QueueFull) {
                 core.sleepers.starve();
             }
             let mux = submitted?;
+            is_plenty = core.has_plenty();
             Ok((mux, core.calls.add(mux, waker.take())))
-        })
-        .unwrap_or(Err(SubmitError::Closed))
+        });
+        if is_plenty {
+            self.write_early();
+        }
+        submitted.unwrap_or(Err(SubmitError::Closed))
     }
 
     /// Opens a stream.

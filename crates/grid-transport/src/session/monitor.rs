@@ -56,7 +56,7 @@ enum Writing {
     Asleep,
     /// It was woken and will look.
     Woken,
-    /// It has messages in hand that are not written yet.
+    /// It has messages in hand that are not written yet, or somebody else has; it will look then.
     Busy,
 }
 
@@ -78,6 +78,11 @@ impl Sleepers {
         } else {
             Writing::Busy
         };
+    }
+
+    /// Somebody else takes what there is to send while the writer, which will look still, does not.
+    pub(crate) fn other_takes(&mut self) {
+        self.writer = Writing::Busy;
     }
 
     /// The timer sleeps until then.

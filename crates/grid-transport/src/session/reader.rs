@@ -32,6 +32,8 @@ const BATCH_TIME: Duration = Duration::from_micros(400);
 /// and more is there already each batch is twice the one before, which costs less.
 const FIRST_BATCH: usize = 8 * 1024;
 const LARGEST_BATCH: usize = 64 * 1024;
+/// What a message counts beside its bytes where it is about turns: small ones take their time too.
+const MESSAGE_COST: usize = 128;
 /// And so many messages, where these are small. A thread that was woken for one link hears of no other before it has its
 /// first turn.
 const FIRST_MESSAGES: usize = 32;
@@ -53,6 +55,8 @@ struct Batch {
     bytes: usize,
     /// Bytes of payloads that were copied out of the websocket message that they came in.
     copied: usize,
+    /// Bytes since others had their turn, and what messages count beside them.
+    unturned: usize,
     /// What is left of the last websocket message, and its length: a merged one holds many more
     /// messages than its bytes would suggest.
     rest: Option<(Unfold, usize)>,
@@ -98,10 +102,13 @@ pub(super) async fn read(
             if batch.feed(&session, &registry, &mut effects).is_break() {
                 return socket;
             }
+            let wrote = session.write_after_batch(full);
             if full {
-                // The writer gets its turn, and those who were woken.
                 batch.grow();
-                super::turn().await;
+                if batch.ends_turn(&session, wrote) {
+                    // The writer gets its turn, and those who were woken.
+                    super::turn().await;
+                }
             }
             if batch.rest.is_none() {
                 break;
@@ -128,6 +135,7 @@ impl Batch {
             noise: 0,
             bytes: 0,
             copied: 0,
+            unturned: 0,
             rest: None,
             failure: None,
         }
@@ -142,11 +150,23 @@ impl Batch {
     /// There was nothing more to read.
     fn begin(&mut self) {
         (self.limit, self.now) = (FIRST_BATCH, FIRST_MESSAGES);
+        self.unturned = 0;
     }
 
     fn grow(&mut self) {
         self.limit = (self.limit * 2).min(LARGEST_BATCH);
         self.now = (self.now * 2).min(MOST_MESSAGES);
+    }
+
+    /// Whether others are to have their turn now. Where each turn has other threads woken, and where there were answers and
+    /// they are written, that is only after so much that this one is kept from its other tasks for long.
+    fn ends_turn(&mut self, session: &Session, wrote: bool) -> bool {
+        let goes_on = session.writes_early && (wrote || session.turns_wake);
+        let ends = !goes_on || self.unturned >= LARGEST_BATCH || self.most < MOST_MESSAGES;
+        if ends {
+            self.unturned = 0;
+        }
+        ends
     }
 
     /// That it took so long, with so many messages: the next takes more of them, or fewer.
@@ -170,6 +190,7 @@ impl Batch {
             Ok(None) => self.noise += 1,
             Ok(Some(bytes)) => {
                 self.bytes += bytes.len();
+                self.unturned += bytes.len();
                 let len = bytes.len();
                 self.rest = Some((unfold(bytes), len));
                 self.fill(session);
@@ -207,6 +228,7 @@ impl Batch {
                         self.copied += message.payload.len();
                     }
                     self.messages.push(message);
+                    self.unturned += MESSAGE_COST;
                     if self.messages.len() == FEWEST_MESSAGES {
                         self.began = Some(Instant::now());
                     }

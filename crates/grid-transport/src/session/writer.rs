@@ -7,7 +7,7 @@ use grid_proto::{
     wire::{MergedLen, Message, encode_merged_head, encode_merged_part},
 };
 
-use super::Session;
+use super::{Core, Session, monitor::Sleepers};
 use crate::{
     state::LinkCause,
     ws::{WsError, WsWriter},
@@ -25,43 +25,72 @@ const ENOUGH_OF_MANY: usize = 16 * 1024;
 /// turn before it: it will be many.
 const CROWD: usize = 128;
 
+/// What it takes to write.
+#[derive(Debug)]
+pub(super) struct Writing {
+    pub(super) socket: Box<WsWriter>,
+    /// What was taken from the machine, and the lengths of it.
+    messages: Vec<Message>,
+    pub(super) lens: Vec<usize>,
+    /// Bytes that others have written since the writer last had the pen.
+    pub(super) early: usize,
+}
+
+impl Core {
+    /// How many may be about to add something.
+    pub(super) fn open(&self) -> usize {
+        self.calls.len()
+            + self.streams.len()
+            + self.conn.serving_requests()
+            + self.conn.serving_streams()
+    }
+}
+
 /// Writes until the session ends, or ends it. Gives the socket's half back.
-pub(super) async fn write(session: Arc<Session>, mut socket: Box<WsWriter>) -> Box<WsWriter> {
-    let (mut messages, mut lens) = (Vec::new(), Vec::new());
+pub(super) async fn write(session: Arc<Session>, socket: Box<WsWriter>) -> Box<WsWriter> {
+    let control = socket.control();
+    let mut pen = Box::new(Writing::new(socket));
     loop {
-        if session.take_messages(&mut messages, &mut lens) {
+        if pen.socket.is_unfinished() || session.take_messages(&mut pen) {
             let sent = tokio::select! {
                 biased;
-                () = session.monitor.closing.cancelled() => return socket,
-                sent = send(&session, &mut socket, &mut messages, &lens) => sent,
+                () = session.monitor.closing.cancelled() => return pen.socket,
+                sent = pen.send(&session) => sent,
             };
             if let Err(error) = sent {
                 session.fail(error);
-                return socket;
+                return pen.socket;
             }
             continue;
         }
-        if messages.capacity() > 256 {
-            (messages, lens) = (Vec::new(), Vec::new());
-        }
+        pen.rest();
+        session.desk.lay_down(pen);
         let owed = tokio::select! {
             biased;
-            () = session.monitor.closing.cancelled() => return socket,
-            () = session.monitor.writer.notified() => false,
-            () = socket.owed() => true,
+            () = session.monitor.closing.cancelled() => false,
+            () = session.monitor.writer.notified() => {
+                // Others are about to add to what is sent at once, or to write it themselves.
+                match session.expected() {
+                    Some(crowd) if crowd > CROWD => tokio::task::yield_now().await,
+                    Some(_) => super::turn().await,
+                    None => {}
+                }
+                false
+            }
+            () = control.pong_owed() => true,
         };
-        if owed {
-            if let Err(error) = socket.send_owed().await {
-                session.fail(error);
-                return socket;
-            }
-        } else {
-            // Others are about to add to what is sent at once.
-            match session.expected() {
-                Some(crowd) if crowd > CROWD => tokio::task::yield_now().await,
-                Some(_) => super::turn().await,
-                None => {}
-            }
+        pen = session.desk.take().await;
+        pen.early = 0;
+        if session.monitor.closing.is_cancelled() {
+            return pen.socket;
+        }
+        // What is unfinished goes first; it is owed still then.
+        if owed
+            && !pen.socket.is_unfinished()
+            && let Err(error) = pen.socket.send_owed().await
+        {
+            session.fail(error);
+            return pen.socket;
         }
     }
 }
@@ -69,13 +98,22 @@ pub(super) async fn write(session: Arc<Session>, mut socket: Box<WsWriter>) -> B
 impl Session {
     /// Takes what the machine wants to send; false when there is nothing, and the writer may
     /// sleep until it is woken.
-    fn take_messages(self: &Arc<Self>, messages: &mut Vec<Message>, lens: &mut Vec<usize>) -> bool {
+    fn take_messages(self: &Arc<Self>, pen: &mut Writing) -> bool {
+        self.take(pen, |sleepers, nothing| sleepers.writer_takes(nothing))
+    }
+
+    pub(super) fn take(
+        self: &Arc<Self>,
+        pen: &mut Writing,
+        tell: impl FnOnce(&mut Sleepers, bool),
+    ) -> bool {
         let limit = self.link.node.settings.merge_limit;
+        let Writing { messages, lens, .. } = pen;
         messages.clear();
         lens.clear();
         let taken = self.with_clock(|core, now| {
             core.conn.poll_transmit_measured(now, messages, lens, limit);
-            core.sleepers.writer_takes(messages.is_empty());
+            tell(&mut core.sleepers, messages.is_empty());
         });
         taken.is_some() && !messages.is_empty()
     }
@@ -83,10 +121,7 @@ impl Session {
     /// How many may be about to add something; none where nobody is, or where what is queued is enough.
     fn expected(&self) -> Option<usize> {
         let core = self.monitor.lock();
-        let open = core.calls.len()
-            + core.streams.len()
-            + core.conn.serving_requests()
-            + core.conn.serving_streams();
+        let open = core.open();
         let enough = if open > CROWD { ENOUGH_OF_MANY } else { ENOUGH };
         (open > 1 && core.conn.queued_bytes() < enough).then_some(open)
     }
@@ -96,43 +131,60 @@ impl Session {
         self.monitor.lock().conn.queued_bytes() > self.link.node.settings.merge_limit
     }
 
-    fn fail(self: &Arc<Self>, error: WsError) {
+    pub(super) fn fail(self: &Arc<Self>, error: WsError) {
         let words = error.to_string();
         self.close(LinkCause::from(error), CloseReason::Lost(words.into()));
     }
 }
 
-/// Sends messages in order, merging what fits together; one over the limit goes alone, so that
-/// no merged message is larger than a message may be. `lens` are their lengths.
-async fn send(
-    session: &Session,
-    socket: &mut WsWriter,
-    messages: &mut Vec<Message>,
-    lens: &[usize],
-) -> Result<(), WsError> {
-    let settings = &session.link.node.settings;
-    let limit = settings
-        .merge_limit
-        .min(settings.max_message.saturating_sub(MERGED_HEAD));
-    let (mut messages_left, mut lens_left) = (messages.as_slice(), lens);
-    while !messages_left.is_empty() {
-        let (count, bytes) = group(lens_left, limit);
-        let (together, later) = messages_left.split_at(count);
-        let (their_lens, later_lens) = lens_left.split_at(count);
-        socket.put(bytes, |buffer| match together {
-            [alone] => alone.encode(buffer),
-            _ => {
-                encode_merged_head(count as u32, buffer);
-                for (message, len) in together.iter().zip(their_lens) {
-                    encode_merged_part(&message.as_frame(), *len, buffer);
-                }
-            }
-        });
-        (messages_left, lens_left) = (later, later_lens);
+impl Writing {
+    const fn new(socket: Box<WsWriter>) -> Self {
+        Self {
+            socket,
+            messages: Vec::new(),
+            lens: Vec::new(),
+            early: 0,
+        }
     }
-    // Not held twice for as long as the peer takes to read it.
-    messages.clear();
-    socket.send_put().await
+
+    /// Keeps no trace of the busiest moment.
+    fn rest(&mut self) {
+        if self.messages.capacity() > 256 {
+            (self.messages, self.lens) = (Vec::new(), Vec::new());
+        }
+    }
+
+    async fn send(&mut self, session: &Session) -> Result<(), WsError> {
+        self.put(session);
+        self.socket.send_put().await
+    }
+
+    /// Puts messages in order, merging what fits together; one over the limit goes alone, so that
+    /// no merged message is larger than a message may be.
+    pub(super) fn put(&mut self, session: &Session) {
+        let settings = &session.link.node.settings;
+        let limit = settings
+            .merge_limit
+            .min(settings.max_message.saturating_sub(MERGED_HEAD));
+        let (mut messages_left, mut lens_left) = (self.messages.as_slice(), self.lens.as_slice());
+        while !messages_left.is_empty() {
+            let (count, bytes) = group(lens_left, limit);
+            let (together, later) = messages_left.split_at(count);
+            let (their_lens, later_lens) = lens_left.split_at(count);
+            self.socket.put(bytes, |buffer| match together {
+                [alone] => alone.encode(buffer),
+                _ => {
+                    encode_merged_head(count as u32, buffer);
+                    for (message, len) in together.iter().zip(their_lens) {
+                        encode_merged_part(&message.as_frame(), *len, buffer);
+                    }
+                }
+            });
+            (messages_left, lens_left) = (later, later_lens);
+        }
+        // Not held twice for as long as the peer takes to read it.
+        self.messages.clear();
+    }
 }
 
 /// How many of the first messages, which have these lengths, go together, and how many bytes they take then.

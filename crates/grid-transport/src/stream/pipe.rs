@@ -204,13 +204,18 @@ impl Pipe {
             return Err(self.over());
         };
         loop {
+            let mut is_plenty = false;
             let sent = session.with(|core| {
                 let sent = send(core);
                 if let Err(Blocked::QueueFull) = sent {
                     core.sleepers.starve();
                 }
+                is_plenty = core.has_plenty_of_items();
                 sent
             });
+            if is_plenty {
+                session.write_early();
+            }
             return match sent {
                 Some(Ok(())) => Ok(None),
                 Some(Err(Blocked::NoCredit)) => Ok(Some(Wait::Credit)),

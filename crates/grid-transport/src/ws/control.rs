@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 /// Between the two halves of a websocket.
 #[derive(Debug, Default)]
-pub(super) struct Control {
+pub(crate) struct Control {
     owed: Mutex<Owed>,
     wake: Notify,
 }
@@ -47,7 +47,7 @@ impl Control {
     }
 
     /// Returns when a pong is owed.
-    pub(super) async fn pong_owed(&self) {
+    pub(crate) async fn pong_owed(&self) {
         while self.owed.lock().pong.is_none() {
             self.wake.notified().await;
         }

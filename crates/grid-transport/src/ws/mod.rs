@@ -5,6 +5,7 @@
 
 mod calm;
 mod control;
+mod half;
 mod head;
 mod header;
 mod mask;
@@ -25,16 +26,14 @@ use std::{
 
 use bytes::BytesMut;
 use grid_proto::wire::Text;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::{io::AsyncRead, net::TcpStream};
 
-use self::control::Control;
+use self::half::WriteHalf;
 #[cfg(feature = "__fuzzing")]
 pub(crate) use self::upgrade::check_answer as checked_answer;
 pub(crate) use self::{
     calm::Calm,
+    control::Control,
     head::{HeadError, RequestHead},
     reader::{Incoming, LARGE_FRAME, WsReader},
     status::{Status, respond},
@@ -50,7 +49,6 @@ const TOO_LARGE: u16 = 1009;
 const LINGER: Duration = Duration::from_millis(500);
 
 pub(crate) type ReadHalf = Box<dyn AsyncRead + Send + Sync + Unpin>;
-pub(crate) type WriteHalf = Box<dyn AsyncWrite + Send + Sync + Unpin>;
 
 /// Which end of the websocket we are: a client masks what it sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,13 +140,16 @@ fn halves(io: BoxIo) -> (ReadHalf, WriteHalf) {
         match io.into_any().downcast::<TcpStream>() {
             Ok(tcp) => {
                 let (read, write) = tcp.into_split();
-                (Box::new(read), Box::new(write))
+                (Box::new(read), WriteHalf::Tcp(write))
             }
-            Err(_) => (Box::new(tokio::io::empty()), Box::new(tokio::io::sink())),
+            Err(_) => (
+                Box::new(tokio::io::empty()),
+                WriteHalf::Other(Box::new(tokio::io::sink())),
+            ),
         }
     } else {
         let (read, write) = tokio::io::split(io);
-        (Box::new(read), Box::new(write))
+        (Box::new(read), WriteHalf::Other(Box::new(write)))
     }
 }
 
@@ -199,5 +200,7 @@ pub(crate) enum WsError {
     Stalled { after: Duration },
 }
 
+#[cfg(test)]
+mod early_tests;
 #[cfg(test)]
 mod tests;

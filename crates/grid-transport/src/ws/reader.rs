@@ -46,7 +46,7 @@ pub(crate) struct WsReader {
     /// The fragments of an unfinished message.
     pub(super) partial: Option<Partial>,
     pub(super) control: Arc<Control>,
-    meter: Arc<Meter>,
+    pub(super) meter: Arc<Meter>,
     ended: bool,
 }
 

@@ -68,7 +68,7 @@ async fn fragments_are_joined_and_text_is_skipped() {
         assert_eq!(reader.next().await.unwrap(), wanted);
     }
     let mut peer = sender.await.unwrap();
-    writer.owed().await;
+    writer.control().pong_owed().await;
     writer.send_owed().await.unwrap();
     // Only the newest ping is answered.
     let mut pong = [0; 8];

@@ -24,9 +24,11 @@ pub(crate) struct WsWriter {
     role: Role,
     /// Headers, and payloads that are small.
     pub(super) head: Vec<u8>,
+    /// How much of it is written.
+    written: usize,
     stall: Duration,
     pub(super) control: Arc<Control>,
-    meter: Arc<Meter>,
+    pub(super) meter: Arc<Meter>,
     calm: Calm,
     /// Whether a frame was begun and not finished, so that nothing can follow it.
     broken: bool,
@@ -44,6 +46,7 @@ impl WsWriter {
             io,
             role,
             head: Vec::new(),
+            written: 0,
             stall: settings.write_timeout,
             control,
             meter,
@@ -80,13 +83,9 @@ impl WsWriter {
         self.write_out(body).await
     }
 
-    /// Returns when the peer has asked for a sign of life, which [`send_owed`](Self::send_owed) gives it.
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost when the future is dropped.
-    pub(crate) async fn owed(&self) {
-        self.control.pong_owed().await;
+    /// Tells when the peer has asked for a sign of life, which [`send_owed`](Self::send_owed) gives it.
+    pub(crate) fn control(&self) -> Arc<Control> {
+        self.control.clone()
     }
 
     /// Sends the pong that is owed, if one is.
@@ -155,8 +154,60 @@ impl WsWriter {
         self.write_out(Bytes::new()).await
     }
 
+    /// Whether [`try_send_put`](Self::try_send_put) may send something.
+    pub(crate) const fn can_try(&self) -> bool {
+        self.io.can_try()
+    }
+
+    /// Whether something was [put](Self::put) and not all of it sent.
+    pub(crate) const fn is_unfinished(&self) -> bool {
+        !self.head.is_empty()
+    }
+
+    /// As [`send_put`](Self::send_put), but sends only what the system takes at once; the next `send_put` goes on with the
+    /// rest.
+    ///
+    /// # Errors
+    ///
+    /// [`WsError::Io`] when the byte stream broke.
+    pub(crate) fn try_send_put(&mut self) -> Result<(), WsError> {
+        if self.broken {
+            return Err(WsError::Io(io::ErrorKind::BrokenPipe.into()));
+        }
+        while let Some(rest) = self
+            .head
+            .get(self.written..)
+            .filter(|rest| !rest.is_empty())
+        {
+            match self.io.try_write(rest) {
+                Ok(written) => self.wrote(written)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.broken = true;
+                    return Err(error.into());
+                }
+            }
+        }
+        self.finish();
+        Ok(())
+    }
+
+    fn wrote(&mut self, written: usize) -> Result<(), WsError> {
+        if written == 0 {
+            self.broken = true;
+            return Err(WsError::Io(io::ErrorKind::WriteZero.into()));
+        }
+        self.meter.wrote(written);
+        self.written += written;
+        Ok(())
+    }
+
+    /// To be called before what is put behind nothing else.
     fn begin(&mut self) -> Result<(), WsError> {
-        if std::mem::replace(&mut self.broken, true) {
+        // What was begun early and is not finished would be cut off.
+        let cut = self.written > 0;
+        if std::mem::replace(&mut self.broken, true) || cut {
             return Err(WsError::Io(io::ErrorKind::BrokenPipe.into()));
         }
         self.head.clear();
@@ -191,30 +242,42 @@ impl WsWriter {
     }
 
     async fn write_out(&mut self, body: Bytes) -> Result<(), WsError> {
-        let stalled = |_| WsError::Stalled { after: self.stall };
-        let mut rest = (&self.head[..]).chain(body);
-        while rest.has_remaining() {
-            let mut slices = [IoSlice::new(&[]); 2];
-            let count = rest.chunks_vectored(&mut slices);
-            let write = self.io.write_vectored(&slices[..count]);
-            let written = timeout(self.stall, write).await.map_err(stalled)??;
-            if written == 0 {
-                return Err(WsError::Io(io::ErrorKind::WriteZero.into()));
+        let stall = self.stall;
+        let stalled = |_| WsError::Stalled { after: stall };
+        let mut body = body;
+        loop {
+            let head = self.head.get(self.written..).unwrap_or_default();
+            if head.is_empty() && body.is_empty() {
+                break;
             }
-            self.meter.wrote(written);
-            rest.advance(written);
+            let slices = [IoSlice::new(head), IoSlice::new(&body)];
+            let written = if body.is_empty() {
+                timeout(self.stall, self.io.write(head)).await
+            } else {
+                timeout(self.stall, self.io.write_vectored(&slices)).await
+            };
+            let written = written.map_err(stalled)??;
+            let of_head = written.min(head.len());
+            body.advance(written - of_head);
+            self.wrote(written)?;
         }
         timeout(self.stall, self.io.flush())
             .await
             .map_err(stalled)??;
         self.broken = false;
+        self.finish();
+        Ok(())
+    }
+
+    /// All that was put is sent.
+    fn finish(&mut self) {
+        self.written = 0;
         let room = self.head.capacity();
         if room > MOST_KEPT || self.calm.after(self.head.len() < room / 16) {
             // A link that has become idle keeps no trace of its busiest moment, from a few messages on.
             self.head = Vec::new();
         }
         self.head.clear();
-        Ok(())
     }
 }
 

@@ -1,0 +1,100 @@
+//! Who may write: whoever holds the pen, and there is one.
+//!
+//! The writer's task brings it, and lays it down while it sleeps and while others have their turn. Whoever has queued much
+//! may take it then, writes what the system takes at once, and lays it down again.
+
+// All that a model checker puts something else in place of.
+use crate::sync::{Mutex, Notify};
+
+/// Where the pen lies while nobody writes.
+#[derive(Debug)]
+pub(crate) struct Desk<P> {
+    place: Mutex<Place<P>>,
+    back: Notify,
+}
+
+#[derive(Debug)]
+struct Place<P> {
+    pen: Option<P>,
+    /// The writer waits for it: nobody else gets it any more.
+    awaited: bool,
+}
+
+impl<P> Desk<P> {
+    /// The pen is not there yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            place: Mutex::new(Place {
+                pen: None,
+                awaited: false,
+            }),
+            back: Notify::new(),
+        }
+    }
+
+    pub(crate) fn lay_down(&self, pen: P) {
+        let awaited = {
+            let mut place = self.place.lock();
+            place.pen = Some(pen);
+            place.awaited
+        };
+        if awaited {
+            self.back.notify_one();
+        }
+    }
+
+    /// The pen, unless somebody has it or the writer waits for it; to be laid down again soon, as the writer may wait by then.
+    pub(crate) fn borrow(&self) -> Option<P> {
+        let mut place = self.place.lock();
+        match place.awaited {
+            true => None,
+            false => place.pen.take(),
+        }
+    }
+
+    /// The pen, for the writer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nobody else gets the pen until the next call has come to its end.
+    pub(crate) async fn take(&self) -> P {
+        loop {
+            {
+                let mut place = self.place.lock();
+                if let Some(pen) = place.pen.take() {
+                    place.awaited = false;
+                    return pen;
+                }
+                place.awaited = true;
+            }
+            self.back.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_has_it_and_the_writer_comes_first() {
+        let desk = Desk::new();
+        assert_eq!(desk.borrow(), None, "the writer has not brought it yet");
+        desk.lay_down("pen");
+        let borrowed = desk.borrow().expect("it lies there");
+        assert_eq!(desk.borrow(), None);
+        let mut writer = pin!(desk.take());
+        assert_eq!(writer.as_mut().now_or_never(), None);
+        desk.lay_down(borrowed);
+        assert_eq!(desk.borrow(), None, "the writer waits for it");
+        assert_eq!(writer.now_or_never(), Some("pen"));
+        desk.lay_down("pen");
+        assert_eq!(desk.borrow(), Some("pen"));
+        desk.lay_down("pen");
+        assert_eq!(desk.take().now_or_never(), Some("pen"));
+    }
+}
