@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    MuxId, Payload,
+    MuxId,
     wire::{Flags, Message, MuxConnectError, MuxRejection, Op, Text},
 };
 
@@ -93,12 +93,15 @@ impl Connection {
     pub(super) fn on_server_msg(&mut self, now: Instant, message: Message) {
         let mux = message.mux.get();
         let eof = message.flags.contains(Flags::EOF);
-        let failed = message.flags.contains(Flags::PAYLOAD_IS_ERR);
-        let Some(stream) = self.counted(now, &message) else {
-            return;
+        // Looked up once where all is well: this is what the items of a stream come by.
+        let stream = match self.calls.get_mut(&mux) {
+            Some(Call::Stream(stream)) if stream.opened => stream,
+            _ => return self.unknown_call(&message),
         };
-        let (capacity, unconsumed) = (stream.capacity.output, stream.unconsumed);
-        if failed {
+        if let Err(error) = stream.count(now, &message) {
+            return self.fail_call(mux, error);
+        }
+        if message.flags.contains(Flags::PAYLOAD_IS_ERR) {
             let error = CallError::Remote(Text::from(message.payload).detached());
             if eof {
                 self.end_call(mux, Err(error));
@@ -110,51 +113,52 @@ impl Connection {
         }
         let content = message.into_content();
         if !(eof && content.is_absent()) {
-            if unconsumed >= capacity {
+            let capacity = stream.capacity.output;
+            if stream.unconsumed >= capacity {
                 self.fail_call(mux, CallError::CapacityMismatch { capacity });
                 return;
             }
-            self.deliver_item(mux, content);
+            stream.unconsumed += 1;
+            let payload = present(content);
+            let cost = Unread::cost(payload.len());
+            #[cfg(feature = "__faults")]
+            if self.config.fault == Some(Fault::ItemDropped)
+                && (capacity > 1 && stream.unconsumed == capacity && !eof)
+            {
+                return;
+            }
+            let stream = if self.config.inbound.admits(cost, self.shed_bytes) {
+                Some(stream)
+            } else {
+                self.shed((mux, true, cost));
+                // Which may have ended this one.
+                match self.calls.get_mut(&mux) {
+                    Some(Call::Stream(stream)) => Some(stream),
+                    _ => None,
+                }
+            };
+            if let Some(stream) = stream {
+                #[cfg(feature = "__faults")]
+                if self.config.fault == Some(Fault::ItemTwice) && payload.len() % 16 == 7 {
+                    let charge = self.config.inbound.charge_over(cost);
+                    self.events.push_back(Event::Item {
+                        mux: MuxId::new(mux),
+                        payload: payload.clone(),
+                        charge,
+                    });
+                }
+                let charge = stream.unread.charge(&self.config.inbound, cost);
+                self.holders.grew((stream.unread.held(), mux, true));
+                self.events.push_back(Event::Item {
+                    mux: MuxId::new(mux),
+                    payload,
+                    charge,
+                });
+            }
         }
         if eof {
             self.end_call(mux, Ok(()));
         }
-    }
-
-    fn deliver_item(&mut self, mux: u64, payload: Payload) {
-        let payload = present(payload);
-        let cost = Unread::cost(payload.len());
-        if let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) {
-            stream.unconsumed += 1;
-            let full = stream.unconsumed == stream.capacity.output;
-            #[cfg(feature = "__faults")]
-            if full && stream.capacity.output > 1 && self.faulty(Fault::ItemDropped) {
-                return;
-            }
-            let _ = full;
-        }
-        if self.has_to_shed(cost) {
-            self.shed((mux, true, cost));
-        }
-        #[cfg(feature = "__faults")]
-        if self.faulty(Fault::ItemTwice) && payload.len() % 16 == 7 {
-            let charge = self.config.inbound.charge_over(cost);
-            self.events.push_back(Event::Item {
-                mux: MuxId::new(mux),
-                payload: payload.clone(),
-                charge,
-            });
-        }
-        let Some(Call::Stream(stream)) = self.calls.get_mut(&mux) else {
-            return;
-        };
-        let charge = stream.unread.charge(&self.config.inbound, cost);
-        self.holders.grew((stream.unread.held(), mux, true));
-        self.events.push_back(Event::Item {
-            mux: MuxId::new(mux),
-            payload,
-            charge,
-        });
     }
 
     /// The remote ended a stream of ours: nothing is left to tell it.
@@ -209,19 +213,8 @@ impl Connection {
         // Looked up twice, because a stream that is returned can't be failed in the same breath.
         match self.calls.get_mut(&mux) {
             Some(Call::Stream(stream)) if stream.opened => {
-                if message.op != Op::AckMux {
-                    // An ack tells nothing but that the stream was opened: silence is counted from there.
-                    stream.hear(now);
-                }
-                let want = stream.recv_seq;
-                if message.seq != want {
-                    self.fail_call(
-                        mux,
-                        CallError::OutOfSequence {
-                            want,
-                            got: message.seq,
-                        },
-                    );
+                if let Err(error) = stream.count(now, message) {
+                    self.fail_call(mux, error);
                     return None;
                 }
             }
@@ -231,10 +224,7 @@ impl Connection {
             }
         }
         match self.calls.get_mut(&mux) {
-            Some(Call::Stream(stream)) => {
-                stream.recv_seq = stream.recv_seq.wrapping_add(1);
-                Some(stream)
-            }
+            Some(Call::Stream(stream)) => Some(stream),
             _ => None,
         }
     }

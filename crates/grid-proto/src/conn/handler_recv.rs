@@ -156,12 +156,15 @@ impl Connection {
 
     pub(super) fn on_client_msg(&mut self, message: Message) {
         let mux = message.mux.get();
-        if !self.incoming.contains_key(&mux) {
+        // Looked up once where all is well: this is what the items of a stream come by.
+        let Some(open) = self.incoming.get_mut(&mux) else {
             return self.unknown_stream(mux, true);
-        }
-        let Some(open) = self.counted_incoming(&message) else {
-            return;
         };
+        let want = open.recv_seq;
+        if message.seq != want {
+            return self.break_off(mux, mismatch(want, message.seq));
+        }
+        open.recv_seq = want.wrapping_add(1);
         let stream = ServeId {
             mux: message.mux,
             serial: open.serial,
@@ -188,11 +191,15 @@ impl Connection {
         let payload = super::items::present(message.into_content());
         let cost = Unread::cost(payload.len());
         open.unconsumed += 1;
-        if self.has_to_shed(cost) {
+        let open = if self.config.inbound.admits(cost, self.shed_bytes) {
+            open
+        } else {
             self.shed((mux, false, cost));
-        }
-        let Some(open) = self.incoming.get_mut(&mux) else {
-            return;
+            // Which may have ended this one.
+            match self.incoming.get_mut(&mux) {
+                Some(open) => open,
+                None => return,
+            }
         };
         let charge = open.unread.charge(&self.config.inbound, cost);
         self.holders.grew((open.unread.held(), mux, false));

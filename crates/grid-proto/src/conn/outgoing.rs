@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{config::Capacity, credit::Credits, unread::Unread};
+use crate::wire::{Message, Op};
+
+use super::{config::Capacity, credit::Credits, error::CallError, unread::Unread};
 
 /// Periods after which the silence of a stream is judged.
 pub(super) const SILENT: u32 = 2;
@@ -121,6 +123,24 @@ impl OutStream {
     pub(super) fn hear(&mut self, now: Instant) {
         self.heard = now;
         self.pinged = None;
+    }
+
+    /// Hears a message that is counted, and checks its number.
+    ///
+    /// # Errors
+    /// It is not the next.
+    #[inline]
+    pub(super) fn count(&mut self, now: Instant, message: &Message) -> Result<(), CallError> {
+        if message.op != Op::AckMux {
+            // An ack tells nothing but that the stream was opened: silence is counted from there.
+            self.hear(now);
+        }
+        let (want, got) = (self.recv_seq, message.seq);
+        if got != want {
+            return Err(CallError::OutOfSequence { want, got });
+        }
+        self.recv_seq = want.wrapping_add(1);
+        Ok(())
     }
 
     /// When something of this stream is due next.

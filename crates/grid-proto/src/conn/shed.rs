@@ -59,11 +59,6 @@ impl Holders {
 }
 
 impl Connection {
-    /// Whether too much is held for `bytes` more, beyond what streams that were ended for it are about to give back.
-    pub(super) fn has_to_shed(&self, bytes: usize) -> bool {
-        !self.config.inbound.admits(bytes, self.shed_bytes)
-    }
-
     /// Makes room by ending the stream that holds most bytes unread, with the item that comes: its mux, whether that is of
     /// a call of ours, and what it counts.
     pub(super) fn shed(&mut self, (of, by_us, cost): (u64, bool, usize)) {
@@ -266,7 +261,7 @@ mod tests {
             let this = *seq;
             *seq += 1;
             let cost = Unread::cost(bytes);
-            let ends = self.conn.has_to_shed(cost).then(|| {
+            let ends = (!self.conn.config.inbound.admits(cost, self.conn.shed_bytes)).then(|| {
                 let comes = self.conn.unread(mux, ours).expect("open") + cost;
                 let others = self.conn.all_holders().into_iter();
                 let (_, mux, ours) = others.chain([(comes, mux, ours)]).max().expect("one");
