@@ -54,7 +54,7 @@ fn filled(fill: impl FnOnce(&Shared) + Send + 'static) -> (Shared, thread::JoinH
 
 fn one_item() -> Explored {
     explore(|| {
-        let (inbox, reader) = filled(|inbox| wake(inbox.push(1)));
+        let (inbox, reader) = filled(|inbox| wake(inbox.push([1])));
         assert_eq!(recv(&inbox, &mut Part::default()), Some(Ok(1)));
         reader.join().unwrap();
     })
@@ -63,8 +63,8 @@ fn one_item() -> Explored {
 fn all_items() -> Explored {
     explore(|| {
         let (inbox, reader) = filled(|inbox| {
-            wake(inbox.push(1));
-            wake(inbox.push(2));
+            wake(inbox.push([1]));
+            wake(inbox.push([2]));
             wake(inbox.end(Ok(())));
         });
         let mut taken = Part::default();
@@ -88,7 +88,7 @@ fn input_end() -> Explored {
 fn error_after_items() -> Explored {
     explore(|| {
         let (inbox, reader) = filled(|inbox| {
-            wake(inbox.push(1));
+            wake(inbox.push([1]));
             wake(inbox.end(Err("lost")));
         });
         let mut taken = Part::default();
@@ -108,7 +108,7 @@ fn cancelled() -> Explored {
         let reader = {
             let table = table.clone();
             thread::spawn(move || {
-                let waker = table.lock().as_ref().and_then(|inbox| inbox.push(1));
+                let waker = table.lock().as_ref().and_then(|inbox| inbox.push([1]));
                 wake(waker);
             })
         };
@@ -143,8 +143,8 @@ fn cancelled() -> Explored {
 fn given_up() -> Explored {
     explore(|| {
         let inbox: Shared = Arc::new(Inbox::new());
-        wake(inbox.push(1));
-        wake(inbox.push(2));
+        wake(inbox.push([1]));
+        wake(inbox.push([2]));
         wake(inbox.end_input());
         let session = {
             let inbox = inbox.clone();

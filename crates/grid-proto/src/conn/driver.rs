@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Instant};
 
 use crate::{
-    MuxId,
+    MuxId, Payload,
     wire::{Message, Op},
 };
 
@@ -11,7 +11,8 @@ use crate::{
 use super::Config;
 use super::{
     Connection,
-    event::{Event, Routes},
+    budget::Charge,
+    event::{Event, Routes, ServeId},
 };
 
 impl Connection {
@@ -193,6 +194,88 @@ impl Connection {
             self.all_told();
         }
         event
+    }
+
+    /// As [`poll_event`](Self::poll_event), where the next thing that happened is one more item of this stream of ours: for
+    /// whoever has found out where the one before it belongs.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, MuxId, Payload, SubrouteId, wire::{Message, MuxRejection, Op}};
+    /// use grid_proto::conn::{Capacity, Config, Connection, Event, NewStream, Routes};
+    ///
+    /// # struct Served;
+    /// # impl Routes for Served {
+    /// #     fn single(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<u32, MuxRejection> { Ok(0) }
+    /// #     fn stream(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<(u32, Capacity), MuxRejection> {
+    /// #         Ok((0, Capacity::new(1, 1)))
+    /// #     }
+    /// # }
+    /// let now = Instant::now();
+    /// let mut connection = Connection::new(Config::default(), now);
+    /// let mux = connection.open(now, NewStream::new(HandlerId::new(9), Capacity::new(0, 2), Payload::Absent))?;
+    /// connection.poll_transmit(now, &mut Vec::new(), 64 << 10);
+    /// connection.handle_message(now, Message::new(Op::AckMux, mux), &Served);
+    /// for seq in [1, 2] {
+    ///     connection.handle_message(now, Message { seq, ..Message::new(Op::MuxServerMsg, mux) }, &Served);
+    /// }
+    /// assert!(matches!(connection.poll_event(), Some(Event::Item { .. })));
+    /// assert!(connection.poll_item(MuxId::new(mux.get() + 1)).is_none(), "it is another's");
+    /// assert!(connection.poll_item(mux).is_some());
+    /// assert!(connection.poll_item(mux).is_none());
+    /// # Ok::<(), grid_proto::conn::SubmitError>(())
+    /// ```
+    #[inline]
+    pub fn poll_item(&mut self, mux: MuxId) -> Option<(Payload, Charge)> {
+        match self.events.front() {
+            Some(Event::Item { mux: next, .. }) if *next == mux => {}
+            _ => return None,
+        }
+        match self.events.pop_front() {
+            Some(Event::Item {
+                payload, charge, ..
+            }) => Some((payload, charge)),
+            _ => None,
+        }
+    }
+
+    /// As [`poll_item`](Self::poll_item), for a stream that is being served.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use grid_proto::{HandlerId, MuxId, Payload, SubrouteId, wire::{Message, MuxRejection, Op}};
+    /// use grid_proto::conn::{Capacity, Config, Connection, Event, Routes};
+    ///
+    /// # struct Served;
+    /// # impl Routes for Served {
+    /// #     fn single(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<u32, MuxRejection> { Ok(0) }
+    /// #     fn stream(&self, _: HandlerId, _: Option<&SubrouteId>) -> Result<(u32, Capacity), MuxRejection> {
+    /// #         Ok((0, Capacity::new(2, 0)))
+    /// #     }
+    /// # }
+    /// let now = Instant::now();
+    /// let mut connection = Connection::new(Config::default(), now);
+    /// connection.handle_message(now, Message::new(Op::ConnectMux, MuxId::new(1)), &Served);
+    /// let Some(Event::Opened(opened)) = connection.poll_event() else { panic!("no stream") };
+    /// for seq in [1, 2] {
+    ///     connection.handle_message(now, Message { seq, ..Message::new(Op::MuxClientMsg, MuxId::new(1)) }, &Served);
+    /// }
+    /// assert!(matches!(connection.poll_event(), Some(Event::Received { .. })));
+    /// assert!(connection.poll_received(opened.stream).is_some());
+    /// assert!(connection.poll_received(opened.stream).is_none());
+    /// ```
+    #[inline]
+    pub fn poll_received(&mut self, stream: ServeId) -> Option<(Payload, Charge)> {
+        match self.events.front() {
+            Some(Event::Received { stream: next, .. }) if *next == stream => {}
+            _ => return None,
+        }
+        match self.events.pop_front() {
+            Some(Event::Received {
+                payload, charge, ..
+            }) => Some((payload, charge)),
+            _ => None,
+        }
     }
 
     fn all_told(&mut self) {

@@ -124,7 +124,11 @@ impl Core {
                 payload,
                 charge,
             } => match self.streams.get(&mux) {
-                Some(pipe) => todo.wakes.add(pipe.push(payload, charge)),
+                // Items come in rows of a stream: one look, one lock and one wake for all of a row.
+                Some(pipe) => {
+                    let more = || self.conn.poll_item(mux);
+                    todo.wakes.add(pipe.push((payload, charge), more));
+                }
                 None => todo.dropped.push(payload),
             },
             Event::Writable { mux } => {
@@ -167,7 +171,10 @@ impl Core {
                 payload,
                 charge,
             } => match self.serving.get(&stream) {
-                Some((pipe, _)) => todo.wakes.add(pipe.push(payload, charge)),
+                Some((pipe, _)) => {
+                    let more = || self.conn.poll_received(stream);
+                    todo.wakes.add(pipe.push((payload, charge), more));
+                }
                 None => todo.dropped.push(payload),
             },
             Event::InputEnded { stream } => {

@@ -175,7 +175,8 @@ async fn what_was_given_up_counts_as_gone_until_it_is() {
     let session = session(&pair);
     let budget = &session.link.inbound;
     let (most, payload) = (budget.limit() / 4 * 3, Payload::from("x"));
-    let fill = |pipe: &Pipe| drop(pipe.push(payload.clone(), budget.charge(most).unwrap()));
+    let item = || (payload.clone(), budget.charge(most).unwrap());
+    let fill = |pipe: &Pipe| drop(pipe.push(item(), || None));
     let pipes = [1, 2].map(|mux| Pipe::new(&session, Side::Caller(MuxId::new(mux)), 1));
     let mut todo = Todo::default();
     fill(&pipes[0]);

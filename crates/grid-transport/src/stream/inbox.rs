@@ -71,9 +71,12 @@ impl<T: Weigh, E: Clone> Inbox<T, E> {
         }
     }
 
-    pub(crate) fn push(&self, item: T) -> Option<Waker> {
+    /// Takes in items that have come in a row. `items` runs under the lock.
+    pub(crate) fn push(&self, items: impl IntoIterator<Item = T>) -> Option<Waker> {
         let mut state = self.state.lock();
-        state.items.push_back(item);
+        items
+            .into_iter()
+            .for_each(|item| state.items.push_back(item));
         state.reader.take()
     }
 

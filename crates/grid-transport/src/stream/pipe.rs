@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    iter::{from_fn, once},
     mem,
     sync::{
         Arc, Weak,
@@ -112,13 +113,20 @@ impl Pipe {
 
     // --- what the session says; all under its lock, so nothing is woken here
 
+    /// Takes in an item, and those that follow it for as long as there are more.
     pub(crate) fn push(
         &self,
-        payload: Payload,
-        charge: Charge,
+        first: (Payload, Charge),
+        more: impl FnMut() -> Option<(Payload, Charge)>,
     ) -> (Option<Waker>, Option<Arc<Notify>>) {
-        add(&self.bytes_in, payload.len() as u64);
-        (self.inbox.push(Item { payload, charge }), None)
+        let mut bytes = 0;
+        let items = once(first).chain(from_fn(more));
+        let waker = self.inbox.push(items.map(|(payload, charge)| {
+            bytes += payload.len() as u64;
+            Item { payload, charge }
+        }));
+        add(&self.bytes_in, bytes);
+        (waker, None)
     }
 
     pub(crate) fn end_input(&self) -> (Option<Waker>, Option<Arc<Notify>>) {
