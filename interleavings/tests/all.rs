@@ -13,6 +13,7 @@ const FAULTS: &str = include_str!("../faults.txt");
 const BOUNDED: &[(&str, &str, usize)] = &[
     ("monitor", "the writer hears of what is queued", 4),
     ("monitor", "two submit and the writer hears of both", 3),
+    ("monitor", "the writer hears of items", 3),
     (
         "monitor",
         "nothing begins after the end, whoever ends it",

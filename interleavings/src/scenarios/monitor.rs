@@ -16,7 +16,9 @@ use crate::{
 pub(crate) const CHECKS: &[(&str, fn() -> Explored)] = &[
     ("the writer hears of what is queued", writer),
     ("two submit and the writer hears of both", two_submitters),
+    ("the writer hears of items", items),
     ("one who finds no room hears of it", room),
+    ("an item without room hears of it", item_without_room),
     ("an end reaches one who waits for room", end_without_room),
     ("an end reaches the writer, with its cause", end_reaches_the_writer),
     ("nothing begins after the end, whoever ends it", two_ends),
@@ -45,6 +47,10 @@ impl State for Queue {
             ended: self.cause.is_some(),
         };
         (now, &mut self.sleepers)
+    }
+
+    fn sleepers(&mut self) -> &mut Sleepers {
+        &mut self.sleepers
     }
 }
 
@@ -88,6 +94,24 @@ fn submit(session: &Session) -> Submitted {
         queue.submitted += 1;
         Submitted::Done
     })
+}
+
+/// As items are submitted.
+fn submit_item(session: &Session) -> Submitted {
+    let (sent, wakes) = session.queue(|queue| {
+        if queue.cause.is_some() {
+            return Err(Submitted::Ended);
+        }
+        if queue.queued >= queue.limit {
+            queue.sleepers.starve();
+            return Err(Submitted::Full);
+        }
+        queue.queued += 1;
+        queue.submitted += 1;
+        Ok(Submitted::Done)
+    });
+    session.ring(&wakes);
+    sent.unwrap_or_else(|failed| failed)
 }
 
 /// As callers submit: the wake is made before the try.
@@ -145,6 +169,34 @@ fn writer() -> Explored {
         };
         assert_eq!(block_on(write(&session, 2)), 2);
         assert_eq!(caller.join().unwrap(), [Submitted::Done, Submitted::Done]);
+    })
+}
+
+/// Within three preemptions.
+fn items() -> Explored {
+    explore_to(3, || {
+        let session = session(2);
+        let caller = {
+            let session = session.clone();
+            thread::spawn(move || [submit_item(&session), submit_item(&session)])
+        };
+        assert_eq!(block_on(write(&session, 2)), 2);
+        assert_eq!(caller.join().unwrap(), [Submitted::Done, Submitted::Done]);
+    })
+}
+
+/// There is room by the time that it says that it waits for some: whoever made it does not look again.
+fn item_without_room() -> Explored {
+    explore(|| {
+        let session = session(1);
+        let room = session.room.notified();
+        let (failed, wakes) = session.queue(|queue| {
+            queue.sleepers.starve();
+            Err::<(), _>(Submitted::Full)
+        });
+        session.ring(&wakes);
+        assert_eq!(failed, Err(Submitted::Full));
+        block_on(room);
     })
 }
 

@@ -36,6 +36,10 @@ impl State for Queue {
         };
         (now, &mut self.sleepers)
     }
+
+    fn sleepers(&mut self) -> &mut Sleepers {
+        &mut self.sleepers
+    }
 }
 
 /// What the writer's task brings.

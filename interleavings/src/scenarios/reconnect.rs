@@ -54,6 +54,10 @@ impl State for Calls {
         };
         (now, &mut self.sleepers)
     }
+
+    fn sleepers(&mut self) -> &mut Sleepers {
+        &mut self.sleepers
+    }
 }
 
 impl Session {

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Session,
     dispatch::Outcomes,
-    monitor::{self, Now, Sleepers, State},
+    monitor::{self, Sleepers},
     outcome::{self, Waiting},
     waiters::{Owed, Waiters},
     watch::fire,
@@ -77,7 +77,7 @@ impl Core {
     }
 
     /// Sorts what the machine reports and wants.
-    fn settle(&mut self, session: &Arc<Session>, effects: &mut Effects) {
+    pub(super) fn settle(&mut self, session: &Arc<Session>, effects: &mut Effects) {
         if self.cause.is_none()
             && let Some(reason) = self.conn.close_reason()
         {
@@ -211,7 +211,7 @@ impl Core {
     }
 
     /// After a panic of the machine: everybody who waits is told, without asking it again.
-    fn break_down(&mut self, session: &Session, effects: &mut Effects) {
+    pub(super) fn break_down(&mut self, session: &Session, effects: &mut Effects) {
         self.broken = true;
         let cause = self
             .cause
@@ -240,30 +240,6 @@ impl Core {
     }
 }
 
-impl State for Core {
-    fn look(&mut self) -> (Now, &mut Sleepers) {
-        let ended = self.broken || self.cause.is_some();
-        // A broken machine isn't asked anything.
-        let now = if self.broken {
-            Now {
-                ended,
-                ..Now::default()
-            }
-        } else {
-            Now {
-                wants_transmit: self.conn.wants_transmit(),
-                due: self.conn.poll_timeout(),
-                // Asked only where somebody waits for it: each call comes by here.
-                has_room: self.sleepers.is_starved()
-                    && (self.conn.has_room() || self.conn.take_urgent_room()),
-                idle: self.sleepers.is_draining() && self.conn.is_idle(),
-                ended,
-            }
-        };
-        (now, &mut self.sleepers)
-    }
-}
-
 /// Who waits for an answer, and what came.
 type Answered = (Owed, Result<Payload, Failure>);
 
@@ -273,7 +249,7 @@ pub(crate) struct Effects {
     /// None where nothing was reported, which is so of most that callers do.
     todo: Option<Box<Todo>>,
     cause: Option<Arc<LinkCause>>,
-    sleepers: monitor::Wakes,
+    pub(super) sleepers: monitor::Wakes,
     /// The queue takes less than before, and so does that of the node.
     freed: bool,
 }

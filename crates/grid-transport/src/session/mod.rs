@@ -16,8 +16,10 @@ mod call_tests;
 mod core;
 mod dispatch;
 mod early;
+mod items;
 #[cfg(test)]
 mod leak_tests;
+mod look;
 mod monitor;
 mod outcome;
 mod pen;

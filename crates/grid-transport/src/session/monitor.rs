@@ -19,6 +19,9 @@ use std::time::Instant;
 pub(crate) trait State {
     /// How things are, and who sleeps.
     fn look(&mut self) -> (Now, &mut Sleepers);
+
+    /// Who sleeps.
+    fn sleepers(&mut self) -> &mut Sleepers;
 }
 
 /// How things are.
@@ -110,6 +113,18 @@ impl Sleepers {
         self.draining
     }
 
+    /// There is something to send, and all else is as it was.
+    fn queued(&mut self) -> Wakes {
+        let writer = self.writer == Writing::Asleep;
+        if writer {
+            self.writer = Writing::Woken;
+        }
+        Wakes {
+            writer,
+            ..Wakes::default()
+        }
+    }
+
     fn is_idle(&self, now: &Now) -> bool {
         now.ended || (now.idle && self.writer != Writing::Busy)
     }
@@ -196,6 +211,24 @@ impl<S: State> Monitor<S> {
         let result = f(&mut state);
         let (now, sleepers) = state.look();
         let wakes = sleepers.settle(&now);
+        drop(state);
+        (result, wakes)
+    }
+
+    /// As [`change`](Self::change), where `f` does nothing that concerns others but to put something in the queue. Where it has
+    /// failed all is looked at.
+    pub(crate) fn queue<R, E>(
+        &self,
+        f: impl FnOnce(&mut S) -> Result<R, E>,
+    ) -> (Result<R, E>, Wakes) {
+        let mut state = self.state.lock();
+        let result = f(&mut state);
+        let wakes = if result.is_ok() {
+            state.sleepers().queued()
+        } else {
+            let (now, sleepers) = state.look();
+            sleepers.settle(&now)
+        };
         drop(state);
         (result, wakes)
     }

@@ -85,6 +85,11 @@ impl StreamSender {
         if self.pipe.try_send(&mut item)?.is_none() {
             return Ok(());
         }
+        // In memory of its own, as all that it waits for would make the future of each item large.
+        Box::pin(self.send_later(item)).await
+    }
+
+    async fn send_later(&self, mut item: Payload) -> Result<(), SendError> {
         loop {
             let waits = self.pipe.waits();
             match self.pipe.try_send(&mut item)? {

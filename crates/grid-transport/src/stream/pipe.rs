@@ -213,7 +213,7 @@ impl Pipe {
         };
         loop {
             let mut is_plenty = false;
-            let sent = session.with(|core| {
+            let sent = session.send_items(|core| {
                 let sent = send(core);
                 if let Err(Blocked::QueueFull) = sent {
                     core.sleepers.starve();
