@@ -74,11 +74,17 @@ impl<P> Desk<P> {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
-
-    use futures_util::FutureExt;
+    use std::{
+        future::Future,
+        pin::{Pin, pin},
+        task::{Context, Poll, Waker},
+    };
 
     use super::*;
+
+    fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
 
     #[test]
     fn one_at_a_time_has_it_and_the_writer_comes_first() {
@@ -88,13 +94,13 @@ mod tests {
         let borrowed = desk.borrow().expect("it lies there");
         assert_eq!(desk.borrow(), None);
         let mut writer = pin!(desk.take());
-        assert_eq!(writer.as_mut().now_or_never(), None);
+        assert_eq!(poll(writer.as_mut()), Poll::Pending);
         desk.lay_down(borrowed);
         assert_eq!(desk.borrow(), None, "the writer waits for it");
-        assert_eq!(writer.now_or_never(), Some("pen"));
+        assert_eq!(poll(writer.as_mut()), Poll::Ready("pen"));
         desk.lay_down("pen");
         assert_eq!(desk.borrow(), Some("pen"));
         desk.lay_down("pen");
-        assert_eq!(desk.take().now_or_never(), Some("pen"));
+        assert_eq!(poll(pin!(desk.take())), Poll::Ready("pen"));
     }
 }
