@@ -37,6 +37,7 @@ mod compound;
 mod decode;
 mod encode;
 mod reader;
+mod writer;
 
 use serde::{Deserialize, Serialize};
 
