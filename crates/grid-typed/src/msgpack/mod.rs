@@ -36,6 +36,7 @@ mod access;
 mod compound;
 mod decode;
 mod encode;
+mod quick;
 mod reader;
 mod writer;
 
