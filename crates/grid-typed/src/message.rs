@@ -105,6 +105,9 @@ thread_local! {
     /// Values are encoded here and copied out at their length: a buffer that grows from nothing is allocated again and again,
     /// and one that is longer than what is in it costs an allocation more where it becomes a payload.
     static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// The lengths of the last two payloads. Where they are the same, as those of one kind of message often are, the next is
+    /// encoded in as much room of its own, and if it fills that it needs no copy.
+    static LENGTHS: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
 }
 
 /// The payload of a message, as typed calls and handlers make it for nodes of this project: a panic of the value's own
@@ -135,22 +138,29 @@ pub fn encode<M: Message>(value: &M) -> Result<Vec<u8>, EncodeError> {
 ///
 /// As [`encode`].
 pub fn encode_for<M: Message>(value: &M, ours: bool) -> Result<Vec<u8>, EncodeError> {
-    // What is encoded while a value is encoded finds none, and gets one of its own.
-    let mut room = ROOM.take();
+    let [before, last] = LENGTHS.get();
+    let mut room = match before == last && last <= KEPT {
+        true => Vec::with_capacity(last),
+        // What is encoded while a value is encoded finds none, and gets one of its own.
+        false => ROOM.take(),
+    };
     room.clear();
     let attempt = catch_unwind(AssertUnwindSafe(|| {
         let encoded = match ours {
             true => value.encode(&mut room),
             false => value.encode_plain(&mut room),
         };
-        encoded.map(|()| match room.len() > KEPT {
+        encoded.map(|()| match room.len() {
             // To copy that much costs more.
-            true => std::mem::take(&mut room),
-            false => room.as_slice().into(),
+            len if len == room.capacity() || len > KEPT => std::mem::take(&mut room),
+            _ => room.as_slice().into(),
         })
     }));
-    if room.capacity() <= KEPT {
+    if (1..=KEPT).contains(&room.capacity()) {
         ROOM.set(room);
+    }
+    if let Ok(Ok(payload)) = &attempt {
+        LENGTHS.set([last, payload.len()]);
     }
     attempt.unwrap_or_else(|panic| {
         Err(EncodeError::Panicked {
@@ -217,6 +227,20 @@ mod tests {
         }
     }
 
+    /// Encodes as the bytes that it has.
+    struct Once(Vec<u8>);
+
+    impl Message for Once {
+        fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+            out.extend_from_slice(&self.0);
+            Ok(())
+        }
+
+        fn decode(_: &mut &[u8]) -> Result<Self, DecodeError> {
+            Err(DecodeError::invalid("never read"))
+        }
+    }
+
     #[test]
     fn a_value_is_encoded_at_its_length_whatever_was_encoded_before_or_within_it() {
         let mut value = None;
@@ -232,6 +256,42 @@ mod tests {
             }
         }
         assert_eq!(encode(&Nested(vec![9], None)).expect("encodes"), [9, 9]);
+    }
+
+    #[test]
+    fn a_value_is_encoded_at_its_length_whether_the_last_were_as_long_or_not() {
+        for len in [
+            7, 7, 7, 7, 7, 9, 9, 9, 8, 8, 8, 0, 0, 0, KEPT, KEPT, KEPT, 1, 1, 1,
+        ] {
+            let own: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            let encoded = encode(&Once(own.clone())).expect("encodes");
+            assert_eq!(encoded, own);
+            assert_eq!(encoded.capacity(), encoded.len());
+        }
+    }
+
+    #[test]
+    fn what_fills_the_room_that_is_expected_is_not_copied() {
+        struct Seen(Cell<*const u8>);
+
+        impl Message for Seen {
+            fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+                out.extend_from_slice(&[7; 100]);
+                self.0.set(out.as_ptr());
+                Ok(())
+            }
+
+            fn decode(_: &mut &[u8]) -> Result<Self, DecodeError> {
+                Err(DecodeError::invalid("never read"))
+            }
+        }
+
+        let seen = Seen(Cell::new(std::ptr::null()));
+        let mut encoded = Vec::new();
+        for _ in 0..3 {
+            encoded = encode(&seen).expect("encodes");
+        }
+        assert_eq!(encoded.as_ptr(), seen.0.get());
     }
 
     #[test]

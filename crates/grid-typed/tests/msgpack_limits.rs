@@ -227,3 +227,37 @@ fn borrowed_data_is_not_copied() {
     assert_eq!((text, &raw[..]), ("text", &b"raw"[..]));
     assert!(bytes.as_ptr_range().contains(&text.as_ptr()));
 }
+
+#[test]
+fn text_is_utf8_wherever_it_is_not() {
+    for len in 0..40_usize {
+        for before in 0..8 {
+            // Texts stand at any place among other values.
+            let mut bytes = vec![0xc0; before];
+            let text: String = ('a'..='z').cycle().take(len).collect();
+            bytes.extend(msgpack::to_vec(&text).expect("encodes"));
+            let read = |bytes: &[u8]| msgpack::from_slice::<String>(&bytes[before..]);
+            assert_eq!(read(&bytes).expect("text"), text);
+            let begin = bytes.len() - len;
+            for at in 0..len {
+                for wrong in [0x80, 0xc3, 0xe2, 0xff] {
+                    let mut other = bytes.clone();
+                    other[begin + at] = wrong;
+                    let error = read(&other).expect_err("not UTF-8").to_string();
+                    let end = bytes.len() - before;
+                    assert_eq!(
+                        error,
+                        format!("unsuitable value, bytes, expected a string at byte {end}")
+                    );
+                }
+                if let Some(two) = bytes.get_mut(begin + at..begin + at + 2) {
+                    let ascii = [two[0], two[1]];
+                    two.copy_from_slice("é".as_bytes());
+                    let expected = format!("{}é{}", &text[..at], &text[at + 2..]);
+                    assert_eq!(read(&bytes).expect("text"), expected);
+                    bytes[begin + at..begin + at + 2].copy_from_slice(&ascii);
+                }
+            }
+        }
+    }
+}

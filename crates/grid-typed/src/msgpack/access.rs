@@ -2,6 +2,7 @@
 
 use serde::de::value::{BorrowedBytesDeserializer, BorrowedStrDeserializer, I8Deserializer};
 use serde::de::{self, DeserializeSeed, Visitor};
+use serde::forward_to_deserialize_any;
 
 use super::decode::{Deserializer, mismatch};
 use super::reader::Header;
@@ -20,6 +21,7 @@ pub(super) struct Items<'a, 'de> {
 }
 
 impl<'a, 'de> Items<'a, 'de> {
+    #[inline]
     pub(super) fn new(
         de: &'a mut Deserializer<'de>,
         len: u32,
@@ -32,6 +34,7 @@ impl<'a, 'de> Items<'a, 'de> {
         }
     }
 
+    #[inline]
     pub(super) fn end(self) -> Result<(), DecodeError> {
         match self.left {
             0 => Ok(()),
@@ -70,6 +73,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_, 'de> {
 impl<'de> de::MapAccess<'de> for Items<'_, 'de> {
     type Error = DecodeError;
 
+    #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
@@ -78,12 +82,17 @@ impl<'de> de::MapAccess<'de> for Items<'_, 'de> {
             return Ok(None);
         };
         self.left = left;
-        self.de.begin_key(&mut self.fields);
+        // Most come in the order in which the struct has them, and need no look at whether they are text.
+        if let Some(name) = self.de.field(&mut self.fields) {
+            return seed.deserialize(Name(name)).map(Some);
+        }
+        self.de.at_key = true;
         let key = seed.deserialize(&mut *self.de).map(Some);
-        self.de.end_key();
+        self.de.at_key = false;
         key
     }
 
+    #[inline]
     fn next_value_seed<V: DeserializeSeed<'de>>(
         &mut self,
         seed: V,
@@ -93,6 +102,48 @@ impl<'de> de::MapAccess<'de> for Items<'_, 'de> {
 
     fn size_hint(&self) -> Option<usize> {
         self.reserve()
+    }
+}
+
+/// The name of a struct's field, which has been read.
+struct Name(&'static str);
+
+impl<'de> de::Deserializer<'de> for Name {
+    type Error = DecodeError;
+
+    #[inline]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        visitor.visit_borrowed_str(self.0)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        visitor.visit_enum(BorrowedStrDeserializer::new(self.0))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map struct identifier ignored_any
+    }
+
+    fn is_human_readable(&self) -> bool {
+        false
     }
 }
 
@@ -133,8 +184,9 @@ impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
         seed: V,
     ) -> Result<(V::Value, Self), DecodeError> {
         self.de.at_key = true;
-        let name = seed.deserialize(&mut *self.de)?;
-        Ok((name, self))
+        let name = seed.deserialize(&mut *self.de);
+        self.de.at_key = false;
+        name.map(|name| (name, self))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Arrays and maps that are being written.
 
-use rmp::encode;
 use serde::ser::{self, Serialize};
 
 use super::encode::{Serializer, length};
+use super::writer;
 use crate::EncodeError;
 
 #[derive(Clone, Copy)]
@@ -13,20 +13,12 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    pub(super) fn write(self, out: &mut Vec<u8>, len: u32) -> Result<(), EncodeError> {
+    #[inline]
+    pub(super) fn write(self, out: &mut Vec<u8>, len: u32) {
         match self {
-            Self::Array if len < 16 => {
-                out.push(0x90 | len as u8);
-                return Ok(());
-            }
-            Self::Map if len < 16 => {
-                out.push(0x80 | len as u8);
-                return Ok(());
-            }
-            Self::Array => encode::write_array_len(out, len)?,
-            Self::Map => encode::write_map_len(out, len)?,
-        };
-        Ok(())
+            Self::Array => writer::array_len(out, len),
+            Self::Map => writer::map_len(out, len),
+        }
     }
 }
 
@@ -46,6 +38,7 @@ pub(super) struct Compound<'s, 'o> {
 
 impl<'s, 'o> Compound<'s, 'o> {
     /// Writes the header. A length that isn't known is put right at the end.
+    #[inline]
     pub(super) fn open(
         serializer: &'s mut Serializer<'o>,
         shape: Shape,
@@ -54,7 +47,7 @@ impl<'s, 'o> Compound<'s, 'o> {
     ) -> Result<Self, EncodeError> {
         let start = serializer.out.len();
         let declared = length(len.unwrap_or(0))?;
-        shape.write(serializer.out, declared)?;
+        shape.write(serializer.out, declared);
         let header = serializer.out.len() - start;
         Ok(Self {
             serializer,
@@ -67,15 +60,18 @@ impl<'s, 'o> Compound<'s, 'o> {
         })
     }
 
+    #[inline]
     fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
         value.serialize(&mut *self.serializer)
     }
 
+    #[inline]
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
         self.count += 1;
         self.write(value)
     }
 
+    #[inline]
     fn field<T: Serialize + ?Sized>(
         &mut self,
         name: &'static str,
@@ -98,7 +94,7 @@ impl<'s, 'o> Compound<'s, 'o> {
     #[cold]
     fn correct(self) -> Result<(), EncodeError> {
         let mut header = Vec::new();
-        self.shape.write(&mut header, length(self.count)?)?;
+        self.shape.write(&mut header, length(self.count)?);
         let stood = self.start..self.start + self.header;
         self.serializer.out.splice(stood, header);
         Ok(())
@@ -111,10 +107,12 @@ macro_rules! elements {
             type Ok = ();
             type Error = EncodeError;
 
+            #[inline]
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
                 self.element(value)
             }
 
+            #[inline]
             fn end(self) -> Result<(), EncodeError> {
                 self.close()
             }
@@ -128,6 +126,7 @@ macro_rules! fields {
             type Ok = ();
             type Error = EncodeError;
 
+            #[inline]
             fn serialize_field<T: Serialize + ?Sized>(
                 &mut self,
                 name: &'static str,
@@ -136,6 +135,7 @@ macro_rules! fields {
                 self.field(name, value)
             }
 
+            #[inline]
             fn end(self) -> Result<(), EncodeError> {
                 self.close()
             }
@@ -155,14 +155,17 @@ impl ser::SerializeMap for Compound<'_, '_> {
     type Ok = ();
     type Error = EncodeError;
 
+    #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), EncodeError> {
         self.element(key)
     }
 
+    #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
         self.write(value)
     }
 
+    #[inline]
     fn end(self) -> Result<(), EncodeError> {
         self.close()
     }

@@ -5,6 +5,7 @@ use serde::de::{self, Error as _, Expected, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::access::{Extension, Items, Variant, name};
+use super::quick::Integer;
 use super::reader::{Header, Reader};
 use super::{EXTENSION, MAX_DEPTH};
 use crate::DecodeError;
@@ -14,8 +15,6 @@ pub(super) struct Deserializer<'de> {
     levels_left: usize,
     /// A map's key comes next, and may be a bin where a str is asked for.
     pub(super) at_key: bool,
-    /// The name of the field that comes next, as a short str, where its struct told it: it needs no look at its bytes.
-    known: Option<&'static str>,
 }
 
 impl<'de> Deserializer<'de> {
@@ -24,7 +23,6 @@ impl<'de> Deserializer<'de> {
             reader: Reader::new(input),
             levels_left: MAX_DEPTH,
             at_key: false,
-            known: None,
         }
     }
 
@@ -41,31 +39,23 @@ impl<'de> Deserializer<'de> {
         self.reader.header()
     }
 
-    /// A map's key comes next; it may be that of one of these fields, which are left without it and those before it.
+    /// Reads the name of one of these fields if one comes next, which are left without it and those before it.
     #[inline]
-    pub(super) fn begin_key(&mut self, fields: &mut &'static [&'static str]) {
-        self.at_key = true;
-        // Most come in the order in which the struct has them.
-        if let Some(at) = self.reader.next_of(fields)
-            && let Some((name, rest)) = fields.get(at..).and_then(<[_]>::split_first)
-        {
-            self.known = Some(name);
-            *fields = rest;
-        }
-    }
-
-    #[inline]
-    pub(super) fn end_key(&mut self) {
-        self.at_key = false;
-        self.known = None;
+    pub(super) fn field(&mut self, fields: &mut &'static [&'static str]) -> Option<&'static str> {
+        self.reader.field(fields)
     }
 
     /// The bytes of a str, or of a bin if that is a map's key.
+    #[inline]
     fn str_bytes(&mut self, expected: &dyn Expected) -> Result<&'de [u8], DecodeError> {
         if let Some(text) = self.reader.short_str() {
             self.at_key = false;
             return Ok(text);
         }
+        self.longer_str(expected)
+    }
+
+    fn longer_str(&mut self, expected: &dyn Expected) -> Result<&'de [u8], DecodeError> {
         let at_key = self.at_key;
         match self.header()? {
             Header::Str(len) => self.reader.take(len),
@@ -99,6 +89,7 @@ impl<'de> Deserializer<'de> {
         })
     }
 
+    #[inline]
     fn visit_map<V: Visitor<'de>>(
         &mut self,
         len: u32,
@@ -125,6 +116,7 @@ impl<'de> Deserializer<'de> {
         }))
     }
 
+    #[inline]
     fn nested<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
@@ -139,6 +131,20 @@ impl<'de> Deserializer<'de> {
         self.levels_left = left + 1;
         value
     }
+}
+
+/// What does not look like an integer is left to the visitor.
+macro_rules! integers {
+    ($($method:ident)*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+            match self.reader.integer() {
+                Some(Integer::Unsigned(value)) => visitor.visit_u64(value),
+                Some(Integer::Signed(value)) => visitor.visit_i64(value),
+                None => self.deserialize_any(visitor),
+            }
+        }
+    )*};
 }
 
 impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
@@ -163,42 +169,60 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         }
     }
 
-    forward_to_deserialize_any! { bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 unit unit_struct }
+    #[inline]
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        match self.reader.bool() {
+            Some(value) => visitor.visit_bool(value),
+            None => self.deserialize_any(visitor),
+        }
+    }
+
+    integers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+    }
+
+    forward_to_deserialize_any! { f32 f64 unit unit_struct }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let bytes = self.str_bytes(&visitor)?;
         self.visit_str(bytes, visitor)
     }
 
+    #[inline]
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.deserialize_str(visitor)
+        let bytes = self.str_bytes(&visitor)?;
+        // A copy begins where whole words can be looked at, which a str among other values hardly ever does.
+        match String::from_utf8(bytes.to_vec()) {
+            Ok(text) => visitor.visit_string(text),
+            Err(_) => visitor.visit_borrowed_bytes(bytes),
+        }
     }
 
     fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_str(visitor)
     }
 
-    #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let Some(name) = self.known.take() else {
-            return self.deserialize_str(visitor);
-        };
-        self.at_key = false;
-        self.reader.pass(name);
-        visitor.visit_borrowed_str(name)
+        self.deserialize_str(visitor)
     }
 
+    #[inline]
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.header()? {
-            Header::Bin(len) => visitor.visit_borrowed_bytes(self.reader.take(len)?),
-            other => Err(mismatch(other, &visitor)),
+        self.at_key = false;
+        if let Some(len) = self.reader.bin() {
+            return visitor.visit_borrowed_bytes(self.reader.take(len)?);
         }
+        let other = self.header()?;
+        Err(mismatch(other, &visitor))
     }
 
+    #[inline]
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_bytes(visitor)
     }
 
+    #[inline]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         if self.reader.skip_nil() {
             visitor.visit_none()
@@ -255,6 +279,10 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
+        if let Some(len) = self.reader.short_map() {
+            self.at_key = false;
+            return self.visit_map(len, fields, visitor);
+        }
         match self.header()? {
             Header::Map(len) => self.visit_map(len, fields, visitor),
             other => Err(mismatch(other, &visitor)),
@@ -287,6 +315,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
     }
 }
 
+#[cold]
 pub(super) fn mismatch(found: Header, expected: &dyn Expected) -> DecodeError {
     let found = match found {
         Header::Nil => Unexpected::Unit,

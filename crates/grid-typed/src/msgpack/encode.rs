@@ -1,13 +1,11 @@
 //! The serde serializer.
 
-use std::io;
-
-use rmp::encode::{self, ValueWriteError};
+use rmp::Marker;
 use serde::ser::{self, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::compound::{Compound, Shape};
-use super::{EXTENSION, MAX_DEPTH};
+use super::{EXTENSION, MAX_DEPTH, writer};
 use crate::EncodeError;
 
 pub(super) struct Serializer<'o> {
@@ -18,6 +16,7 @@ pub(super) struct Serializer<'o> {
 }
 
 impl<'o> Serializer<'o> {
+    #[inline]
     pub(super) fn new(out: &'o mut Vec<u8>) -> Self {
         Self {
             out,
@@ -26,32 +25,8 @@ impl<'o> Serializer<'o> {
         }
     }
 
-    fn signed(&mut self, value: i64) -> Result<(), EncodeError> {
-        if (-32..128).contains(&value) {
-            // Either is the byte that it fits into.
-            self.out.push(value as u8);
-        } else if let Ok(value) = i8::try_from(value) {
-            encode::write_i8(self.out, value)?;
-        } else if let Ok(value) = i16::try_from(value) {
-            encode::write_i16(self.out, value)?;
-        } else if let Ok(value) = i32::try_from(value) {
-            encode::write_i32(self.out, value)?;
-        } else {
-            encode::write_i64(self.out, value)?;
-        }
-        Ok(())
-    }
-
-    fn unsigned(&mut self, value: u64) -> Result<(), EncodeError> {
-        if value < 128 {
-            self.out.push(value as u8);
-        } else {
-            encode::write_uint(self.out, value)?;
-        }
-        Ok(())
-    }
-
     /// Opens an array or map.
+    #[inline]
     fn open(&mut self, shape: Shape, len: Option<usize>) -> Result<Compound<'_, 'o>, EncodeError> {
         self.descend()?;
         Compound::open(self, shape, len, 1)
@@ -60,10 +35,11 @@ impl<'o> Serializer<'o> {
     /// Writes what stands before the contents of a variant: a map of one pair, and its key.
     fn variant(&mut self, name: &str) -> Result<(), EncodeError> {
         self.descend()?;
-        Shape::Map.write(self.out, 1)?;
+        Shape::Map.write(self.out, 1);
         ser::Serializer::serialize_str(self, name)
     }
 
+    #[inline]
     fn descend(&mut self) -> Result<(), EncodeError> {
         self.levels_left = self
             .levels_left
@@ -86,50 +62,61 @@ impl<'s, 'o> ser::Serializer for &'s mut Serializer<'o> {
 
     #[inline]
     fn serialize_bool(self, value: bool) -> Result<(), EncodeError> {
-        encode::write_bool(self.out, value).map_err(ValueWriteError::InvalidMarkerWrite)?;
+        let marker = if value { Marker::True } else { Marker::False };
+        writer::marker(self.out, marker);
         Ok(())
     }
 
     fn serialize_i8(self, value: i8) -> Result<(), EncodeError> {
-        self.signed(value.into())
+        writer::signed(self.out, value.into());
+        Ok(())
     }
 
     fn serialize_i16(self, value: i16) -> Result<(), EncodeError> {
-        self.signed(value.into())
+        writer::signed(self.out, value.into());
+        Ok(())
     }
 
     fn serialize_i32(self, value: i32) -> Result<(), EncodeError> {
-        self.signed(value.into())
+        writer::signed(self.out, value.into());
+        Ok(())
     }
 
     #[inline]
     fn serialize_i64(self, value: i64) -> Result<(), EncodeError> {
-        self.signed(value)
+        writer::signed(self.out, value);
+        Ok(())
     }
 
     fn serialize_u8(self, value: u8) -> Result<(), EncodeError> {
-        self.unsigned(value.into())
+        writer::unsigned(self.out, value.into());
+        Ok(())
     }
 
     fn serialize_u16(self, value: u16) -> Result<(), EncodeError> {
-        self.unsigned(value.into())
+        writer::unsigned(self.out, value.into());
+        Ok(())
     }
 
     fn serialize_u32(self, value: u32) -> Result<(), EncodeError> {
-        self.unsigned(value.into())
+        writer::unsigned(self.out, value.into());
+        Ok(())
     }
 
     #[inline]
     fn serialize_u64(self, value: u64) -> Result<(), EncodeError> {
-        self.unsigned(value)
+        writer::unsigned(self.out, value);
+        Ok(())
     }
 
     fn serialize_f32(self, value: f32) -> Result<(), EncodeError> {
-        Ok(encode::write_f32(self.out, value)?)
+        writer::f32(self.out, value);
+        Ok(())
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), EncodeError> {
-        Ok(encode::write_f64(self.out, value)?)
+        writer::f64(self.out, value);
+        Ok(())
     }
 
     fn serialize_char(self, value: char) -> Result<(), EncodeError> {
@@ -138,20 +125,14 @@ impl<'s, 'o> ser::Serializer for &'s mut Serializer<'o> {
 
     #[inline]
     fn serialize_str(self, value: &str) -> Result<(), EncodeError> {
-        // Most are the names of fields.
-        if value.len() < 32 {
-            self.out.reserve(1 + value.len());
-            self.out.push(0xa0 | value.len() as u8);
-        } else {
-            encode::write_str_len(self.out, length(value.len())?)?;
-        }
+        writer::str_len(self.out, length(value.len())?);
         self.out.extend_from_slice(value.as_bytes());
         Ok(())
     }
 
     #[inline]
     fn serialize_bytes(self, value: &[u8]) -> Result<(), EncodeError> {
-        encode::write_bin_len(self.out, length(value.len())?)?;
+        writer::bin_len(self.out, length(value.len())?);
         self.out.extend_from_slice(value);
         Ok(())
     }
@@ -165,7 +146,7 @@ impl<'s, 'o> ser::Serializer for &'s mut Serializer<'o> {
     }
 
     fn serialize_unit(self) -> Result<(), EncodeError> {
-        encode::write_nil(self.out).map_err(ValueWriteError::InvalidMarkerWrite)?;
+        writer::marker(self.out, Marker::Null);
         Ok(())
     }
 
@@ -204,7 +185,7 @@ impl<'s, 'o> ser::Serializer for &'s mut Serializer<'o> {
         })?;
         let (kind, bytes): (i8, ByteBuf) = super::from_slice(&pair)
             .map_err(|_| EncodeError::refused("an extension that isn't a type and bytes"))?;
-        encode::write_ext_meta(self.out, length(bytes.len())?, kind)?;
+        writer::ext(self.out, kind, length(bytes.len())?);
         self.out.extend_from_slice(&bytes);
         Ok(())
     }
@@ -280,13 +261,7 @@ impl<'s, 'o> ser::Serializer for &'s mut Serializer<'o> {
     }
 }
 
-/// Writing to memory doesn't fail, but rmp's writers are made for files too.
-impl From<ValueWriteError<io::Error>> for EncodeError {
-    fn from(error: ValueWriteError<io::Error>) -> Self {
-        Self::refused(error)
-    }
-}
-
+#[inline]
 pub(super) fn length(len: usize) -> Result<u32, EncodeError> {
     u32::try_from(len).map_err(|_| EncodeError::TooLong)
 }

@@ -36,7 +36,9 @@ mod access;
 mod compound;
 mod decode;
 mod encode;
+mod quick;
 mod reader;
+mod writer;
 
 use serde::{Deserialize, Serialize};
 

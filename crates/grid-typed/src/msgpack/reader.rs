@@ -20,9 +20,9 @@ pub(super) enum Header {
     Ext(i8, u32),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Reader<'de> {
-    rest: &'de [u8],
+    pub(super) rest: &'de [u8],
     len: usize,
 }
 
@@ -90,35 +90,6 @@ impl<'de> Reader<'de> {
             return Err(self.truncated());
         }
         Ok(header)
-    }
-
-    /// The bytes of a short str if one comes next, which is what most keys are; else nothing is read.
-    #[inline]
-    pub(super) fn short_str(&mut self) -> Option<&'de [u8]> {
-        let (&first, rest) = self.rest.split_first()?;
-        if first & 0xe0 != 0xa0 {
-            return None;
-        }
-        let (text, rest) = rest.split_at_checked(usize::from(first & 0x1f))?;
-        self.rest = rest;
-        Some(text)
-    }
-
-    /// Which of `names` comes next as a short str, if one does; nothing is read.
-    #[inline]
-    pub(super) fn next_of(&self, names: &[&str]) -> Option<usize> {
-        let (&first, rest) = self.rest.split_first()?;
-        if first & 0xe0 != 0xa0 {
-            return None;
-        }
-        let text = rest.get(..usize::from(first & 0x1f))?;
-        names.iter().position(|name| name.as_bytes() == text)
-    }
-
-    /// Reads past a short str, which [comes next](Self::next_of).
-    #[inline]
-    pub(super) fn pass(&mut self, text: &str) {
-        self.rest = self.rest.get(1 + text.len()..).unwrap_or_default();
     }
 
     #[inline]
@@ -198,6 +169,7 @@ impl<'de> Reader<'de> {
         Ok(Header::Ext(i8::from_be_bytes(self.array()?), len))
     }
 
+    #[cold]
     fn truncated(&self) -> DecodeError {
         DecodeError::Truncated {
             offset: self.offset(),
