@@ -4,6 +4,7 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener},
     process::{Child, Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
@@ -258,7 +259,17 @@ pub(crate) fn run(words: &[&str], options: &[String], input: &[u8]) -> Output {
 
 /// Waits for the end of a command, and kills it when that takes too long.
 #[track_caller]
-pub(crate) fn finish(mut child: Child) -> Output {
+pub(crate) fn finish(child: Child) -> Output {
+    finish_told(child, PATIENCE, |_| {})
+}
+
+/// As [`finish`], but tells the command to end, again and again.
+#[track_caller]
+pub(crate) fn finish_told(
+    mut child: Child,
+    each: Duration,
+    mut tell: impl FnMut(&Child),
+) -> Output {
     let mut out = child.stdout.take();
     let mut err = child.stderr.take();
     let stdout = thread::spawn(move || {
@@ -268,7 +279,7 @@ pub(crate) fn finish(mut child: Child) -> Output {
         }
         bytes
     });
-    let (sender, ended) = std::sync::mpsc::channel();
+    let (sender, ended) = mpsc::channel();
     let stderr = thread::spawn(move || {
         let mut text = String::new();
         if let Some(err) = &mut err {
@@ -279,7 +290,13 @@ pub(crate) fn finish(mut child: Child) -> Output {
         text
     });
     let begin = Instant::now();
-    let in_time = ended.recv_timeout(PATIENCE).is_ok();
+    let in_time = loop {
+        tell(&child);
+        match ended.recv_timeout(each) {
+            Err(RecvTimeoutError::Timeout) if begin.elapsed() < PATIENCE => {}
+            ended => break ended.is_ok(),
+        }
+    };
     if !in_time {
         child.kill().expect("the process is there");
     }
