@@ -60,7 +60,9 @@ fn a_burst_far_over_the_limit_is_refused_and_the_link_lives() {
     });
     is_ready.recv().unwrap();
     runtime().block_on(async {
-        let manager = node(&names[0], &names, Settings::new().max_requests(2 * CALLS));
+        // It reads what the other answers beside its calls, however busy these are: who doesn't read is disconnected.
+        let settings = Settings::new().max_requests(2 * CALLS).own_worker(true);
+        let manager = node(&names[0], &names, settings);
         manager.serve(TcpListener::from_std(ours).unwrap()).unwrap();
         let peer = manager.connection(&names[1]).unwrap();
         peer.connected().await.unwrap();
