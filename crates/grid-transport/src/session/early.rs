@@ -25,10 +25,10 @@ const FEW_STREAMS: usize = 4;
 const MOST_EARLY: usize = 256 * 1024;
 
 impl Core {
-    /// So much is queued that whoever calls should write it.
+    /// So much is queued that whoever calls should write it; or there is nobody else who could add to it.
     pub(super) fn has_plenty(&self) -> bool {
-        let queued = self.conn.queued_bytes();
-        queued >= MUCH && queued >= (self.open() * MUCH_EACH).min(MUCH_OF_MANY)
+        let (queued, open) = (self.conn.queued_bytes(), self.open());
+        open <= 1 || (queued >= MUCH && queued >= (open * MUCH_EACH).min(MUCH_OF_MANY))
     }
 
     /// So much is queued that whoever sends an item should write it.

@@ -202,8 +202,9 @@ impl Session {
                 core.sleepers.starve();
             }
             let mux = submitted?;
+            let waiter = core.calls.add(mux, waker.take());
             is_plenty = core.has_plenty();
-            Ok((mux, core.calls.add(mux, waker.take())))
+            Ok((mux, waiter))
         });
         if is_plenty {
             self.write_early();
