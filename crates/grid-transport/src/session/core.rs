@@ -248,7 +248,7 @@ type Answered = (Owed, Result<Payload, Failure>);
 pub(crate) struct Effects {
     /// None where nothing was reported, which is so of most that callers do.
     todo: Option<Box<Todo>>,
-    cause: Option<Arc<LinkCause>>,
+    pub(super) cause: Option<Arc<LinkCause>>,
     pub(super) sleepers: monitor::Wakes,
     /// The queue takes less than before, and so does that of the node.
     freed: bool,

@@ -3,11 +3,14 @@
 //!
 //! [decision 15]: https://github.com/grid-rs/grid/blob/main/docs/decisions/0015-whoever-has-queued-much-writes-it.md
 
-use std::{sync::Arc, thread};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use grid_proto::conn::CloseReason;
 
-use super::{Core, Session, monitor::Sleepers, writer::Writing};
+use super::{Core, Session, monitor::Sleepers, panic_text, writer::Writing};
 use crate::{state::LinkCause, ws::WsError};
 
 /// Queued bytes that are much. With many calls it takes more, as each write is a system call.
@@ -21,19 +24,29 @@ const MUCH_OF_ITEMS: usize = 16 * 1024;
 const FEW_STREAMS: usize = 4;
 
 /// Bytes that others write before the writer has its turn, about. Who has no turn meanwhile either, such as the reader of a
-/// node with one thread, is not to find more answers than it can keep up with.
+/// node with one thread, is not to find more answers than it can keep up with. Where more than that is queued it is the
+/// writer's, as to copy and mask it is nothing that a call should wait for.
 const MOST_EARLY: usize = 256 * 1024;
+
+/// Whether so much is to be written early.
+fn is_worth(queued: usize, least: usize) -> bool {
+    (least..=MOST_EARLY).contains(&queued)
+}
 
 impl Core {
     /// So much is queued that whoever calls should write it; or there is nobody else who could add to it.
     pub(super) fn has_plenty(&self) -> bool {
-        let (queued, open) = (self.conn.queued_bytes(), self.open());
-        open <= 1 || (queued >= MUCH && queued >= (open * MUCH_EACH).min(MUCH_OF_MANY))
+        let open = self.open();
+        let least = match open {
+            0 | 1 => 1,
+            _ => (open * MUCH_EACH).clamp(MUCH, MUCH_OF_MANY),
+        };
+        is_worth(self.conn.queued_bytes(), least)
     }
 
     /// So much is queued that whoever sends an item should write it.
     pub(crate) fn has_plenty_of_items(&self) -> bool {
-        self.conn.queued_bytes() >= MUCH_OF_ITEMS && self.open() <= FEW_STREAMS
+        is_worth(self.conn.queued_bytes(), MUCH_OF_ITEMS) && self.open() <= FEW_STREAMS
     }
 }
 
@@ -51,21 +64,32 @@ impl Session {
             session: self,
             pen: Some(pen),
         };
-        match borrowed.pen.as_mut().map(|pen| pen.write_early(self)) {
-            Some(Ok(wrote)) => wrote,
-            Some(Err(error)) => {
+        let Some(pen) = &mut borrowed.pen else {
+            return false;
+        };
+        // What payloads do on being dropped is code of their owners, who need not be who calls here.
+        match catch_unwind(AssertUnwindSafe(|| pen.write_early(self))) {
+            Ok(Ok(wrote)) => wrote,
+            Ok(Err(error)) => {
                 self.fail(error);
                 false
             }
-            None => false,
+            Err(panic) => {
+                panic_text(panic);
+                // Nobody knows what is written.
+                self.close(LinkCause::Panicked, CloseReason::Local);
+                false
+            }
         }
     }
 
     /// Writes what a batch of the reader has brought about; where the batch was `full`, so that another follows it, however
     /// little that is. Says whether there was something.
     pub(super) fn write_after_batch(self: &Arc<Self>, full: bool) -> bool {
-        let worth = if full { 1 } else { MUCH };
-        self.writes_early && self.monitor.lock().conn.queued_bytes() >= worth && self.write_early()
+        let least = if full { 1 } else { MUCH };
+        self.writes_early
+            && is_worth(self.monitor.lock().conn.queued_bytes(), least)
+            && self.write_early()
     }
 }
 
@@ -79,10 +103,6 @@ impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
         if let Some(pen) = self.pen.take() {
             self.session.desk.lay_down(pen);
-        }
-        if thread::panicking() {
-            // Nobody knows what is written.
-            self.session.close(LinkCause::Panicked, CloseReason::Local);
         }
     }
 }

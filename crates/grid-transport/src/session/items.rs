@@ -29,13 +29,17 @@ impl Session {
                 }
                 sent
             }));
-            match sent {
+            let sent = match sent {
                 Ok(sent) => sent.map_err(Some),
                 Err(_) => {
                     core.break_down(self, effects.insert(Effects::default()));
                     Err(None)
                 }
+            };
+            if let Some(effects) = &mut effects {
+                effects.cause = core.cause.clone();
             }
+            sent
         });
         match effects {
             Some(mut effects) => {

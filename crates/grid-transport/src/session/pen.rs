@@ -18,6 +18,8 @@ struct Place<P> {
     pen: Option<P>,
     /// The writer waits for it: nobody else gets it any more.
     awaited: bool,
+    /// The writer has gone, and what lies here goes too.
+    closed: bool,
 }
 
 impl<P> Desk<P> {
@@ -27,6 +29,7 @@ impl<P> Desk<P> {
             place: Mutex::new(Place {
                 pen: None,
                 awaited: false,
+                closed: false,
             }),
             back: Notify::new(),
         }
@@ -35,12 +38,27 @@ impl<P> Desk<P> {
     pub(crate) fn lay_down(&self, pen: P) {
         let awaited = {
             let mut place = self.place.lock();
+            if place.closed {
+                drop(place);
+                drop(pen);
+                return;
+            }
             place.pen = Some(pen);
             place.awaited
         };
         if awaited {
             self.back.notify_one();
         }
+    }
+
+    /// Drops the pen, now or when it is laid down: nobody will take it any more.
+    pub(crate) fn close(&self) {
+        let pen = {
+            let mut place = self.place.lock();
+            place.closed = true;
+            place.pen.take()
+        };
+        drop(pen);
     }
 
     /// The pen, unless somebody has it or the writer waits for it; to be laid down again soon, as the writer may wait by then.
@@ -77,6 +95,7 @@ mod tests {
     use std::{
         future::Future,
         pin::{Pin, pin},
+        rc::Rc,
         task::{Context, Poll, Waker},
     };
 
@@ -102,5 +121,17 @@ mod tests {
         assert_eq!(desk.borrow(), Some("pen"));
         desk.lay_down("pen");
         assert_eq!(poll(pin!(desk.take())), Poll::Ready("pen"));
+    }
+
+    #[test]
+    fn nothing_is_kept_for_a_writer_who_has_gone() {
+        let pen = Rc::new(());
+        let desk = Desk::new();
+        desk.lay_down(pen.clone());
+        desk.close();
+        assert_eq!(Rc::strong_count(&pen), 1);
+        desk.lay_down(pen.clone());
+        assert_eq!(Rc::strong_count(&pen), 1);
+        assert_eq!(desk.borrow(), None);
     }
 }

@@ -187,10 +187,12 @@ impl Batch {
 
     fn take(&mut self, session: &Session, received: Result<Option<Bytes>, WsError>) {
         match received {
-            Ok(None) => self.noise += 1,
+            Ok(None) => {
+                self.noise += 1;
+                self.unturned += MESSAGE_COST;
+            }
             Ok(Some(bytes)) => {
                 self.bytes += bytes.len();
-                self.unturned += bytes.len();
                 let len = bytes.len();
                 self.rest = Some((unfold(bytes), len));
                 self.fill(session);
@@ -227,8 +229,8 @@ impl Batch {
                     if is_pinning(message.payload.len(), whole) {
                         self.copied += message.payload.len();
                     }
+                    self.unturned += MESSAGE_COST + message.payload.len();
                     self.messages.push(message);
-                    self.unturned += MESSAGE_COST;
                     if self.messages.len() == FEWEST_MESSAGES {
                         self.began = Some(Instant::now());
                     }

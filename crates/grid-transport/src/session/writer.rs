@@ -49,6 +49,7 @@ impl Core {
 /// Writes until the session ends, or ends it. Gives the socket's half back.
 pub(super) async fn write(session: Arc<Session>, socket: Box<WsWriter>) -> Box<WsWriter> {
     let control = socket.control();
+    let _gone = Gone(session.clone());
     let mut pen = Box::new(Writing::new(socket));
     loop {
         if pen.socket.is_unfinished() || session.take_messages(&mut pen) {
@@ -134,6 +135,15 @@ impl Session {
     pub(super) fn fail(self: &Arc<Self>, error: WsError) {
         let words = error.to_string();
         self.close(LinkCause::from(error), CloseReason::Lost(words.into()));
+    }
+}
+
+/// The socket does not outlive the writer's task, however this ends, even if somebody holds the session still.
+struct Gone(Arc<Session>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.desk.close();
     }
 }
 

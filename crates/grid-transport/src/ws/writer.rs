@@ -253,6 +253,8 @@ impl WsWriter {
             let slices = [IoSlice::new(head), IoSlice::new(&body)];
             let written = if body.is_empty() {
                 timeout(self.stall, self.io.write(head)).await
+            } else if head.is_empty() {
+                timeout(self.stall, self.io.write(&body)).await
             } else {
                 timeout(self.stall, self.io.write_vectored(&slices)).await
             };
