@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use grid_proto::{
     HandlerId, MuxId, Payload,
     wire::{Flags, Message, Op},
@@ -84,6 +85,27 @@ async fn a_panic_of_the_machine_ends_that_session_and_nothing_else() {
     drop(broken);
     let answer = peer.request(ECHO, "again").wait_ready().await.unwrap();
     assert_eq!(answer.as_slice(), b"again");
+}
+
+/// Whatever it was asked to do, those who wait for answers hear why there are none.
+#[tokio::test(start_paused = true)]
+async fn open_calls_hear_of_a_panic_of_the_machine() {
+    for over_an_item in [false, true] {
+        let pair = pair(Settings::new()).await;
+        let mut call = Box::pin(pair.a_to_b().request(ECHO, "x").into_future());
+        assert!((&mut call).now_or_never().is_none());
+        let broken = session(&pair);
+        let told = match over_an_item {
+            true => broken.send_items(|_| panic!("a bug")).is_some(),
+            false => broken.with::<()>(|_| panic!("a bug")).is_some(),
+        };
+        assert!(!told);
+        drop(broken);
+        let Err(CallError::Disconnected { cause }) = call.await else {
+            panic!("the machine has ended");
+        };
+        assert!(matches!(*cause, LinkCause::Panicked), "{cause:?}");
+    }
 }
 
 /// The task of a link that panics takes its session off, and whoever waits for something there is told why.
